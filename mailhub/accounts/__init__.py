@@ -1,0 +1,1 @@
+"""Domains, accounts, aliases and passwords. Keep: blocking, imports the core."""

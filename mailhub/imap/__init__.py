@@ -1,0 +1,1 @@
+"""IMAP without a socket. Core: imports `mail`, `sasl` and `ports`."""

@@ -1,0 +1,1 @@
+"""Octets, names and threads: the edge between Twisted and everything else."""

@@ -1,0 +1,1 @@
+"""POP3 without a socket. Core: imports `mail`, `sasl` and `ports`."""

@@ -1,0 +1,595 @@
+"""What the core asks of the world: interfaces, and the values that cross them.
+
+Sessions and policies are written against these alone; `mailhub.service` plugs
+the store, the spool, the accounts and the network in.  Everything that may
+wait is ``async def``: an implementation that need not wait simply returns, and
+tests run the coroutine to its end in one step.
+
+Nothing here knows Twisted, a clock or a disk.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, NewType, ParamSpec, Protocol, TypeVar
+
+from mailhub.mail.address import Path
+from mailhub.mail.envelope import Envelope, Recipient
+from mailhub.mail.reply import Reply
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AccountId = NewType("AccountId", int)
+QueueId = NewType("QueueId", str)
+Uid = NewType("Uid", int)
+Seq = NewType("Seq", int)
+UidValidity = NewType("UidValidity", int)
+ModSeq = NewType("ModSeq", int)
+
+
+# ---- Conversations -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What a finished handshake agreed on.
+
+    Attributes:
+        version: As OpenSSL names it, ``TLSv1.3``.
+        cipher: The cipher suite's name.
+        binding: Gives channel binding data for ``tls-exporter`` (RFC 9266) or
+            ``tls-server-end-point`` (RFC 5929 §4); None for a type it has not.
+    """
+
+    version: str
+    cipher: str
+    binding: Callable[[str], bytes | None] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who is at the other end of a conversation: the facts that policies judge.
+
+    Attributes:
+        address: IP address in canonical text form, without brackets.
+        port: The client's port.
+        helo: What it called itself in EHLO or HELO, verbatim; ``""`` before.
+        protocol: The ``with`` keyword of Received (RFC 3848): ``ESMTPSA`` …
+        account: Who has logged in, if anybody.
+        submission: It speaks to a submission port (RFC 6409).
+    """
+
+    address: str
+    port: int
+    tls: Tls | None = None
+    helo: str = ""
+    protocol: str = "SMTP"
+    account: Account | None = None
+    submission: bool = False
+
+
+class Session(Protocol):
+    """One protocol's half of a conversation, without a socket: `net.conversation` drives it.
+
+    Attributes:
+        patience: Seconds of silence after which the peer is told `timed_out`.
+        closed: Nothing more will be said.
+        wants_tls: The answer just given agreed to STARTTLS (or STLS): once it
+            has left, the transport must be upgraded and `secured` called. A
+            session sets it only when it has read every octet that arrived.
+        wake: Set by the driver; the session calls it when it has something to
+            say unasked (IMAP's untagged responses while idling). The driver
+            then calls `respond` again. Must be safe to call at any time.
+    """
+
+    patience: float
+    closed: bool
+    wants_tls: bool
+    wake: Callable[[], None]
+
+    async def greet(self) -> bytes:
+        """The greeting; asked for once, under implicit TLS after `secured`."""
+
+    def feed(self, octets: bytes) -> None:
+        """Take octets that arrived. Only stores them."""
+
+    def respond(self) -> AsyncGenerator[bytes, None]:
+        """Answer all that can be answered now, then return.
+
+        The driver sends what is yielded in order, and waits for a slow peer
+        between two pieces (at most 64 KiB each).
+        """
+
+    def secured(self, tls: Tls) -> None:
+        """The handshake has succeeded: forget what was learnt in the clear (RFC 3207 §4.2)."""
+
+    def timed_out(self) -> bytes:
+        """The farewell to a peer that was silent for `patience` seconds."""
+
+    def going_down(self) -> bytes:
+        """The farewell of a hub that stops: 421, BYE, or nothing."""
+
+    async def close(self) -> None:
+        """The conversation has ended, however: abort drafts, release mailboxes. Called once."""
+
+
+# ---- Accounts and logins -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Limits of an account; 0 is none.
+
+    Attributes:
+        octets: Sum of the sizes of all messages.
+        messages: Their number.
+    """
+
+    octets: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person's account.
+
+    Attributes:
+        path: Its address, in the spelling it was created with.
+        maildir: Its maildir, relative to the hub's state directory.
+    """
+
+    id: AccountId
+    path: Path
+    maildir: str
+    quota: Quota = Quota()
+    enabled: bool = True
+
+
+class LoginFault(Enum):
+    """Why a login was refused."""
+
+    CREDENTIALS = "credentials"
+    """Wrong, unknown, or disabled: deliberately one and the same."""
+    THROTTLED = "throttled"
+    """Too many failures from there; nothing was checked."""
+    UNAVAILABLE = "unavailable"
+    """We could not check: the database or the hashing pool failed or is full."""
+
+
+class LoginRefused(Exception):
+    """No login; `fault` says why, for each protocol to word it."""
+
+    def __init__(self, fault: LoginFault) -> None:
+        self.fault = fault
+        super().__init__(fault.value)
+
+
+@dataclass(frozen=True, slots=True)
+class ScramKeys:
+    """What a server keeps of a password for SCRAM-SHA-256 (RFC 5802 §3)."""
+
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ScramProof:
+    """A client's proof, and what it was computed over (RFC 5802 §3)."""
+
+    auth_message: bytes
+    proof: bytes
+
+
+class Logins(Protocol):
+    """The one door for credentials, as one client's conversation sees it.
+
+    Each method may take as long as a slowed-down failure takes, and raises
+    `LoginRefused`.
+    """
+
+    async def password(self, username: str, password: str) -> Account:
+        """The account that this name and password open."""
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        """The keys of an account; made up, but the same each time, for an unknown one."""
+
+    async def scram(self, username: str, proof: ScramProof) -> Account:
+        """The account, if `proof` fits the keys that `scram_keys` gave."""
+
+
+# ---- Mail coming in ------------------------------------------------------------------------
+
+
+class Intake(Protocol):
+    """Takes mail in: asked by an SMTP session at each step of a transaction.
+
+    Every method raises `mail.reply.Refusal` to refuse.
+    """
+
+    async def sender(self, client: Client, envelope: Envelope) -> None:
+        """MAIL: may this client send from this reverse-path, with these options?"""
+
+    async def recipient(self, client: Client, envelope: Envelope, recipient: Recipient) -> None:
+        """RCPT: shall we take mail from this client for this recipient?"""
+
+    async def draft(self, client: Client, envelope: Envelope) -> Draft:
+        """DATA or the first BDAT: be ready for content."""
+
+
+class Draft(Protocol):
+    """Content on its way in. Exactly one of `commit` and `abort` ends it."""
+
+    async def write(self, octets: bytes) -> None:
+        """Take more content: CR LF line ends, transparency undone.
+
+        Raises:
+            Refusal: 552 5.3.4 too big, 452 4.3.1 disk full, 451 4.3.0 I/O error. The
+                session then discards the rest of the content, aborts, and replies.
+        """
+
+    async def commit(self) -> Reply:
+        """Make the message durable and answer for it: ``250 2.0.0 … queued as …``.
+
+        Raises:
+            Refusal: It is not ours: nothing was kept.
+        """
+
+    async def abort(self) -> None:
+        """Forget all of it. Harmless after a failed `write` or `commit`."""
+
+
+# ---- Mailboxes -----------------------------------------------------------------------------
+
+
+class StoreFault(Enum):
+    """Why the store would not; the values are IMAP response codes (RFC 5530)."""
+
+    NONEXISTENT = "NONEXISTENT"
+    ALREADY_EXISTS = "ALREADYEXISTS"
+    OVER_QUOTA = "OVERQUOTA"
+    CANNOT = "CANNOT"
+    IN_USE = "INUSE"
+    LIMIT = "LIMIT"
+    SERVER_BUG = "SERVERBUG"
+    """An I/O error or a full disk: nothing was done."""
+
+
+class StoreRefused(Exception):
+    """The store would not, and nothing changed."""
+
+    def __init__(self, fault: StoreFault, text: str) -> None:
+        self.fault = fault
+        self.text = text
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    r"""One row of an account's list of mailboxes.
+
+    Attributes:
+        name: In Unicode, levels separated by ``/``; ``INBOX`` in capitals.
+        selectable: False for a level that only has children, or a subscription
+            to a mailbox that does not exist.
+        special_use: ``\Sent`` and the like (RFC 6154 §2).
+    """
+
+    name: str
+    selectable: bool
+    subscribed: bool
+    special_use: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The numbers of STATUS (RFC 3501 §6.3.10, RFC 8438, RFC 9051 §6.3.11)."""
+
+    messages: int
+    recent: int
+    unseen: int
+    deleted: int
+    size: int
+    uid_next: Uid
+    uid_validity: UidValidity
+    highest_modseq: ModSeq
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an account holds, and may hold."""
+
+    octets: int
+    messages: int
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the index keeps of a message's content, rendered for IMAP.
+
+    Attributes:
+        envelope: The ENVELOPE data item's value (RFC 3501 §7.4.2).
+        body: BODY's, without extension data.
+        bodystructure: BODYSTRUCTURE's.
+    """
+
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+
+
+class Change(Enum):
+    """What may have happened to a message."""
+
+    ARRIVED = "arrived"
+    FLAGGED = "flagged"
+    EXPUNGED = "expunged"
+
+
+class FlagAction(Enum):
+    """STORE's three ways (RFC 3501 §6.4.6)."""
+
+    REPLACE = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+class Content(Protocol):
+    """The octets of one message, CR LF line ends, open for reading.
+
+    Attributes:
+        size: Octets in all: RFC822.SIZE.
+    """
+
+    size: int
+
+    async def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        """The octets at `offset`; all that follow where `length` is None."""
+
+    def close(self) -> None:
+        """Let go of the file, if there is one."""
+
+
+class Upload(Protocol):
+    """A message on its way into a mailbox by APPEND; ended by `MailStore.append` or `abort`."""
+
+    async def write(self, octets: bytes) -> None:
+        """Take more of it.
+
+        Raises:
+            StoreRefused: OVER_QUOTA, LIMIT (too big), or SERVER_BUG.
+        """
+
+    async def abort(self) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appending:
+    """One message of an APPEND.
+
+    Attributes:
+        flags: Names of system flags and keywords; unknown keywords are made.
+        internal_date: Seconds since the epoch; None for now.
+    """
+
+    upload: Upload
+    flags: tuple[str, ...] = ()
+    internal_date: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where messages went: COPYUID and APPENDUID (RFC 4315 §3).
+
+    Attributes:
+        sources: UIDs in the mailbox they came from; empty for APPEND.
+        uids: UIDs in the mailbox they went to, in the same order.
+    """
+
+    uid_validity: UidValidity
+    sources: tuple[Uid, ...]
+    uids: tuple[Uid, ...]
+
+
+class Mailbox(Protocol):
+    """A mailbox, shared by all sessions that have it open.
+
+    The arrays run parallel, in ascending order of UID, and always show what is
+    true now. What a client has been told is the session's own affair: it
+    remembers a `cursor`, and asks for the `changes` since.
+
+    Attributes:
+        keywords: Names of the keyword bits, from `flag.KEYWORD_SHIFT` up.
+        uids: typecode ``I``.
+        flags: `Flags` bits, typecode ``I``.
+        modseqs: typecode ``Q``.
+        sizes: RFC822.SIZE, typecode ``Q``.
+        dates: INTERNALDATE, seconds since the epoch, typecode ``q``.
+        cursor: Grows with each change.
+    """
+
+    name: str
+    uid_validity: UidValidity
+    uid_next: Uid
+    highest_modseq: ModSeq
+    keywords: Sequence[str]
+    uids: array[int]
+    flags: array[int]
+    modseqs: array[int]
+    sizes: array[int]
+    dates: array[int]
+    cursor: int
+
+    def position(self, uid: Uid) -> int | None:
+        """The index of `uid` in the arrays, or None if it is gone."""
+
+    def changes(self, cursor: int) -> Sequence[tuple[Change, Uid]] | None:
+        """What has happened since `cursor`, oldest first; None if that is too long ago."""
+
+    def take_recent(self) -> frozenset[Uid]:
+        r"""UIDs no session has seen yet: the caller's ``\Recent`` (RFC 3501 §2.3.2)."""
+
+    def watch(self, woken: Callable[[], None]) -> None:
+        """Call `woken` after each change, whoever made it."""
+
+    def unwatch(self, woken: Callable[[], None]) -> None:
+        """Stop doing so."""
+
+    async def refresh(self) -> None:
+        """See what other programs did to the maildir since we last looked."""
+
+    async def store(
+        self, uids: Sequence[Uid], action: FlagAction, names: Iterable[str]
+    ) -> tuple[Uid, ...]:
+        r"""Change flags; unknown keywords are made. Those whose flags did change are returned.
+
+        Raises:
+            StoreRefused: LIMIT where no keyword is left, SERVER_BUG.
+        """
+
+    async def expunge(self, uids: Sequence[Uid]) -> tuple[Uid, ...]:
+        """Remove these messages for good, flagged or not; those removed are returned."""
+
+    async def copy(self, uids: Sequence[Uid], target: str) -> Placed:
+        """Copy to another mailbox with flags and dates, all or none (RFC 3501 §6.4.7).
+
+        Raises:
+            StoreRefused: NONEXISTENT target, OVER_QUOTA, SERVER_BUG.
+        """
+
+    async def move(self, uids: Sequence[Uid], target: str) -> Placed:
+        """Move likewise (RFC 6851)."""
+
+    async def content(self, uid: Uid) -> Content | None:
+        """The message's octets; None if it is gone. Cheap to call in ascending order."""
+
+    async def headers(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
+        """The header sections, each with its empty line; None for those that are gone."""
+
+    async def summaries(self, uids: Sequence[Uid]) -> Sequence[Summary | None]:
+        """What the index keeps of each; None for those that are gone."""
+
+    async def release(self) -> None:
+        """This session is done with it. Called once for each `MailStore.open`."""
+
+
+class MailStore(Protocol):
+    """All of one account's mailboxes. Names are as in `Listed`."""
+
+    async def list(self) -> Sequence[Listed]:
+        """Every mailbox, and every level above one, in order of names."""
+
+    async def create(self, name: str, special_use: Sequence[str] = ()) -> None:
+        """Make a mailbox, and the levels above it (RFC 3501 §6.3.3)."""
+
+    async def delete(self, name: str) -> None:
+        """Remove a mailbox and its messages; its children stay (RFC 3501 §6.3.4)."""
+
+    async def rename(self, name: str, new: str) -> None:
+        """Rename with children; from INBOX, move its messages (RFC 3501 §6.3.5)."""
+
+    async def subscribe(self, name: str) -> None:
+        """Add to the subscriptions, whether it exists or not."""
+
+    async def unsubscribe(self, name: str) -> None:
+        """Take off the subscriptions."""
+
+    async def status(self, name: str) -> Status:
+        """The numbers of a mailbox, open or not."""
+
+    async def open(self, name: str) -> Mailbox:
+        """The shared mailbox; `Mailbox.release` gives it back."""
+
+    async def upload(self, size: int | None = None) -> Upload:
+        """Begin an APPEND of a message of `size` octets."""
+
+    async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
+        """File uploaded messages, durably, all or none; ends the uploads either way."""
+
+    async def usage(self) -> Usage:
+        """What the account holds and may hold."""
+
+    async def lock(self) -> AbstractAsyncContextManager[None]:
+        """POP3's exclusive access to the maildrop (RFC 1939 §4); IMAP does not ask for it.
+
+        Raises:
+            StoreRefused: IN_USE by another POP3 session.
+        """
+
+
+class MailStores(Protocol):
+    """Finds the mail store of an account."""
+
+    async def of(self, account: Account) -> MailStore:
+        """The account's store, made on first use with an INBOX."""
+
+
+# ---- Names of hosts ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """The records of a name; none if the name exists without such records.
+
+    Attributes:
+        authentic: Signed, checked by a resolver that the operator trusts.
+    """
+
+    records: tuple[T, ...]
+    authentic: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mx:
+    """An MX record; `host` is a domain in lower case without final dot, ``""`` for the root."""
+
+    preference: int
+    host: str
+
+
+class NoSuchDomain(Exception):
+    """The name does not exist (NXDOMAIN): asking again will not help soon."""
+
+
+class LookupFailed(Exception):
+    """No answer: a time-out, SERVFAIL, or nonsense. Asking later may help."""
+
+
+class Resolver(Protocol):
+    """Asks the DNS. Each method follows CNAMEs, and raises `NoSuchDomain` or `LookupFailed`."""
+
+    async def mx(self, domain: str) -> Answer[Mx]:
+        """The MX records of a domain."""
+
+    async def addresses(self, host: str) -> Answer[str]:
+        """The IPv4 and IPv6 addresses of a host, as text."""
+
+    async def txt(self, name: str) -> Answer[bytes]:
+        """The TXT records of a name, each with its strings joined."""
+
+    async def ptr(self, address: str) -> Answer[str]:
+        """The host names of an IP address."""
+
+
+# ---- Disks and threads ---------------------------------------------------------------------
+
+
+class Disk(Protocol):
+    """The one seam at which blocking work leaves the event loop."""
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do blocking work in a thread, and wait for it.
+
+        Work that has begun runs to its end, even if whoever waits is cancelled.
+        """
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """A lock for ``async with``; those who wait get it in order. Use one object throughout."""

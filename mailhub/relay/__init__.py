@@ -1,0 +1,1 @@
+"""Delivery: the intake, the queue runner, local and remote delivery. Edge."""

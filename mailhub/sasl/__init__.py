@@ -1,0 +1,1 @@
+"""SASL mechanisms, both sides, without a socket. Core: imports `mail` and `ports`."""

@@ -1,0 +1,1 @@
+"""Maildirs and the index over them. Keep: blocking, imports the core."""
