@@ -204,6 +204,25 @@ class Logins(Protocol):
         """The account, if `proof` fits the keys that `scram_keys` gave."""
 
 
+class Directory(Protocol):
+    """Who is hosted here. Paths are compared by `Path.key`; nothing is expanded or stripped."""
+
+    async def hosted(self, domain: str) -> bool:
+        """Whether mail for this domain ends here."""
+
+    async def account(self, path: Path) -> Account | None:
+        """The account with exactly this address, enabled or not."""
+
+    async def alias(self, path: Path) -> tuple[Path, ...] | None:
+        """What an alias stands for; None if there is no such alias."""
+
+    async def catch_all(self, domain: str) -> tuple[Path, ...] | None:
+        """Where mail for unknown local parts of a hosted domain goes; None for nowhere."""
+
+    async def postmaster(self, domain: str) -> Path | None:
+        """Who gets postmaster@ and abuse@ where neither is an account nor an alias."""
+
+
 # ---- Mail coming in ------------------------------------------------------------------------
 
 
@@ -243,6 +262,52 @@ class Draft(Protocol):
 
     async def abort(self) -> None:
         """Forget all of it. Harmless after a failed `write` or `commit`."""
+
+
+# ---- Mail going out ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One connection's worth of trying to hand a message on: the facts, for queue and journey.
+
+    Attributes:
+        started: Seconds since the epoch; `ended` likewise.
+        host: The name we meant to reach, ``mx.example.net``.
+        address: The IP address, or ``""`` if none was found.
+        tls: ``"TLSv1.3 TLS_AES_256_GCM_SHA384"``, or ``""`` in the clear.
+        certificate: What the certificate was worth: ``"verified"``, ``"unverified: …"``, ``""``.
+        reused: The connection had carried a message before.
+        stage: How far it got: ``connect banner ehlo starttls auth mail rcpt data content done``.
+        reply: The last thing said there, or our own words for a failure to reach it.
+        in_doubt: The connection was lost between the final dot and the reply to it.
+    """
+
+    started: float
+    ended: float
+    host: str
+    address: str
+    port: int
+    tls: str
+    certificate: str
+    reused: bool
+    stage: str
+    reply: Reply
+    in_doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of trying to deliver one envelope.
+
+    Attributes:
+        replies: One for each recipient, in order: the far side's words, or
+            ours (4.4.x and 5.4.x) where nobody could be asked.
+        attempts: Every connection tried, in order.
+    """
+
+    replies: tuple[Reply, ...]
+    attempts: tuple[Attempt, ...]
 
 
 # ---- Mailboxes -----------------------------------------------------------------------------
@@ -530,6 +595,48 @@ class MailStores(Protocol):
 
     async def of(self, account: Account) -> MailStore:
         """The account's store, made on first use with an INBOX."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """A message to be put into an account's mailbox by local delivery.
+
+    Attributes:
+        unique: The middle of its maildir name: unique on this hub, and the same
+            when the filing is repeated after a crash, which makes it idempotent.
+        arrived: Seconds since the epoch: INTERNALDATE.
+        head: Trace fields of final delivery that precede the content.
+        content: The octets; or the path of a file that holds them.
+        skip: Octets at the start of that file that are not content.
+        linkable: That file begins with just this `head`: it may be hard-linked.
+    """
+
+    account: Account
+    unique: str
+    arrived: float
+    head: bytes
+    content: bytes | str
+    size: int
+    skip: int = 0
+    linkable: bool = False
+    mailbox: str = "INBOX"
+
+
+class Filer(Protocol):
+    """Local delivery's way into the store: quick first, durable later."""
+
+    async def file(self, filings: Sequence[Filing]) -> Sequence[StoreRefused | None]:
+        """Put each message into its mailbox, visible at once, not yet synced.
+
+        A filing that was carried out before (same `unique`) is left alone.
+        """
+
+    async def sync(self, filings: Sequence[Filing]) -> None:
+        """Make filed messages durable; when this returns the spool may forget them.
+
+        Raises:
+            OSError: The disk said no; they may not be forgotten.
+        """
 
 
 # ---- Names of hosts ------------------------------------------------------------------------
