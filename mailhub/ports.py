@@ -304,10 +304,16 @@ class Outcome:
         replies: One for each recipient, in order: the far side's words, or
             ours (4.4.x and 5.4.x) where nobody could be asked.
         attempts: Every connection tried, in order.
+        hosts: For each recipient the name of the host whose words its reply
+            are, ``""`` where they are ours (Remote-MTA of a DSN).
+        dsn: For each recipient whether the host that took it announced DSN and
+            so reports from there on (RFC 3461 §5.2.1). Empty is all unknown.
     """
 
     replies: tuple[Reply, ...]
     attempts: tuple[Attempt, ...]
+    hosts: tuple[str, ...] = ()
+    dsn: tuple[bool, ...] = ()
 
 
 # ---- Mailboxes -----------------------------------------------------------------------------
@@ -481,17 +487,28 @@ class Mailbox(Protocol):
         cursor: Grows with each change.
     """
 
-    name: str
-    uid_validity: UidValidity
-    uid_next: Uid
-    highest_modseq: ModSeq
-    keywords: Sequence[str]
-    uids: array[int]
-    flags: array[int]
-    modseqs: array[int]
-    sizes: array[int]
-    dates: array[int]
-    cursor: int
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid_validity(self) -> UidValidity: ...
+    @property
+    def uid_next(self) -> Uid: ...
+    @property
+    def highest_modseq(self) -> ModSeq: ...
+    @property
+    def keywords(self) -> Sequence[str]: ...
+    @property
+    def uids(self) -> array[int]: ...
+    @property
+    def flags(self) -> array[int]: ...
+    @property
+    def modseqs(self) -> array[int]: ...
+    @property
+    def sizes(self) -> array[int]: ...
+    @property
+    def dates(self) -> array[int]: ...
+    @property
+    def cursor(self) -> int: ...
 
     def position(self, uid: Uid) -> int | None:
         """The index of `uid` in the arrays, or None if it is gone."""
