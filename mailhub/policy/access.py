@@ -1,0 +1,103 @@
+"""Who may send what to whom: the verdicts on MAIL and RCPT.
+
+Invariants:
+
+1. Never an open relay: mail for a domain that is not hosted here is taken from
+   those who have logged in, and from networks that the operator trusts, alone.
+2. Local parts are names and nothing else: ``user%far@hub``, ``far!user@hub`` and
+   ``"user@far"@hub`` are looked up as they stand, and never become an address
+   elsewhere. (Source routes are dropped by `parse_path`, RFC 5321 §4.1.1.3.)
+3. The null reverse-path is always allowed, or bounces and receipts could not
+   come in, or go out (RFC 5321 §4.5.5, RFC 8098 §2.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from mailhub.mail.address import NULL, Path, literal_address
+from mailhub.mail.reply import Refusal
+from mailhub.policy import alias
+from mailhub.policy.alias import Expansion, expand, may_send_as, no_such_mailbox
+from mailhub.ports import Client, Directory
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator allows.
+
+    Attributes:
+        trusted: Networks whose hosts may relay through us without a login.
+        addresses: Our own IP addresses, in canonical form: an address literal
+            of one of them is ours (RFC 5321 §4.1.3).
+        literal_domain: The hosted domain that such a literal stands for; where
+            it is empty only postmaster can be reached by literal.
+        own_senders: Those who have logged in send from their own addresses alone.
+    """
+
+    trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+    addresses: frozenset[str] = frozenset()
+    literal_domain: str = ""
+    own_senders: bool = True
+    aliases: alias.Rules = field(default_factory=alias.Rules)
+
+
+async def check_sender(
+    client: Client, reverse_path: Path, directory: Directory, rules: Rules
+) -> None:
+    """Judge MAIL.
+
+    Raises:
+        Refusal: 530 5.7.0 before a login where one is needed (RFC 6409 §4.3);
+            501 5.1.7 for ``<postmaster>``, which is a recipient only; 550 5.7.1
+            for an address that belongs to somebody else (RFC 6409 §6.1).
+    """
+    if client.submission and client.account is None:
+        raise Refusal(530, "7.0", "Authentication required")
+    if reverse_path == NULL:
+        return
+    if not reverse_path.domain:
+        raise Refusal(501, "1.7", "A sender needs a domain")
+    if client.account is None or not rules.own_senders:
+        return
+    if not await may_send_as(client.account, reverse_path, directory, rules.aliases):
+        raise Refusal(550, "7.1", "Not an address of the account that has logged in")
+
+
+async def check_recipient(
+    client: Client, forward_path: Path, directory: Directory, rules: Rules
+) -> Expansion:
+    """Judge RCPT: who gets mail for this forward-path.
+
+    Raises:
+        Refusal: 550 5.7.1 for relaying; as `alias.expand` for hosted domains.
+    """
+    path = _own(forward_path, rules)
+    expansion = await expand(path, directory, rules.aliases)
+    # An address that stands for itself is in a foreign domain; one of ours never does.
+    if path in expansion.others and not may_relay(client, rules):
+        raise Refusal(550, "7.1", "Relaying denied")
+    return expansion
+
+
+def may_relay(client: Client, rules: Rules) -> bool:
+    """Whether a client may send to the whole world."""
+    if client.account is not None:
+        return True
+    if client.submission or not rules.trusted:
+        return False
+    try:
+        address = ip_address(client.address)
+    except ValueError:
+        return False  # a Unix socket: it has no network
+    return any(address in network for network in rules.trusted)
+
+
+def _own(path: Path, rules: Rules) -> Path:
+    """The path with an address literal that means us replaced by our domain."""
+    if literal_address(path.domain) not in rules.addresses:
+        return path
+    if not rules.literal_domain and path.local.casefold() != "postmaster":
+        raise no_such_mailbox()
+    return Path(path.local, rules.literal_domain)
