@@ -1,0 +1,423 @@
+"""Messages handed on to a model of a server: each recipient's fate, whatever the server does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhub.mail.address import Path
+from mailhub.mail.envelope import Body, Envelope, Notify, Recipient, Return
+from mailhub.smtp.client import ClientSession
+from mailhub.smtp.handover import CLIENT_LIMITS, PIECE, ClientLimits, Handover
+from mailhub.smtp.wire import Unreadable
+from tests.rig import run
+from tests.smtp.model import DROP, EVERYTHING, SILENCE, FakeWire, Model, Octets
+
+SMALL = b"Subject: hello\r\n\r\nHello.\r\n"
+BOB = Path("bob", "example.com")
+
+
+def envelope(*names: str, **options: Any) -> Envelope:
+    recipients = tuple(Recipient(Path(name, "example.org")) for name in names or ("ann",))
+    return Envelope(BOB, recipients, **options)
+
+
+def opened(
+    server: Model, *, cut: int = 0, limits: ClientLimits = CLIENT_LIMITS
+) -> tuple[ClientSession, FakeWire]:
+    wire = FakeWire(server, cut)
+    wire.session = ClientSession(wire, "hub.example", limits=limits)
+    run(wire.session.open())
+    return wire.session, wire
+
+
+def deliver(
+    server: Model,
+    what: Envelope | None = None,
+    octets: bytes = SMALL,
+    **options: Any,
+) -> Handover:
+    session, _ = opened(server, **options)
+    return run(session.deliver(what or envelope(), Octets(octets)))
+
+
+def codes(handover: Handover) -> list[int | None]:
+    return [reply.code if reply is not None else None for reply in handover.replies]
+
+
+class TestTransactions:
+    @pytest.mark.parametrize("extensions", [EVERYTHING, ("8BITMIME",)])
+    @pytest.mark.parametrize("cut", [0, 1, 7])
+    def test_accepted(self, extensions: tuple[str, ...], cut: int) -> None:
+        """A message arrives as it is, with and without pipelining, however replies are cut."""
+        server = Model(extensions)
+        handover = deliver(server, envelope("ann", "bea"), cut=cut)
+        assert codes(handover) == [250, 250]
+        [message] = server.taken
+        assert message.content == SMALL
+        assert [it.split()[1] for it in message.recipients] == [
+            "TO:<ann@example.org>",
+            "TO:<bea@example.org>",
+        ]
+
+    def test_one_write(self) -> None:
+        """With PIPELINING the whole envelope and DATA leave in one piece (RFC 2920 §3.1)."""
+        server = Model()
+        session, wire = opened(server)
+        writes: list[bytes] = []
+
+        def send(octets: bytes) -> None:
+            writes.append(octets)
+            server.receive(octets)
+
+        wire.send = send  # type: ignore[method-assign]
+        run(session.deliver(envelope("ann", "bea"), Octets(SMALL)))
+        assert [write.count(b"\r\n") for write in writes[:1]] == [4]
+        assert len(writes) == 2
+
+    def test_no_pipelining(self) -> None:
+        """Without it each command waits for the reply to the one before."""
+        server = Model(("8BITMIME",))
+        session, wire = opened(server)
+
+        def send(octets: bytes) -> None:
+            assert not server.out, "sent before the reply was read"
+            server.receive(octets)
+
+        wire.send = send  # type: ignore[method-assign]
+        assert codes(run(session.deliver(envelope("ann", "bea"), Octets(SMALL)))) == [250, 250]
+
+    def test_partly(self) -> None:
+        """Recipients are refused each for themselves; the rest get the message."""
+        server = Model(answers={"RCPT": ["250 Ok", "550 5.1.1 Who?", "450 4.2.0 Later"]})
+        handover = deliver(server, envelope("ann", "bea", "cid"))
+        assert codes(handover) == [250, 550, 450]
+        assert handover.accepted.keys() == {0}
+        assert len(server.taken) == 1
+
+    @pytest.mark.parametrize("extensions", [EVERYTHING, ()])
+    def test_all_refused(self, extensions: tuple[str, ...]) -> None:
+        """No content follows where nobody wants it; the next message begins with RSET."""
+        server = Model(extensions, answers={"RCPT": ["550 5.1.1 Who?", "550 No", "250 Ok"]})
+        session, _ = opened(server)
+        assert codes(run(session.deliver(envelope("ann", "bea"), Octets(SMALL)))) == [550, 550]
+        assert not server.taken
+        assert codes(run(session.deliver(envelope(), Octets(SMALL)))) == [250]
+        assert server.commands.count("RSET") == 1
+        assert len(server.taken) == 1
+
+    def test_content_all_the_same(self) -> None:
+        """A server that wants content for nobody gets none (RFC 2920 §3.1)."""
+        server = Model(answers={"RCPT": "550 Who?", "DATA": "354 Go", ".": "554 5.5.1 None"})
+        session, wire = opened(server)
+        handover = run(session.deliver(envelope(), Octets(SMALL)))
+        assert codes(handover) == [550]
+        assert wire.sent.endswith(b"DATA\r\n.\r\n")
+        assert b"RSET" not in wire.sent
+
+    @pytest.mark.parametrize("extensions", [EVERYTHING, ()])
+    def test_mail_refused(self, extensions: tuple[str, ...]) -> None:
+        """The reply to MAIL is everybody's, whatever RCPT was answered with."""
+        server = Model(extensions, answers={"MAIL": ["552 5.3.4 Too big", "250 Ok"]})
+        session, _ = opened(server)
+        handover = run(session.deliver(envelope("ann", "bea"), Octets(SMALL)))
+        assert codes(handover) == [552, 552]
+        assert codes(run(session.deliver(envelope(), Octets(SMALL)))) == [250]
+
+    def test_data_refused(self) -> None:
+        """So is the reply to DATA, for those who were accepted."""
+        server = Model(answers={"RCPT": ["250 Ok", "550 Who?"], "DATA": "451 4.3.0 Not now"})
+        handover = deliver(server, envelope("ann", "bea"))
+        assert codes(handover) == [451, 550]
+        assert handover.fault is None
+
+    def test_content_refused(self) -> None:
+        """And the reply to the content."""
+        server = Model(answers={".": "554 5.7.1 Spam"})
+        handover = deliver(server, envelope("ann", "bea"))
+        assert codes(handover) == [554, 554]
+        assert handover.final is not None
+
+    def test_parameters(self) -> None:
+        """What the envelope asks for is passed on."""
+        server = Model()
+        what = Envelope(
+            BOB,
+            (Recipient(Path("ann", "example.org"), Notify.FAILURE, "rfc822;ann@example.org"),),
+            Body.EIGHT_BIT,
+            Return.HEADERS,
+            "id1",
+        )
+        deliver(server, what, "Subject: x\r\n\r\n\u00e9\r\n".encode())
+        [message] = server.taken
+        assert message.mail == (
+            "MAIL FROM:<bob@example.com> SIZE=18 BODY=8BITMIME RET=HDRS ENVID=id1"
+        )
+        assert message.recipients == [
+            "RCPT TO:<ann@example.org> NOTIFY=FAILURE ORCPT=rfc822;ann@example.org"
+        ]
+
+
+class TestBatches:
+    def test_limits(self) -> None:
+        """More recipients than LIMITS allows go in several transactions (RFC 9422 §4.2)."""
+        server = Model((*EVERYTHING, "LIMITS RCPTMAX=2"))
+        handover = deliver(server, envelope("a", "b", "c", "d", "e"))
+        assert codes(handover) == [250] * 5
+        assert [len(message.recipients) for message in server.taken] == [2, 2, 1]
+
+    def test_ours(self) -> None:
+        """Without LIMITS, our own limit is what every server must take."""
+        server = Model()
+        deliver(server, envelope("a", "b", "c"), limits=ClientLimits(recipients=2))
+        assert [len(message.recipients) for message in server.taken] == [2, 1]
+
+    @pytest.mark.parametrize("reply", ["452 4.5.3 Too many", "452 Too many", "552 Too many"])
+    def test_too_many(self, reply: str) -> None:
+        """Recipients beyond the server's secret limit follow at once (RFC 5321 §4.5.3.1.10)."""
+        server = Model(answers={"RCPT": ["250 Ok", "250 Ok", reply, "250 Ok"]})
+        handover = deliver(server, envelope("a", "b", "c"))
+        assert codes(handover) == [250] * 3
+        assert [len(message.recipients) for message in server.taken] == [2, 1]
+
+    def test_too_many_for_one(self) -> None:
+        """The first of a transaction cannot be one too many: its 452 is final for now."""
+        server = Model(answers={"RCPT": "452 4.5.3 Too many"})
+        assert codes(deliver(server, envelope("a", "b"))) == [452, 452]
+
+    def test_full(self) -> None:
+        """A full mailbox is not a transaction that is full."""
+        server = Model(answers={"RCPT": ["250 Ok", "452 4.2.2 Full"]})
+        assert codes(deliver(server, envelope("a", "b"))) == [250, 452]
+
+    def test_messages(self) -> None:
+        """A server that wants one message for each connection leaves the rest open."""
+        server = Model((*EVERYTHING, "LIMITS MAILMAX=1 RCPTMAX=1"))
+        session, _ = opened(server)
+        handover = run(session.deliver(envelope("a", "b"), Octets(SMALL)))
+        assert codes(handover) == [250, None]
+        assert handover.fault is None
+        assert session.exhausted
+
+
+class TestOurRefusals:
+    def test_whole(self) -> None:
+        """What the server cannot take is not sent, and the reply is marked as ours."""
+        server = Model(("PIPELINING",))
+        handover = deliver(server, octets="a: b\r\n\r\n\u00e9".encode())
+        assert codes(handover) == [554]
+        assert handover.ours == {0}
+        assert not any(command.startswith("MAIL") for command in server.commands)
+
+    def test_late(self) -> None:
+        """8-bit content is found wherever it is."""
+        octets = b"a" * PIECE * 2 + b"\xff"
+        assert codes(deliver(Model(()), octets=octets)) == [554]
+        server = Model(("8BITMIME",))
+        assert codes(deliver(server, octets=octets)) == [250]
+        assert "BODY=8BITMIME" in server.taken[0].mail
+
+    def test_one(self) -> None:
+        """A recipient that needs SMTPUTF8 is refused alone."""
+        server = Model(("PIPELINING",))
+        handover = deliver(server, envelope("ann", "\u00e9va"))
+        assert codes(handover) == [250, 553]
+        assert handover.ours == {1}
+
+
+class TestContent:
+    def test_pieces(self) -> None:
+        """Large content is read and sent piece by piece, and arrives whole."""
+        octets = b"".join(b".%d\r\n" % number for number in range(30_000))
+        assert len(octets) > 3 * PIECE
+        server = Model(("PIPELINING",))
+        assert codes(deliver(server, octets=octets)) == [250]
+        assert server.taken[0].content == octets
+
+    @given(st.text("a.\r\n", max_size=40), st.sampled_from([EVERYTHING, ()]))
+    def test_any(self, text: str, extensions: tuple[str, ...]) -> None:
+        """Any content arrives, its line ends mended, and nothing of it is executed."""
+        server = Model(extensions)
+        octets = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode()
+        assert codes(deliver(server, octets=octets)) == [250]
+        wanted = octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n"
+        assert server.taken[0].content == wanted
+        assert server.commands[-1] == "DATA"
+
+    def test_empty(self) -> None:
+        """Content may be empty."""
+        server = Model()
+        assert codes(deliver(server, octets=b"")) == [250]
+        assert server.taken[0].content == b""
+
+    @pytest.mark.parametrize("chunk", [3, PIECE, PIECE + 1, 10 * PIECE])
+    @pytest.mark.parametrize("extensions", [EVERYTHING, EVERYTHING[1:]])
+    def test_bdat(self, chunk: int, extensions: tuple[str, ...]) -> None:
+        """Binary content goes by BDAT, octet for octet, in chunks of any size."""
+        size = 20 if chunk == 3 else 2 * PIECE + 5
+        octets = bytes(range(256)) * (size // 256 + 1)
+        server = Model(extensions)
+        what = envelope(body=Body.BINARY)
+        handover = deliver(server, what, octets, limits=ClientLimits(chunk=chunk))
+        assert codes(handover) == [250]
+        assert server.taken[0].content == octets
+        assert "DATA" not in server.commands
+
+    def test_large(self) -> None:
+        """Large text goes by BDAT where that is announced, and by DATA elsewhere."""
+        octets = b"a" * 70 + b"\r\n"
+        for extensions, verb in ((EVERYTHING, "BDAT 72 LAST"), (("PIPELINING",), "DATA")):
+            server = Model(extensions)
+            assert codes(deliver(server, octets=octets, limits=ClientLimits(bdat=50))) == [250]
+            assert server.commands[-1] == verb
+
+    def test_chunk_refused(self) -> None:
+        """After a refused chunk nothing more is sent, and RSET comes next (RFC 3030 §2)."""
+        server = Model(answers={"BDAT": ["", "250 Ok", "", "552 5.3.4 Too big", ""]})
+        server.answers = {**server.answers}
+        turns = iter(["250 Ok", "552 5.3.4 Too big"])
+        server.answers = {"BDAT": lambda line: "" if line else next(turns, "503 RSET first")}
+        session, _ = opened(server, limits=ClientLimits(bdat=5, chunk=10, ahead=1))
+        handover = run(session.deliver(envelope(), Octets(b"a" * 100)))
+        assert codes(handover) == [552]
+        assert sum(it.startswith("BDAT") for it in server.commands) < 6
+        server.answers = {}
+        assert codes(run(session.deliver(envelope(), Octets(b"a" * 100)))) == [250]
+        assert "RSET" in server.commands
+
+    def test_last_chunk_refused(self) -> None:
+        """The refusal of a chunk counts, not the complaints about those behind it."""
+        turns = iter(["250 Ok", "552 5.3.4 Too big", "503 RSET first"])
+        server = Model(answers={"BDAT": lambda line: "" if line else next(turns)})
+        handover = deliver(server, octets=b"a" * 30, limits=ClientLimits(bdat=5, chunk=10, ahead=5))
+        assert codes(handover) == [552]
+
+    def test_unreadable(self) -> None:
+        """Content that ends too early is never ended for the server."""
+        for chunked in (ClientLimits(), ClientLimits(bdat=5)):
+            server = Model()
+            session, wire = opened(server, limits=chunked)
+            octets = b"\xff" * PIECE * 3
+            handover = run(session.deliver(envelope(), Octets(octets, short=PIECE)))
+            assert isinstance(handover.fault, Unreadable)
+            assert codes(handover) == [None]
+            assert not server.taken
+            assert not wire.sent.endswith(b".\r\n")
+
+    def test_disk_error(self) -> None:
+        """An I/O error of ours is told as ours."""
+
+        class Failing(Octets):
+            async def read(self, offset: int = 0, length: int | None = None) -> bytes:
+                raise OSError(5, "Input/output error")
+
+        session, _ = opened(Model())
+        handover = run(session.deliver(envelope(), Failing(SMALL)))
+        assert handover.fault is not None
+        assert handover.fault.reply.text == (
+            "451 4.3.0 Cannot read the content: Input/output error"
+        )
+
+
+class TestBrokenConnections:
+    @pytest.mark.parametrize("extensions", [EVERYTHING, ()])
+    @pytest.mark.parametrize("how", [DROP, SILENCE, "421 4.3.2 Bye", "gibberish"])
+    @pytest.mark.parametrize(
+        ("verb", "stage"),
+        [("MAIL", "mail"), ("RCPT", "rcpt"), ("DATA", "data"), (".", "content")],
+    )
+    def test_stages(self, extensions: tuple[str, ...], how: str, verb: str, stage: str) -> None:
+        """At whatever stage a connection breaks: no reply, and in doubt only behind the content."""
+        server = Model(extensions, answers={verb: how})
+        handover = deliver(server, envelope("ann", "bea"))
+        fault = handover.fault
+        assert fault is not None
+        assert codes(handover) == [None, None]
+        assert fault.stage == stage
+        assert fault.in_doubt == (verb == "." and not how.startswith("421"))
+        assert fault.heard == how.startswith("421")
+        assert not server.taken
+
+    def test_what_was_said(self) -> None:
+        """Replies that came before the connection broke are kept."""
+        server = Model(answers={"RCPT": ["250 Ok", "550 5.1.1 Who?", "421 Bye"]})
+        handover = deliver(server, envelope("ann", "bea", "cid"))
+        assert codes(handover) == [None, 550, None]
+
+    def test_mail_refused_and_gone(self) -> None:
+        """A refused MAIL settles all, even if the server hangs up behind it."""
+        server = Model(answers={"MAIL": "550 5.7.1 Blocked", "RCPT": DROP})
+        handover = deliver(server, envelope("ann", "bea"))
+        assert codes(handover) == [550, 550]
+        assert handover.fault is not None
+
+    @pytest.mark.parametrize("limits", [ClientLimits(), ClientLimits(bdat=5)])
+    def test_early_refusal(self, limits: ClientLimits) -> None:
+        """A server that refuses amid the content and hangs up has refused it."""
+        server = Model(EVERYTHING)
+        session, wire = opened(server, limits=limits)
+        drained = wire.drained
+
+        async def hang_up() -> None:
+            server.out, server.closed = b"552 5.3.4 Too big\r\n", True
+            await drained()
+
+        wire.drained = hang_up  # type: ignore[method-assign]
+        handover = run(session.deliver(envelope(), Octets(b"a" * PIECE * 3)))
+        assert codes(handover) == [552]
+        assert handover.fault is not None
+        assert not handover.fault.in_doubt
+
+    def test_lost_amid_content(self) -> None:
+        """A connection lost amid the content leaves no doubt: the end was not sent."""
+        server = Model(("PIPELINING",))
+        session, wire = opened(server)
+
+        async def hang_up() -> None:
+            raise ConnectionError
+
+        wire.drained = hang_up  # type: ignore[method-assign]
+        handover = run(session.deliver(envelope(), Octets(b"a" * PIECE * 3)))
+        assert codes(handover) == [None]
+        assert handover.fault is not None
+        assert not handover.fault.in_doubt
+        assert "amid the content" in handover.fault.reply.text
+
+    def test_chunk_in_doubt(self) -> None:
+        """A connection lost behind the last chunk leaves the message in doubt."""
+        server = Model(answers={"BDAT": lambda line: "" if line else DROP})
+        handover = deliver(server, limits=ClientLimits(bdat=5))
+        assert handover.fault is not None
+        assert handover.fault.in_doubt
+
+    def test_nonsense(self) -> None:
+        """A reply that cannot be one to the content, or to DATA, is not taken for one."""
+        for verb, how in ((".", "354 More"), ("DATA", "250 Ok")):
+            handover = deliver(Model(answers={verb: how}))
+            assert codes(handover) == [None]
+            assert handover.fault is not None
+            assert "Unexpected reply" in handover.fault.reply.text
+            assert handover.fault.in_doubt == (verb == ".")
+
+    def test_reset_refused(self) -> None:
+        """A server that refuses RSET is of no further use."""
+        server = Model(answers={"RCPT": "550 Who?", "RSET": "500 What?"})
+        session, _ = opened(server)
+        run(session.deliver(envelope(), Octets(SMALL)))
+        handover = run(session.deliver(envelope(), Octets(SMALL)))
+        assert codes(handover) == [None]
+        assert handover.fault is not None
+
+    def test_farewell(self) -> None:
+        """A 421 that came while the connection was idle is not an answer to MAIL."""
+        server = Model()
+        session, wire = opened(server)
+        session.feed(b"421 4.4.2 Idle\r\n")
+        handover = run(session.deliver(envelope(), Octets(SMALL)))
+        assert codes(handover) == [None]
+        assert handover.fault is not None
+        assert handover.fault.heard
+        assert b"MAIL" not in wire.sent
