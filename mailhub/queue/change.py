@@ -1,0 +1,164 @@
+"""What can be written to the spool: one value for each kind of change.
+
+Changes that belong together (a fate and the notice of it) are handed over
+together and happen together or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mailhub.mail.address import Path
+from mailhub.ports import QueueId
+from mailhub.queue.item import Item
+from mailhub.queue.journey import Attempted
+
+
+class Stale(Exception):
+    """The item is no longer as the change expects it: somebody else has changed it meanwhile.
+
+    Nothing was written. Load it again and decide anew.
+    """
+
+    def __init__(self, queue_id: QueueId) -> None:
+        self.queue_id = queue_id
+        super().__init__(f"{queue_id} has changed meanwhile")
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """A new item. `content` is None where it lies, synced, in the item's file."""
+
+    item: Item
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """New fates for those recipients in which `before` and `after` differ.
+
+    An item without an open recipient leaves the spool.
+    """
+
+    before: Item
+    after: Item
+    attempts: tuple[Attempted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """These local recipients have the message in their mailboxes, not yet durably."""
+
+    item: Item
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """These local recipients have the message durably; nobody wants to hear of it."""
+
+    item: Item
+    numbers: tuple[int, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Which items, and which of their recipients; an empty one is all.
+
+    Attributes:
+        queue_ids: Only these items.
+        sender: Only items from this reverse-path.
+        sender_domain: Only items from reverse-paths of this domain.
+        recipient: Only this forward-path.
+        domain: Only forward-paths of this domain.
+    """
+
+    queue_ids: tuple[QueueId, ...] = ()
+    sender: Path | None = None
+    sender_domain: str | None = None
+    recipient: Path | None = None
+    domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Pending recipients are due `now`."""
+
+    select: Select
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Pending recipients are held."""
+
+    select: Select
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Held recipients are pending again, and due `now`."""
+
+    select: Select
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Pending and held recipients are dropped, and nobody is told."""
+
+    select: Select
+    now: float
+
+
+Amend = Flush | Hold | Release | Cancel
+"""What operators do, in this process or another: to whatever is in a fitting state."""
+
+Change = Accept | Settle | Filed | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A recipient whose moment has come.
+
+    Attributes:
+        local: It is a mailbox of ours whose first filing failed.
+    """
+
+    due: float
+    queue_id: QueueId
+    number: int
+    path: Path
+    reverse_path: Path
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unfiled:
+    """Local recipients that a crash may have left without their message.
+
+    Attributes:
+        filed: Numbers whose filing is done, as this boot of the machine knows:
+            they only have to be made durable, and dropped.
+        unfiled: Numbers to be filed, perhaps once more.
+    """
+
+    item: Item
+    unfiled: tuple[int, ...]
+    filed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much the spool holds.
+
+    Attributes:
+        recipients: How many there are in each state, by the state's name in lower case.
+        oldest: When the item arrived that has been here longest; None in an empty spool.
+    """
+
+    items: int
+    recipients: dict[str, int] = field(default_factory=dict)
+    oldest: float | None = None

@@ -1,0 +1,445 @@
+"""Delivery status notifications: what a sender is told of his message, as mail.
+
+A notice is a multipart/report (RFC 6522) of three parts: a text for people, the
+facts for programs (RFC 3464), and the message or its header, so that it is
+recognised. For mail sent with SMTPUTF8 the two latter are of the types that hold
+UTF-8 (RFC 6533). Date, ids and boundary are arguments: nothing here asks.
+
+Invariants:
+
+1. A notice goes from the null reverse-path to the reverse-path alone (RFC 3461
+   §6.1); it is never made for an item that has none.
+2. Nothing a stranger said (a reply, ENVID, ORCPT, the message) can add a
+   field, end a part, or break a line limit: what is not clean is encoded, or
+   only the header is returned.
+3. The content has CR LF line ends, no line over 998 octets, and octets over
+   127 only where the envelope says 8BITMIME.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_qp
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mailhub.mail.address import Path
+from mailhub.mail.date import format_date
+from mailhub.mail.envelope import Body, Envelope, Recipient, Return
+from mailhub.mail.header import LINE_LIMIT, end, index, make, unfold
+from mailhub.mail.reply import Reply
+from mailhub.queue.item import (
+    Action,
+    Delivered,
+    Expanded,
+    Failed,
+    Fate,
+    Item,
+    Pending,
+    Relayed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a message is sent back.
+
+    Attributes:
+        message: Octets up to which a failed message is returned whole, where
+            the sender did not ask for its header only.
+        header: Octets of a header that is returned.
+    """
+
+    message: int = 50_000
+    header: int = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who writes, and when: all that a notice needs besides the facts.
+
+    Attributes:
+        host: Our name: the Reporting-MTA.
+        date: Seconds since the epoch.
+        message_id: With its angle brackets.
+        boundary: Unlikely to occur in any message.
+    """
+
+    host: str
+    date: float
+    message_id: str
+    boundary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A DSN, ready to be accepted as an item."""
+
+    envelope: Envelope
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of a multipart: its Content-Type, its encoding, its octets."""
+
+    type: str
+    octets: bytes
+    encoding: str = "7bit"
+    description: str = ""
+
+    def __bytes__(self) -> bytes:
+        fields = [make("Content-Type", self.type)]
+        if self.description:
+            fields.append(make("Content-Description", self.description))
+        if self.encoding != "7bit":
+            fields.append(make("Content-Transfer-Encoding", self.encoding))
+        return b"".join(fields) + b"\r\n" + self.octets
+
+
+# ---- Which notices, and what they need -----------------------------------------------------
+
+
+def notices(actions: Mapping[int, Action]) -> list[dict[int, Action]]:
+    """What is to be told, one notice each: failures, delays and successes apart."""
+    kinds = (
+        (Action.FAILED,),
+        (Action.DELAYED,),
+        (Action.DELIVERED, Action.RELAYED, Action.EXPANDED),
+    )
+    groups = ({n: a for n, a in actions.items() if a in kind} for kind in kinds)
+    return [group for group in groups if group]
+
+
+def returns_all(item: Item, actions: Mapping[int, Action], limits: Limits) -> bool:
+    """Whether the whole message goes back: failed, asked for or not forbidden, and small.
+
+    RET is for failures only (RFC 3461 §4.3), and REQUIRETLS means the header
+    alone (RFC 8689 §5). Binary content cannot be sent on as it is.
+    """
+    envelope = item.envelope
+    return (
+        Action.FAILED in actions.values()
+        and envelope.ret is not Return.HEADERS
+        and not envelope.require_tls
+        and envelope.body is not Body.BINARY
+        and item.size <= limits.message
+    )
+
+
+def octets_needed(item: Item, actions: Mapping[int, Action], limits: Limits) -> int:
+    """How many of the first octets of the content `compose` has a use for."""
+    if returns_all(item, actions, limits):
+        return item.size
+    return min(item.size, limits.header)
+
+
+def compose(
+    item: Item,
+    actions: Mapping[int, Action],
+    content: bytes,
+    source: Source,
+    retry_until: float | None = None,
+    limits: Limits = Limits(),
+) -> Notice:
+    """One notice: `actions`, by recipients' numbers, of an item that does not come from `NULL`.
+
+    `content` is its content, or as much of the beginning as `octets_needed`
+    says; `retry_until` is when delayed recipients will be given up.
+    """
+    to = item.envelope.reverse_path
+    wide = item.envelope.utf8 or any(_path(item, number).needs_utf8 for number in actions)
+    parts = (
+        _text_part(_human(item, actions, source, retry_until)),
+        _machine_part(item, actions, source, retry_until, wide=wide),
+        _returned_part(item, actions, content, limits, wide=wide),
+    )
+    body, boundary = _multipart(parts, source.boundary)
+    fields: tuple[bytes, ...] = (
+        make("From", f"Mail Delivery System <MAILER-DAEMON@{source.host}>"),
+        make("To", f"<{to}>"),
+        make("Subject", _subject(item, actions)),
+        make("Date", format_date(source.date)),
+        make("Message-ID", source.message_id),
+        *_thread(content),
+        make("Auto-Submitted", "auto-replied"),  # RFC 3834 §5
+        make("MIME-Version", "1.0"),
+        make(
+            "Content-Type",
+            f'multipart/report; report-type=delivery-status; boundary="{boundary}"',
+        ),
+    )
+    if not body.isascii():  # a part of 8bit makes the whole 8bit (RFC 2045 §6.4)
+        fields += (make("Content-Transfer-Encoding", "8bit"),)
+    octets = b"".join(fields) + b"\r\n" + body
+    envelope = Envelope(
+        recipients=(Recipient(to),),
+        body=Body.SEVEN_BIT if octets.isascii() else Body.EIGHT_BIT,
+        utf8=to.needs_utf8,
+        require_tls=item.envelope.require_tls,
+    )
+    return Notice(envelope, octets)
+
+
+def _path(item: Item, number: int) -> Path:
+    return item.envelope.recipients[number].path
+
+
+def _subject(item: Item, actions: Mapping[int, Action]) -> str:
+    what = {
+        Action.FAILED: "Not delivered",
+        Action.DELAYED: "Delayed",
+    }.get(next(iter(actions.values())), "Delivered")
+    [*others, last] = actions
+    address = str(_path(item, last))
+    if others or not address.isascii():
+        count = len(actions)
+        return f"{what}: {count} recipient{'s' if count > 1 else ''}"
+    return f"{what}: {address}"
+
+
+# msg-id in practice: one word in angle brackets                            (RFC 5322 §3.6.4)
+_MESSAGE_ID: Final = re.compile(rb"<[!-;=?-~]{1,250}>")
+
+
+def _thread(content: bytes) -> list[bytes]:
+    """The fields that put the notice beside the message in a client's list (RFC 5322 §3.6.4)."""
+    for raw in index(content[: end(content)]).get(b"message-id", []):
+        value = unfold(raw)
+        if _MESSAGE_ID.fullmatch(value):
+            message_id = value.decode("ascii")
+            return [make("In-Reply-To", message_id), make("References", message_id)]
+    return []
+
+
+# ---- For people ----------------------------------------------------------------------------
+
+_INTRODUCTIONS: Final[Mapping[Action, str]] = {
+    Action.FAILED: "Your message could not be delivered to:",
+    Action.DELAYED: "Your message has not been delivered yet to:",
+    Action.DELIVERED: "Your message has been delivered to:",
+    Action.RELAYED: "Your message has been handed on, to a host that confirms nothing, for:",
+    Action.EXPANDED: "Your message has been passed on to the members of:",
+}
+
+
+def _human(
+    item: Item, actions: Mapping[int, Action], source: Source, retry_until: float | None
+) -> str:
+    lines = [f"This is the mail system at {source.host}.", ""]
+    for action in Action:
+        numbers = [number for number, what in actions.items() if what is action]
+        if not numbers:
+            continue
+        lines += [_INTRODUCTIONS[action], ""]
+        for number in numbers:
+            lines += _account(item, number)
+        lines.append("")
+    if Action.DELAYED in actions.values():
+        until = "" if retry_until is None else f" until {format_date(retry_until)}"
+        lines += [f"We keep trying{until}. You need not send it again.", ""]
+    if Action.FAILED in actions.values():
+        lines += ["We will not try again.", ""]
+    lines += [
+        f"It arrived here on {format_date(item.arrived)}, with queue id {item.queue_id}.",
+    ]
+    return "".join(line + "\r\n" for line in lines)
+
+
+def _account(item: Item, number: int) -> list[str]:
+    """One recipient's lines: who, whose words, and the words, whole."""
+    lines = [f"  <{_path(item, number).shown}>"]
+    reply, host, expired = _words(item.fates[number])
+    if expired:
+        lines.append("    We tried for as long as we are set to. The last answer was:")
+    if reply is not None:
+        if host:
+            lines.append(f"    {host} said:")
+        status = f" {reply.status}" if reply.detail else ""
+        first, *rest = reply.lines
+        lines.append(f"    {reply.code}{status} {first}".rstrip())
+        lines += [f"    {line}" for line in rest]
+    return [_clean(line) for line in lines]
+
+
+def _words(fate: Fate) -> tuple[Reply | None, str, bool]:
+    """The reply that decided a fate, whose it was, and whether it only came too late."""
+    match fate:
+        case Failed(reply=reply, host=host, expired=expired):
+            return reply, host, expired
+        case Relayed(reply=reply, host=host) | Pending(reply=reply, host=host):
+            return reply, host, False
+        case Delivered(reply=reply) | Expanded(reply=reply):
+            return reply, "", False
+        case _:
+            return None, "", False
+
+
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def _clean(text: str) -> str:
+    """Without controls, and without octets that are no UTF-8."""
+    return _CONTROLS.sub(" ", text).encode("utf-8", "replace").decode()
+
+
+# ---- For programs --------------------------------------------------------------------------
+
+
+def _machine_part(
+    item: Item,
+    actions: Mapping[int, Action],
+    source: Source,
+    retry_until: float | None,
+    *,
+    wide: bool,
+) -> _Part:
+    # delivery-status-content = per-message-fields 1*( CRLF per-recipient-fields ) (RFC 3464 §2.1)
+    groups = [_message_fields(item, source)]
+    groups += [
+        _recipient_fields(item, number, action, source, retry_until)
+        for number, action in actions.items()
+    ]
+    text = ["".join(_field(name, value, wide=wide) for name, value in group) for group in groups]
+    octets = "\r\n".join(text).encode()
+    kind = "message/global-delivery-status" if wide else "message/delivery-status"
+    encoding = "7bit" if octets.isascii() else "8bit"
+    return _Part(kind, octets, encoding, "Delivery report")
+
+
+def _field(name: str, value: str, *, wide: bool) -> str:
+    text = _clean(value)
+    if not wide:  # message/delivery-status is ASCII (RFC 3464 §2.1)
+        text = text.encode("ascii", "replace").decode()
+    return make(name, text).decode()
+
+
+def _message_fields(item: Item, source: Source) -> list[tuple[str, str]]:
+    fields = []
+    if item.envelope.envid is not None:  # RFC 3464 §2.2.1, RFC 3461 §6.3
+        fields.append(("Original-Envelope-Id", from_xtext(item.envelope.envid)))
+    fields.append(("Reporting-MTA", f"dns; {source.host}"))  # RFC 3464 §2.2.2
+    fields.append(("Arrival-Date", format_date(item.arrived)))  # RFC 3464 §2.2.5
+    return fields
+
+
+def _recipient_fields(
+    item: Item, number: int, action: Action, source: Source, retry_until: float | None
+) -> list[tuple[str, str]]:
+    recipient = item.envelope.recipients[number]
+    reply, host, expired = _words(item.fates[number])
+    fields = []
+    if recipient.orcpt is not None:  # RFC 3464 §2.3.1
+        kind, _, address = recipient.orcpt.partition(";")
+        fields.append(("Original-Recipient", f"{kind}; {_original(kind, address)}"))
+    kind = "utf-8" if recipient.path.needs_utf8 else "rfc822"  # RFC 6533 §3
+    fields.append(("Final-Recipient", f"{kind}; {recipient.path}"))  # RFC 3464 §2.3.2
+    fields.append(("Action", action.value))
+    # An expired delivery has a status of its own (RFC 3463 §3.5): 4.4.7.
+    status = "4.4.7" if expired else _default_status(action) if reply is None else reply.status
+    fields.append(("Status", status))
+    if host:
+        fields.append(("Remote-MTA", f"dns; {host}"))  # RFC 3464 §2.3.5
+    if reply is not None and (host or action in (Action.FAILED, Action.DELAYED)):
+        kind = "smtp" if host else "x-mailhub"  # only a peer's words are SMTP's (RFC 3464 §2.3.6)
+        fields.append(("Diagnostic-Code", f"{kind}; {reply.text}"))
+    fields.append(("Last-Attempt-Date", format_date(source.date)))
+    fields.append(("Final-Log-Id", item.queue_id))  # RFC 3464 §2.3.8
+    if action is Action.DELAYED and retry_until is not None:
+        fields.append(("Will-Retry-Until", format_date(retry_until)))  # RFC 3464 §2.3.9
+    return fields
+
+
+def _default_status(action: Action) -> str:
+    return {Action.FAILED: "5.0.0", Action.DELAYED: "4.0.0"}.get(action, "2.0.0")
+
+
+# xtext = *( xchar / hexchar );  hexchar = "+" HEXDIG HEXDIG                (RFC 3461 §4)
+_HEXCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
+# EmbeddedUnicodeChar = "\x{" HEXPOINT "}"                                  (RFC 6533 §3)
+_EMBEDDED: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
+
+
+def from_xtext(text: str) -> str:
+    """The text that an xtext stands for; as it is where it would hold controls or 8-bit octets."""
+    plain = _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), text)
+    return plain if plain.isascii() and plain.isprintable() else text
+
+
+def _original(kind: str, address: str) -> str:
+    """The address of an ORCPT, decoded as its type says (RFC 3461 §4.2, RFC 6533 §3)."""
+    plain = from_xtext(address)
+    if kind.lower() != "utf-8":
+        return plain
+    try:
+        decoded = _EMBEDDED.sub(lambda found: chr(int(found[1], 16)), plain)
+        decoded.encode()
+    except ValueError:
+        return plain
+    return decoded if decoded.isprintable() else plain
+
+
+# ---- The message, and putting it together --------------------------------------------------
+
+
+def _returned_part(
+    item: Item, actions: Mapping[int, Action], content: bytes, limits: Limits, *, wide: bool
+) -> _Part:
+    whole = returns_all(item, actions, limits) and len(content) == item.size and _is_clean(content)
+    if whole:
+        kind = "message/global" if wide else "message/rfc822"
+        encoding = "7bit" if content.isascii() else "8bit"
+        return _Part(kind, content, encoding, "Undelivered message")
+    header = content[: end(content)]
+    if len(header) == len(content):  # all that was read is header: end with a whole line
+        header = header[: header.rfind(b"\n") + 1]
+    kind = "message/global-headers" if wide else "text/rfc822-headers"  # RFC 6522 §4, RFC 6533 §6
+    if header.isascii() and _is_clean(header):
+        return _Part(kind, header, description="Header of the message")
+    return _Part(kind, _quoted_printable(header), "quoted-printable", "Header of the message")
+
+
+_DIRT: Final = re.compile(rb"\x00|\r(?!\n)|(?<!\r)\n")
+
+
+def _is_clean(octets: bytes) -> bool:
+    """Whether 8BITMIME can carry it: no NUL, no bare CR or LF, no line over 998 octets."""
+    return _DIRT.search(octets) is None and all(
+        len(line) <= LINE_LIMIT for line in octets.split(b"\r\n")
+    )
+
+
+def _text_part(text: str) -> _Part:
+    octets = text.encode()
+    if octets.isascii() and _is_clean(octets):
+        return _Part("text/plain; charset=us-ascii", octets, description="Notification")
+    return _Part(
+        "text/plain; charset=utf-8", _quoted_printable(octets), "quoted-printable", "Notification"
+    )
+
+
+def _quoted_printable(octets: bytes) -> bytes:
+    """Quoted-printable (RFC 2045 §6.7), the line ends of the text kept as line ends."""
+    lines = octets.split(b"\r\n")
+    return b"\r\n".join(b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in lines)
+
+
+def _multipart(parts: Sequence[_Part], boundary: str) -> tuple[bytes, str]:
+    """The parts put together, and the boundary, which occurs in none of them."""
+    octets = [bytes(part) for part in parts]
+    boundary = _clear(boundary, octets)
+    line = f"--{boundary}".encode()
+    pieces = [b"%b\r\n%b\r\n" % (line, part) for part in octets]
+    return b"".join(pieces) + line + b"--\r\n", boundary
+
+
+def _clear(boundary: str, parts: Iterable[bytes]) -> str:
+    """The boundary, made longer until no part holds it."""
+    joined = b"\n".join(parts)
+    longer = boundary
+    count = 0
+    while longer.encode() in joined:
+        count += 1
+        longer = f"{boundary}-{count}"
+    return longer

@@ -1,0 +1,457 @@
+"""One accepted message and the fate of each of its recipients: values, and what changes them.
+
+The whole life of the queue is functions from item to item. Whoever makes one
+happen writes the result, then compares before and after (`to_report`) to know
+whom to tell.
+
+Invariants:
+
+1. A recipient is known by its number, its place in the envelope, which never changes.
+2. A settled fate never changes: each transition refuses, or leaves, what is settled.
+3. A failure is reported once: by the one transition that made it, and never again.
+4. Nothing is reported to the null reverse-path (RFC 5321 §4.5.5), and nobody
+   whom NOTIFY=NEVER protects is reported on (RFC 3461 §4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from mailhub.mail.address import NULL
+from mailhub.mail.envelope import Envelope, Notify, Recipient
+from mailhub.mail.reply import Reply
+from mailhub.policy.retry import Schedule
+from mailhub.ports import AccountId, QueueId
+
+# ---- Fates ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """To be attempted.
+
+    Attributes:
+        due: Not before this moment.
+        attempts: How many have failed.
+        reply: What the last one ended with.
+        host: Whose words `reply` is; ``""`` for our own.
+        warned: The sender has been told of the delay.
+    """
+
+    due: float
+    attempts: int = 0
+    reply: Reply | None = None
+    host: str = ""
+    warned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Not attempted until it is released; neither warned of nor expired meanwhile."""
+
+    pending: Pending
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """In a mailbox of ours, durably."""
+
+    reply: Reply
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """Accepted by the next hop.
+
+    Attributes:
+        dsn: That host takes over reporting (RFC 3461 §5.2.1); otherwise a
+            wanted success is reported by us as ``relayed`` (§5.2.2).
+    """
+
+    reply: Reply
+    at: float
+    host: str
+    dsn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """Replaced by the recipients of an alias, which report for themselves (RFC 3461 §5.2.7)."""
+
+    reply: Reply
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Given up.
+
+    Attributes:
+        reply: The last words: permanent, or temporary where `expired`.
+        host: Whose words they are; ``""`` for our own.
+        expired: The item had outlived its schedule.
+    """
+
+    reply: Reply
+    at: float
+    host: str = ""
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Dropped by the operator or the sender: reported to nobody."""
+
+    at: float
+
+
+Open = Pending | Held
+Settled = Delivered | Relayed | Expanded | Failed | Cancelled
+Fate = Open | Settled
+
+
+# ---- Items ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A recipient whose mail ends here: in a mailbox of this account."""
+
+    account: AccountId
+    mailbox: str = "INBOX"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who handed a message in; all empty for notices of our own.
+
+    Attributes:
+        address: The client's IP address.
+        helo: What it called itself.
+        protocol: The ``with`` keyword of Received.
+        account: The address of the account that had logged in.
+    """
+
+    address: str = ""
+    helo: str = ""
+    protocol: str = ""
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A message in the queue, but for its content.
+
+    Attributes:
+        arrived: Seconds since the epoch.
+        size: Octets of the content, without `head`.
+        places: For each recipient of the envelope: where its mailbox is, or
+            None if it is remote. Routes are found at each attempt, not here.
+        fates: For each recipient.
+        head: Octets that stand before the content in its file: the trace
+            fields of the only, local, recipient. Empty where the content is
+            not in a file of its own.
+    """
+
+    queue_id: QueueId
+    arrived: float
+    envelope: Envelope
+    size: int
+    places: tuple[Local | None, ...]
+    fates: tuple[Fate, ...]
+    origin: Origin = Origin()
+    head: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not len(self.envelope.recipients) == len(self.places) == len(self.fates):
+            raise ValueError(f"{self.queue_id}: a place and a fate for each recipient")
+
+    @property
+    def open(self) -> tuple[int, ...]:
+        """The numbers of the recipients that are not settled."""
+        return tuple(n for n, fate in enumerate(self.fates) if isinstance(fate, Open))
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.open
+
+    @property
+    def local(self) -> tuple[int, ...]:
+        """The numbers of the recipients that are still to be filed for the first time."""
+        return tuple(
+            n
+            for n, place in enumerate(self.places)
+            if place is not None and is_fresh(self.fates[n])
+        )
+
+    @property
+    def remote(self) -> tuple[int, ...]:
+        """The numbers of the pending recipients that are not ours."""
+        return tuple(
+            n
+            for n, place in enumerate(self.places)
+            if place is None and isinstance(self.fates[n], Pending)
+        )
+
+
+def is_fresh(fate: Fate) -> bool:
+    """Whether it was never attempted."""
+    return isinstance(fate, Pending) and fate.attempts == 0
+
+
+def new_item(
+    queue_id: QueueId,
+    arrived: float,
+    envelope: Envelope,
+    places: Iterable[Local | None],
+    size: int,
+    origin: Origin = Origin(),
+    head: bytes = b"",
+) -> Item:
+    """An item as it is accepted: each recipient due at once."""
+    fates = (Pending(arrived),) * len(envelope.recipients)
+    return Item(queue_id, arrived, envelope, size, tuple(places), fates, origin, head)
+
+
+# ---- Transitions ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of attempting one recipient: see `ports.Outcome`."""
+
+    reply: Reply
+    host: str = ""
+    dsn: bool = False
+
+
+def attempted(
+    item: Item,
+    answers: Mapping[int, Answer],
+    now: float,
+    schedule: Schedule,
+    chance: float = 0.5,
+) -> Item:
+    """The item after an attempt that ended with `answers`.
+
+    Recipients without an answer stay as they were. Once the item has outlived
+    `schedule`, a temporary reply is a failure like any other. A recipient that
+    was put on hold meanwhile stays so, unless the attempt has settled it.
+    `chance` is for the jitter of the next moment (`Schedule.delay`).
+
+    Raises:
+        ValueError: An answer for a recipient that was settled before.
+    """
+    fates = list(item.fates)
+    for number, answer in answers.items():
+        before = fates[number]
+        if not isinstance(before, Pending | Held):
+            problem = f"{item.queue_id}: recipient {number} was settled already"
+            raise ValueError(problem)  # noqa: TRY004  # it says what happened, not what is passed
+        if answer.reply.positive:
+            fates[number] = _success(item.places[number], answer, now)
+        elif answer.reply.permanent:
+            fates[number] = Failed(answer.reply, now, answer.host)
+        elif isinstance(before, Held):
+            warned = before.pending.warned
+            later = _later(item, before.pending, answer, now, schedule, chance, warned=warned)
+            fates[number] = Held(later, before.why)
+        elif schedule.expired(item.arrived, now):
+            fates[number] = Failed(answer.reply, now, answer.host, expired=True)
+        else:
+            warned = before.warned or schedule.warns(item.arrived, now)
+            fates[number] = _later(item, before, answer, now, schedule, chance, warned=warned)
+    return replace(item, fates=tuple(fates))
+
+
+def _success(place: Local | None, answer: Answer, now: float) -> Fate:
+    if place is None:
+        return Relayed(answer.reply, now, answer.host, answer.dsn)
+    return Delivered(answer.reply, now)
+
+
+def _later(
+    item: Item,
+    before: Pending,
+    answer: Answer,
+    now: float,
+    schedule: Schedule,
+    chance: float,
+    *,
+    warned: bool,
+) -> Pending:
+    attempts = before.attempts + 1
+    due = schedule.due(item.arrived, now, attempts, warned=warned, chance=chance)
+    return Pending(due, attempts, answer.reply, answer.host, warned)
+
+
+def hold(item: Item, numbers: Iterable[int], why: str) -> Item:
+    """The item with those of these recipients held that were pending."""
+    return _each(item, numbers, lambda fate: Held(fate, why) if isinstance(fate, Pending) else fate)
+
+
+def release(item: Item, numbers: Iterable[int], now: float) -> Item:
+    """The item with those of these recipients due at once that were held."""
+    return _each(
+        item,
+        numbers,
+        lambda fate: replace(fate.pending, due=now) if isinstance(fate, Held) else fate,
+    )
+
+
+def flush(item: Item, numbers: Iterable[int], now: float) -> Item:
+    """The item with those of these recipients due now that were to wait longer."""
+    return _each(
+        item,
+        numbers,
+        lambda fate: (
+            replace(fate, due=now) if isinstance(fate, Pending) and fate.due > now else fate
+        ),
+    )
+
+
+def cancel(item: Item, numbers: Iterable[int], now: float) -> Item:
+    """The item with those of these recipients dropped that were not settled."""
+    return _each(item, numbers, lambda fate: Cancelled(now) if isinstance(fate, Open) else fate)
+
+
+def _each(item: Item, numbers: Iterable[int], change: Callable[[Fate], Fate]) -> Item:
+    fates = list(item.fates)
+    for number in numbers:
+        fates[number] = change(fates[number])
+    return replace(item, fates=tuple(fates))
+
+
+# ---- Reports -------------------------------------------------------------------------------
+
+
+class Action(Enum):
+    """What a DSN says has happened to a recipient (RFC 3464 §2.3.3)."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"
+    EXPANDED = "expanded"
+
+
+_WANTED: Final[Mapping[Action, Notify]] = {
+    Action.FAILED: Notify.FAILURE,
+    Action.DELAYED: Notify.DELAY,
+    Action.DELIVERED: Notify.SUCCESS,
+    Action.RELAYED: Notify.SUCCESS,
+    Action.EXPANDED: Notify.SUCCESS,
+}
+
+_UNASKED: Final = Notify.FAILURE | Notify.DELAY
+"""What is reported where RCPT had no NOTIFY (RFC 3461 §4.1)."""
+
+
+def to_report(before: Item | None, after: Item) -> dict[int, Action]:
+    """The recipients the sender must now be told of, and what.
+
+    `before` is None where `after` has just been accepted.
+    """
+    if after.envelope.reverse_path == NULL:
+        return {}
+    found = {}
+    for number, fate in enumerate(after.fates):
+        was = before.fates[number] if before is not None else None
+        action = _news(was, fate)
+        if action is not None and _wants(after.envelope.recipients[number], action):
+            found[number] = action
+    return found
+
+
+def _news(was: Fate | None, fate: Fate) -> Action | None:
+    """What has happened between two fates that could be worth telling."""
+    if isinstance(was, Settled):
+        return None
+    match fate:
+        case Failed():
+            return Action.FAILED
+        case Delivered():
+            return Action.DELIVERED
+        case Relayed(dsn=False):
+            return Action.RELAYED
+        case Expanded():
+            return Action.EXPANDED
+        case Pending(warned=True) if not _was_warned(was):
+            return Action.DELAYED
+        case _:
+            return None
+
+
+def _was_warned(fate: Fate | None) -> bool:
+    match fate:
+        case Pending(warned=warned) | Held(pending=Pending(warned=warned)):
+            return warned
+        case _:
+            return False
+
+
+def _wants(recipient: Recipient, action: Action) -> bool:
+    asked = _UNASKED if recipient.notify is None else recipient.notify
+    return bool(asked & _WANTED[action])
+
+
+def addressed(item: Item, numbers: Iterable[int]) -> Envelope:
+    """The envelope with these recipients only, as a next hop is offered it."""
+    recipients = tuple(item.envelope.recipients[number] for number in numbers)
+    return replace(item.envelope, recipients=recipients)
+
+
+# ---- Queue ids -----------------------------------------------------------------------------
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Sorted, one case, none of i, l, o, u: ids are read out on the telephone, and name files."""
+_TO_DIGITS: Final = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+_LENGTH: Final = 12
+_RANDOM_BITS: Final = 18
+"""Below 42 bits of milliseconds, which last until the year 2109."""
+
+
+class QueueIds:
+    """Gives out queue ids: sortable by time, never twice.
+
+    `random` makes a number of as many random bits. `floor` is the number of the
+    last id that this spool ever held (`Spool.floor`): what comes is above it,
+    even if the clock was set back.
+    """
+
+    def __init__(
+        self, now: Callable[[], float], random: Callable[[int], int], floor: int = 0
+    ) -> None:
+        self._now = now
+        self._random = random
+        self._last = floor
+
+    def __call__(self) -> QueueId:
+        """One more."""
+        number = int(self._now() * 1000) << _RANDOM_BITS | self._random(_RANDOM_BITS)
+        self._last = max(self._last + 1, number)
+        return to_queue_id(self._last)
+
+
+def to_queue_id(number: int) -> QueueId:
+    """The queue id that is spelled from this number."""
+    return QueueId(
+        "".join([_ALPHABET[number >> shift & 31] for shift in range(_LENGTH * 5 - 5, -1, -5)])
+    )
+
+
+def to_number(queue_id: str) -> int:
+    """The number that a queue id spells.
+
+    Raises:
+        ValueError: It is no queue id.
+    """
+    if len(queue_id) != _LENGTH or not all(c in _ALPHABET for c in queue_id):
+        raise ValueError(f"not a queue id: {queue_id!r}")
+    return int(queue_id.translate(_TO_DIGITS), 32)

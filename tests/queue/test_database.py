@@ -1,0 +1,119 @@
+"""The connection: versions, transactions, failures as OSError."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailhub.queue.database import Busy, Database, translated
+from mailhub.queue.schema import MIGRATIONS
+
+
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "spool.db")
+
+
+def error(code: int) -> sqlite3.OperationalError:
+    made = sqlite3.OperationalError("made")
+    made.sqlite_errorcode = code
+    return made
+
+
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [
+        (sqlite3.SQLITE_FULL, errno.ENOSPC),
+        (sqlite3.SQLITE_IOERR_FSYNC, errno.EIO),
+        (sqlite3.SQLITE_CORRUPT, errno.EIO),
+        (sqlite3.SQLITE_READONLY_DBMOVED, errno.EROFS),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, errno.EBUSY),
+    ],
+)
+def test_failures_have_an_errno(code: int, number: int) -> None:
+    """What the disk does to SQLite reaches the hub as what it does to any file."""
+    with pytest.raises(OSError, match=r"made|busy") as caught, translated():
+        raise error(code)
+    assert caught.value.errno == number
+
+
+def test_mistakes_stay_mistakes() -> None:
+    """A wrong statement is not taken for a broken disk."""
+    with pytest.raises(sqlite3.OperationalError), translated():
+        raise error(sqlite3.SQLITE_ERROR)
+    with pytest.raises(sqlite3.IntegrityError), translated():
+        raise sqlite3.IntegrityError("made without a code")
+
+
+def test_durable_by_construction(tmp_path: Path) -> None:
+    """Each connection writes ahead and syncs at each commit."""
+    database = Database(path(tmp_path))
+    assert database.row("PRAGMA journal_mode") == ("wal",)
+    assert database.row("PRAGMA synchronous") == (2,)
+    database.close()
+
+
+def test_versions(tmp_path: Path) -> None:
+    """An old database is brought up to date, once; a newer one is not touched."""
+    Database(path(tmp_path)).close()
+    database = Database(path(tmp_path))
+    assert database.row("PRAGMA user_version") == (len(MIGRATIONS),)
+    database.execute("PRAGMA user_version=99")
+    database.close()
+    with pytest.raises(OSError, match="later mailhub"):
+        Database(path(tmp_path))
+
+
+def test_a_quicker_process(tmp_path: Path) -> None:
+    """Two processes may find an old database at once: the second leaves it as it is."""
+    calls = 0
+
+    class Slow(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            nonlocal calls
+            if sql.startswith("BEGIN"):
+                calls += 1
+                if calls == 1:
+                    Database(path(tmp_path)).close()
+            return super().execute(sql, *parameters)
+
+    def connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        return sqlite3.connect(*args, factory=Slow, **kwargs)
+
+    database = Database(path(tmp_path), connect)
+    assert calls == 1
+    assert database.row("PRAGMA user_version") == (len(MIGRATIONS),)
+
+
+def test_a_transaction_that_raises(tmp_path: Path) -> None:
+    """What a block wrote before it raised is undone, and the next one can begin."""
+    database = Database(path(tmp_path))
+    with pytest.raises(KeyError), database.transaction(patient=True):  # noqa: PT012
+        database.execute("INSERT INTO meta VALUES ('a', 'b')")
+        raise KeyError
+    assert database.rows("SELECT * FROM meta") == []
+    with database.transaction(patient=False):
+        database.execute("INSERT INTO meta VALUES ('a', 'b')")
+    database.commit()
+    assert database.rows("SELECT * FROM meta") == [("a", "b")]
+
+
+def test_busy(tmp_path: Path) -> None:
+    """Who is not patient is told at once that another writes."""
+    one, two = Database(path(tmp_path)), Database(path(tmp_path))
+    with one.transaction(patient=True), pytest.raises(Busy), two.transaction(patient=False):
+        pass
+    one.commit()
+    with two.transaction(patient=False):
+        pass
+    two.commit()
+
+
+def test_not_a_database(tmp_path: Path) -> None:
+    """A file that is something else is an I/O error at the start."""
+    Path(path(tmp_path)).write_bytes(b"something else, long enough to be looked at" * 100)
+    with pytest.raises(OSError, match="not a database"):
+        Database(path(tmp_path))

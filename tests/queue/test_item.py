@@ -1,0 +1,251 @@
+"""Items and fates: transitions, what is to be reported, queue ids."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhub.mail.address import NULL
+from mailhub.mail.envelope import Notify, Recipient
+from mailhub.mail.reply import Reply
+from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
+from mailhub.ports import AccountId
+from mailhub.queue import item as queue
+from mailhub.queue.item import (
+    Action,
+    Answer,
+    Cancelled,
+    Delivered,
+    Expanded,
+    Failed,
+    Held,
+    Item,
+    Local,
+    Pending,
+    QueueIds,
+    Relayed,
+    attempted,
+    to_number,
+    to_queue_id,
+    to_report,
+)
+from tests.queue import given as make
+from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK
+
+SCHEDULE = Schedule(jitter=0.0)
+HERE = Local(AccountId(4))
+answers = st.builds(Answer, make.replies, make.texts, st.booleans())
+
+
+def is_open(item: Item, number: int) -> bool:
+    return isinstance(item.fates[number], Pending | Held)
+
+
+class TestItem:
+    def test_a_fate_for_each(self) -> None:
+        """An item whose recipients, places and fates do not match cannot be made."""
+        with pytest.raises(ValueError, match="for each recipient"):
+            replace(make.item(BOB), fates=())
+
+    def test_who_is_to_be_served_how(self) -> None:
+        """Fresh local ones are to be filed at once, pending remote ones attempted."""
+        item = make.item(BOB, DAVE, CAROL, places={1: HERE})
+        assert (item.local, item.remote, item.open) == ((1,), (0, 2), (0, 1, 2))
+        deferred = attempted(item, {1: Answer(LATER)}, 1001.0, SCHEDULE)
+        assert deferred.local == ()
+        held = queue.hold(item, [0], "")
+        assert held.remote == (2,)
+
+    def test_a_next_hop_is_offered_its_own_recipients(self) -> None:
+        """The envelope for some of the recipients keeps all else."""
+        item = make.item(BOB, DAVE, CAROL, envid="x")
+        envelope = queue.addressed(item, (0, 2))
+        assert [r.path for r in envelope.recipients] == [BOB, CAROL]
+        assert (envelope.envid, envelope.reverse_path) == ("x", item.envelope.reverse_path)
+
+
+class TestAttempted:
+    def test_relayed(self) -> None:
+        """Accepted by the next hop, the recipient is settled, and who reports is noted."""
+        after = attempted(make.item(BOB), {0: Answer(OK, "mx", dsn=True)}, 1001.0, SCHEDULE)
+        assert after.fates == (Relayed(OK, 1001.0, "mx", dsn=True),)
+        assert after.settled
+
+    def test_delivered(self) -> None:
+        """A mailbox of ours is final delivery."""
+        item = make.item(DAVE, places={0: HERE})
+        assert attempted(item, {0: Answer(OK)}, 1001.0, SCHEDULE).fates == (Delivered(OK, 1001.0),)
+
+    def test_failed(self) -> None:
+        """A permanent reply ends it at the first attempt."""
+        after = attempted(make.item(BOB), {0: Answer(NO, "mx")}, 1001.0, SCHEDULE)
+        assert after.fates == (Failed(NO, 1001.0, "mx"),)
+
+    def test_deferred(self) -> None:
+        """A temporary reply makes it wait as the schedule says; the others stay as they were."""
+        item = make.item(BOB, CAROL)
+        after = attempted(item, {0: Answer(LATER, "mx")}, 1001.0, SCHEDULE)
+        assert after.fates == (Pending(1001.0 + MINUTE, 1, LATER, "mx"), item.fates[1])
+
+    def test_warned(self) -> None:
+        """The first failure at or after the warning's moment is the one that warns."""
+        item = make.item(BOB)
+        for now, warned in ((1000.0, False), (1000 + 4 * HOUR, True), (1000 + 5 * HOUR, True)):
+            before, item = item, attempted(item, {0: Answer(LATER)}, now, SCHEDULE)
+            [fate] = item.fates
+            assert isinstance(fate, Pending)
+            assert fate.warned is warned
+            expected = {0: Action.DELAYED} if now == 1000 + 4 * HOUR else {}
+            assert to_report(before, item) == expected
+
+    def test_expired(self) -> None:
+        """After its lifetime a temporary reply is final, and known to be no more than that."""
+        now = 1000 + 5 * DAY
+        after = attempted(make.item(BOB), {0: Answer(LATER, "mx")}, now, SCHEDULE)
+        assert after.fates == (Failed(LATER, now, "mx", expired=True),)
+
+    def test_held_meanwhile(self) -> None:
+        """An attempt under way settles a held recipient, or leaves it held; it never expires."""
+        item = queue.hold(make.item(BOB), [0], "why")
+        assert attempted(item, {0: Answer(OK)}, 1001.0, SCHEDULE).settled
+        assert attempted(item, {0: Answer(NO)}, 1001.0, SCHEDULE).settled
+        late = attempted(item, {0: Answer(LATER)}, 1000 + 6 * DAY, SCHEDULE)
+        [fate] = late.fates
+        assert isinstance(fate, Held)
+        assert (fate.why, fate.pending.attempts, fate.pending.warned) == ("why", 1, False)
+
+    @given(make.items(), st.dictionaries(st.integers(0, 4), answers), make.moments)
+    def test_settled_is_settled(self, item: Item, said: dict[int, Answer], now: float) -> None:
+        """No answer changes a settled fate: it is refused, and with it the whole attempt."""
+        said = {n: a for n, a in said.items() if n < len(item.fates)}
+        if all(is_open(item, n) for n in said):
+            after = attempted(item, said, now, SCHEDULE)
+            assert all(after.fates[n] == fate for n, fate in enumerate(item.fates) if n not in said)
+        else:
+            with pytest.raises(ValueError, match="settled already"):
+                attempted(item, said, now, SCHEDULE)
+
+
+class TestByOperators:
+    def test_hold_and_release(self) -> None:
+        """What is held waits, keeps its history, and is due when released."""
+        item = attempted(make.item(BOB, CAROL), {0: Answer(LATER)}, 1001.0, SCHEDULE)
+        held = queue.hold(item, [0, 1], "suspicious")
+        assert held.fates[0] == Held(item.fates[0], "suspicious")  # type: ignore[arg-type]
+        assert queue.hold(held, [0], "again") == held
+        released = queue.release(held, [0], 2000.0)
+        assert released.fates == (Pending(2000.0, 1, LATER), held.fates[1])
+        assert queue.release(item, [0], 2000.0) == item
+
+    def test_flush(self) -> None:
+        """What was to wait is due; what is due already does not come later."""
+        item = attempted(make.item(BOB, CAROL), {0: Answer(LATER)}, 1001.0, SCHEDULE)
+        flushed = queue.flush(item, [0, 1], 1010.0)
+        assert [fate.due for fate in flushed.fates if isinstance(fate, Pending)] == [1010.0, 1000.0]
+
+    @given(make.items(), make.moments)
+    def test_cancel(self, item: Item, now: float) -> None:
+        """Cancelling settles what is open, and nothing else, and nobody is told."""
+        after = queue.cancel(item, range(len(item.fates)), now)
+        assert after.settled
+        assert to_report(item, after) == {}
+        for before, fate in zip(item.fates, after.fates, strict=True):
+            opened = isinstance(before, Pending | Held)
+            assert fate == (Cancelled(now) if opened else before)
+
+
+class TestReports:
+    @given(make.items(st.builds(Pending, make.moments)), st.data())
+    def test_a_failure_is_reported_once(self, item: Item, data: st.DataObject) -> None:
+        """Over a whole life each failure is told in one step, none twice, none to NULL."""
+        told: list[int] = []
+        now = item.arrived
+        while not item.settled:
+            said = {n: data.draw(answers) for n in item.open}
+            now += data.draw(st.floats(1, 2 * DAY))
+            after = attempted(item, said, now, SCHEDULE)
+            told += [n for n, a in to_report(item, after).items() if a is Action.FAILED]
+            assert to_report(after, after) == {}
+            item = after
+        failed = {
+            n
+            for n, fate in enumerate(item.fates)
+            if isinstance(fate, Failed)
+            and item.envelope.reverse_path != NULL
+            and item.envelope.recipients[n].notify in (None, Notify.FAILURE)
+        }
+        assert sorted(told) == sorted(failed)
+
+    @pytest.mark.parametrize(
+        ("notify", "reply", "action"),
+        [
+            (None, NO, Action.FAILED),
+            (None, OK, None),
+            (Notify.FAILURE, NO, Action.FAILED),
+            (Notify.NEVER, NO, None),
+            (Notify.SUCCESS, NO, None),
+            (Notify.SUCCESS, OK, Action.RELAYED),
+        ],
+    )
+    def test_notify(self, notify: Notify | None, reply: Reply, action: Action | None) -> None:
+        """NOTIFY says what is reported; without it failures (and delays) are (RFC 3461 §4.1)."""
+        before = make.item(Recipient(BOB, notify))
+        after = attempted(before, {0: Answer(reply)}, 1001.0, SCHEDULE)
+        assert to_report(before, after) == ({} if action is None else {0: action})
+
+    def test_passed_on(self) -> None:
+        """A host that knows DSN reports success itself (RFC 3461 §5.2.1)."""
+        before = make.item(Recipient(BOB, Notify.SUCCESS))
+        after = attempted(before, {0: Answer(OK, "mx", dsn=True)}, 1001.0, SCHEDULE)
+        assert to_report(before, after) == {}
+
+    def test_of_a_new_item(self) -> None:
+        """What an item arrives with is news: an alias that was expanded, a recipient delivered."""
+        item = make.item(Recipient(BOB, Notify.SUCCESS), Recipient(DAVE, Notify.SUCCESS))
+        item = replace(item, fates=(Expanded(OK, 1.0), Delivered(OK, 1.0)))
+        assert to_report(None, item) == {0: Action.EXPANDED, 1: Action.DELIVERED}
+        assert to_report(None, make.item(BOB)) == {}
+
+    def test_warned_before_it_was_held(self) -> None:
+        """A delay told before a hold is not told again after it."""
+        item = attempted(make.item(BOB), {0: Answer(LATER)}, 1000 + 5 * HOUR, SCHEDULE)
+        held = queue.hold(item, [0], "")
+        assert to_report(held, queue.release(held, [0], 9.0)) == {}
+
+
+class TestQueueIds:
+    def test_spelling(self) -> None:
+        """Twelve letters of one case, none of i, l, o, u; read back to the same number."""
+        assert to_queue_id(0) == "000000000000"
+        assert to_queue_id((1 << 60) - 1) == "zzzzzzzzzzzz"
+
+    @given(st.integers(0, (1 << 60) - 1), st.integers(0, (1 << 60) - 1))
+    def test_order(self, a: int, b: int) -> None:
+        """Ids sort as their numbers do."""
+        assert to_number(to_queue_id(a)) == a
+        assert (to_queue_id(a) < to_queue_id(b)) == (a < b)
+
+    @pytest.mark.parametrize(
+        "text", ["", "0", "00000000000I", "0000000000000", "../../../etc", "ü" * 12]
+    )
+    def test_others_are_none(self, text: str) -> None:
+        """What is no queue id is refused: it could name any file."""
+        with pytest.raises(ValueError, match="not a queue id"):
+            to_number(text)
+
+    @given(st.lists(st.floats(0, 4e9), min_size=1), st.integers(0, 1 << 52))
+    def test_never_twice(self, dates: list[float], floor: int) -> None:
+        """Ids ascend whatever the clock does, and stay above all of earlier runs."""
+        times = iter(dates)
+        ids = QueueIds(lambda: next(times), lambda bits: (1 << bits) - 1, floor)
+        numbers = [to_number(ids()) for _ in dates]
+        assert [floor, *numbers] == sorted({floor, *numbers})
+
+    def test_by_time(self) -> None:
+        """An id begins with the millisecond of its making."""
+        a = QueueIds(lambda: 1e9, lambda _: 0)()
+        b = QueueIds(lambda: 1e9 + 0.001, lambda _: 0)()
+        assert to_number(b) - to_number(a) == 1 << 18
