@@ -1,0 +1,51 @@
+"""The capability list: only what is complete, and only when it can be used (RFC 3501 §6.1.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mailhub.imap.state import Phase, State
+
+ALWAYS: Final = (
+    "IMAP4rev1",
+    "LITERAL+",  # RFC 7888
+    "SASL-IR",  # RFC 4959
+    "ID",  # RFC 2971
+    "ENABLE",  # RFC 5161
+    "IDLE",  # RFC 2177
+    "NAMESPACE",  # RFC 2342
+    "CHILDREN",  # RFC 3348
+    "LIST-EXTENDED",  # RFC 5258
+    "SPECIAL-USE",  # RFC 6154
+    "CREATE-SPECIAL-USE",  # RFC 6154
+    "UIDPLUS",  # RFC 4315
+    "MULTIAPPEND",  # RFC 3502
+    "UNSELECT",  # RFC 3691
+    "MOVE",  # RFC 6851
+    "QUOTA",  # RFC 9208
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+)
+"""What needs no condition. Told before login too: some clients ask only once."""
+
+
+def capabilities(state: State) -> str:
+    """The list as it is now, for CAPABILITY and for the response code of that name."""
+    return " ".join((*ALWAYS, *_before_login(state)))
+
+
+def _before_login(state: State) -> list[str]:
+    if state.phase is not Phase.NOT_AUTHENTICATED:
+        return []
+    offered = state.mechanisms.offered(state.tls, state.client.address)
+    found = [f"AUTH={name}" for name in offered]
+    if state.settings.tls and state.tls is None:
+        found.append("STARTTLS")
+    if not login_allowed(state):
+        found.append("LOGINDISABLED")  # RFC 3501 §6.2.3
+    return found
+
+
+def login_allowed(state: State) -> bool:
+    """Whether a password may be said in the clear here: where PLAIN is offered."""
+    return "PLAIN" in state.mechanisms.offered(state.tls, state.client.address)

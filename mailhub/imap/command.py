@@ -1,0 +1,255 @@
+"""IMAP commands as values (RFC 3501 §6): frozen, and knowing nothing of the session.
+
+`imap.syntax` makes them of octets; `imap.session` says when each is allowed.
+Mailbox names are still the octets that were sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailhub.imap import criteria, item
+from mailhub.imap.sequence import SequenceSet
+from mailhub.ports import FlagAction
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Any command."""
+
+
+# ---- In any state (RFC 3501 §6.1) ----
+
+
+@dataclass(frozen=True, slots=True)
+class Capability(Command):
+    """CAPABILITY."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop(Command):
+    """NOOP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout(Command):
+    """LOGOUT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Id(Command):
+    """ID (RFC 2971); what the client says of itself is dropped."""
+
+
+# ---- Before login (RFC 3501 §6.2) ----
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls(Command):
+    """STARTTLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate(Command):
+    """AUTHENTICATE.
+
+    Attributes:
+        initial: The initial response still in base64, ``=`` for an empty one
+            (RFC 4959 §3); None without.
+    """
+
+    mechanism: str
+    initial: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Login(Command):
+    """LOGIN."""
+
+    user: bytes
+    password: bytes
+
+
+# ---- After login (RFC 3501 §6.3) ----
+
+
+@dataclass(frozen=True, slots=True)
+class Enable(Command):
+    """ENABLE (RFC 5161)."""
+
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Command):
+    """SELECT, or EXAMINE where `read_only`."""
+
+    mailbox: bytes
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Create(Command):
+    """CREATE, perhaps for a special use (RFC 6154 §3)."""
+
+    mailbox: bytes
+    special_use: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete(Command):
+    """DELETE."""
+
+    mailbox: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rename(Command):
+    """RENAME."""
+
+    mailbox: bytes
+    new: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Command):
+    """SUBSCRIBE, or UNSUBSCRIBE where not `wanted`."""
+
+    mailbox: bytes
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class List(Command):
+    """LIST (RFC 3501 §6.3.8, RFC 5258).
+
+    Attributes:
+        extended: Any of RFC 5258's syntax was used.
+    """
+
+    reference: bytes
+    patterns: tuple[bytes, ...]
+    selection: frozenset[str] = frozenset()
+    returned: frozenset[str] = frozenset()
+    extended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub(Command):
+    """LSUB."""
+
+    reference: bytes
+    pattern: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace(Command):
+    """NAMESPACE (RFC 2342)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Command):
+    """STATUS; items in the order asked for."""
+
+    mailbox: bytes
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Append(Command):
+    """APPEND up to its first message, which is streamed."""
+
+    mailbox: bytes
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What stands before a message's literal in APPEND (RFC 3502 §6.3.11 append-message)."""
+
+    flags: tuple[str, ...] = ()
+    internal_date: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuota(Command):
+    """GETQUOTA (RFC 9208 §4.1.1)."""
+
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuotaRoot(Command):
+    """GETQUOTAROOT (RFC 9208 §4.1.2)."""
+
+    mailbox: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota(Command):
+    """SETQUOTA (RFC 9208 §4.1.3), which is the operator's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle(Command):
+    """IDLE (RFC 2177)."""
+
+
+# ---- With a mailbox selected (RFC 3501 §6.4) ----
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Command):
+    """CHECK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Command):
+    """CLOSE, or UNSELECT (RFC 3691) where not `expunge`."""
+
+    expunge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge(Command):
+    """EXPUNGE; UID EXPUNGE (RFC 4315 §2.1) has `uids`."""
+
+    uids: SequenceSet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Command):
+    """SEARCH and UID SEARCH."""
+
+    program: criteria.Key
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch(Command):
+    """FETCH and UID FETCH; with UID among `items` for the latter."""
+
+    numbers: SequenceSet
+    items: tuple[item.Item, ...]
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Store(Command):
+    """STORE and UID STORE."""
+
+    numbers: SequenceSet
+    action: FlagAction
+    silent: bool
+    flags: tuple[str, ...]
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Command):
+    """COPY and UID COPY; MOVE and UID MOVE (RFC 6851) where `move`."""
+
+    numbers: SequenceSet
+    mailbox: bytes
+    by_uid: bool
+    move: bool

@@ -1,0 +1,246 @@
+"""SEARCH programs: the keys as values, and their grammar (RFC 3501 §6.4.4).
+
+What a key means for a message is `imap.search`'s affair.  Synonyms are resolved
+here (``UNSEEN`` is ``NOT SEEN``), so that few kinds of key are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from mailhub.imap.grammar import Tokens
+from mailhub.imap.response import RECENT, Bad, No
+from mailhub.imap.sequence import SequenceSet
+from mailhub.imap.settings import Limits
+from mailhub.mail.flag import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of these; with none, ALL."""
+
+    keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Either."""
+
+    one: Key
+    other: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Not this."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """The bit of a flag is set; `response.RECENT` stands for RECENT."""
+
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A keyword is set; compared without regard to case."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Among these sequence numbers."""
+
+    numbers: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Uids:
+    """Among these UIDs."""
+
+    uids: SequenceSet
+
+
+class Comparison(Enum):
+    """How a value compares with the key's."""
+
+    BELOW = "<"
+    EQUAL = "="
+    ABOVE = ">"
+    FROM = ">="
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """LARGER and SMALLER: of RFC822.SIZE, octets."""
+
+    comparison: Comparison
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """BEFORE, ON, SINCE: of a day since 1970-01-01.
+
+    Attributes:
+        sent: Of the Date field rather than of INTERNALDATE.
+    """
+
+    comparison: Comparison
+    day: int
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A field holds the text; with ``""`` the field is there at all (RFC 3501 §6.4.4)."""
+
+    field: bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The content holds the text.
+
+    Attributes:
+        header: In the header too: TEXT rather than BODY.
+    """
+
+    text: str
+    header: bool
+
+
+Key = And | Or | Not | Flagged | Keyword | Numbers | Uids | Size | Date | Header | Text
+
+Charset = Callable[[bytes], str]
+"""Decodes the program's strings; raises ValueError on octets that are none of it."""
+
+_FLAGS: Final[Mapping[str, int]] = {
+    "ANSWERED": ANSWERED,
+    "DELETED": DELETED,
+    "DRAFT": DRAFT,
+    "FLAGGED": FLAGGED,
+    "SEEN": SEEN,
+}
+_ADDRESSES: Final = frozenset({"BCC", "CC", "FROM", "SUBJECT", "TO"})
+_DATES: Final[Mapping[str, tuple[Comparison, bool]]] = {
+    "BEFORE": (Comparison.BELOW, False),
+    "ON": (Comparison.EQUAL, False),
+    "SINCE": (Comparison.FROM, False),
+    "SENTBEFORE": (Comparison.BELOW, True),
+    "SENTON": (Comparison.EQUAL, True),
+    "SENTSINCE": (Comparison.FROM, True),
+}
+_WITH_ARGUMENT: Final = frozenset({
+    "BODY", "HEADER", "KEYWORD", "LARGER", "NOT", "OR", "SMALLER", "TEXT", "UID", "UNKEYWORD",
+    *_ADDRESSES, *_DATES,
+})  # fmt: skip
+
+
+class Parser:
+    """Reads one program; counts what it costs."""
+
+    def __init__(self, tokens: Tokens, charset: Charset, limits: Limits) -> None:
+        self._tokens = tokens
+        self._charset = charset
+        self._limits = limits
+        self._left = limits.keys
+
+    def program(self) -> Key:
+        """``search-key *(SP search-key)``, to the end of the command.
+
+        Raises:
+            Bad: It does not parse.
+            No: LIMIT (RFC 5530 §3): too many keys, or too deep.
+        """
+        keys = [self._key(0)]
+        while self._tokens.maybe(b" ") and not self._tokens.ended:
+            keys.append(self._key(0))
+        self._tokens.end()
+        return _all(keys)
+
+    def _key(self, depth: int) -> Key:
+        self._left -= 1
+        if self._left < 0:
+            raise No("Too many search keys", "LIMIT")
+        if depth > self._limits.nesting:
+            raise No("Search program is nested too deeply", "LIMIT")
+        tokens = self._tokens
+        if tokens.next_is(b"("):
+            keys = tokens.parenthesised(lambda: self._key(depth + 1), self._limits.keys)
+            return _all(keys)
+        if tokens.next_is_set:
+            return Numbers(tokens.sequence_set(self._limits.ranges))
+        return self._word(tokens.keyword(), depth)
+
+    def _word(self, word: str, depth: int) -> Key:
+        if word.startswith("UN") and word[2:] in _FLAGS:
+            return Not(Flagged(_FLAGS[word[2:]]))
+        if word in _FLAGS:
+            return Flagged(_FLAGS[word])
+        simple = _SIMPLE.get(word)
+        if simple is not None:
+            return simple
+        if word not in _WITH_ARGUMENT:
+            raise Bad(f"Unknown search key {word}")
+        self._tokens.space()
+        if word in _ADDRESSES:
+            return Header(word.encode(), self._text())
+        if word in _DATES:
+            comparison, sent = _DATES[word]
+            return Date(comparison, self._tokens.date(), sent)
+        return self._argument(word, depth)
+
+    def _argument(self, word: str, depth: int) -> Key:
+        tokens = self._tokens
+        match word:
+            case "NOT":
+                return Not(self._key(depth + 1))
+            case "OR":
+                one = self._key(depth + 1)
+                tokens.space()
+                return Or(one, self._key(depth + 1))
+            case "UID":
+                return Uids(tokens.sequence_set(self._limits.ranges))
+            case "LARGER":
+                return Size(Comparison.ABOVE, tokens.number64())
+            case "SMALLER":
+                return Size(Comparison.BELOW, tokens.number64())
+            case "KEYWORD":
+                return Keyword(tokens.flag().lower())
+            case "UNKEYWORD":
+                return Not(Keyword(tokens.flag().lower()))
+            case "BODY" | "TEXT":
+                return Text(self._text(), header=word == "TEXT")
+            case _:  # HEADER
+                field = tokens.astring()
+                tokens.space()
+                return Header(field.upper(), self._text())
+
+    def _text(self) -> str:
+        octets = self._tokens.astring()
+        try:
+            return self._charset(octets)
+        except ValueError:
+            raise Bad("A search string is not in the search's charset") from None
+
+
+def _all(keys: list[Key]) -> Key:
+    return keys[0] if len(keys) == 1 else And(tuple(keys))
+
+
+_RECENT: Final = Flagged(RECENT)
+_SIMPLE: Final[Mapping[str, Key]] = {
+    "ALL": And(()),
+    "NEW": And((_RECENT, Not(Flagged(SEEN)))),
+    "OLD": Not(_RECENT),
+    "RECENT": _RECENT,
+}

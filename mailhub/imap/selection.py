@@ -1,0 +1,104 @@
+"""Commands that open, tidy and leave a mailbox (RFC 3501 §6.3.1, §6.3.2, §6.4.1 to §6.4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from mailhub.imap.command import Check, Close, Expunge, Select
+from mailhub.imap.fetch import Rows
+from mailhub.imap.response import No, Ok, status
+from mailhub.imap.sequence import Ranges
+from mailhub.imap.state import Output, Phase, Selected, State
+from mailhub.imap.view import View, flags_response, permanent_flags
+from mailhub.mail.flag import DELETED, SEEN
+from mailhub.ports import Mailbox, Uid
+
+EXPUNGE_ROWS: Final = 500
+"""Messages that are removed in one step."""
+
+
+async def select(state: State, command: Select) -> AsyncGenerator[Output, None]:
+    """SELECT and EXAMINE. Where they fail no mailbox is selected (RFC 3501 §6.3.1).
+
+    What other programs did to the maildir is seen by opening it.
+    """
+    await state.deselect()
+    name = state.name(command.mailbox)
+    mailbox = await state.store.open(name)
+    try:
+        # EXAMINE leaves \Recent to others, and only counts it             (RFC 3501 §6.3.2)
+        recent = (await state.store.status(name)).recent if command.read_only else 0
+    except BaseException:
+        await mailbox.release()
+        raise
+    view = View(mailbox, () if command.read_only else mailbox.take_recent())
+    selected = Selected(mailbox, view, command.read_only, state.changed)
+    mailbox.watch(selected.changed)
+    state.selected = selected
+    state.phase = Phase.SELECTED
+    yield _described(selected, view.recent or recent)
+    access = "READ-ONLY" if command.read_only else "READ-WRITE"
+    yield Ok("Examine completed" if command.read_only else "Select completed", access)
+
+
+def _described(selected: Selected, recent: int) -> bytes:
+    """The untagged responses of SELECT (RFC 3501 §6.3.1)."""
+    mailbox = selected.mailbox
+    lines = [
+        flags_response(mailbox.keywords),
+        permanent_flags(mailbox.keywords, read_only=selected.read_only),
+        b"* %d EXISTS\r\n* %d RECENT\r\n" % (selected.view.exists, recent),
+    ]
+    unseen = _first_unseen(mailbox)
+    if unseen is not None:
+        lines.append(status(b"*", "OK", "First unseen", f"UNSEEN {unseen}"))
+    lines.append(status(b"*", "OK", "UIDs valid", f"UIDVALIDITY {mailbox.uid_validity}"))
+    lines.append(status(b"*", "OK", "Predicted next UID", f"UIDNEXT {mailbox.uid_next}"))
+    return b"".join(lines)
+
+
+def _first_unseen(mailbox: Mailbox) -> int | None:
+    return next((seq for seq, bits in enumerate(mailbox.flags, 1) if not bits & SEEN), None)
+
+
+async def check(state: State, _command: Check) -> AsyncGenerator[Output, None]:
+    """CHECK: all is kept safe as it is; what is left of it is NOOP (RFC 3501 §6.4.1)."""
+    await state.box.mailbox.refresh()
+    yield Ok("Check completed")
+
+
+async def close(state: State, command: Close) -> AsyncGenerator[Output, None]:
+    """CLOSE expunges without a word (RFC 3501 §6.4.2), UNSELECT does not (RFC 3691 §2)."""
+    selected = state.box
+    if command.expunge and not selected.read_only:
+        for uids in _deleted(selected, None):
+            await selected.mailbox.expunge(uids)
+            yield b""
+    await state.deselect()
+    yield Ok("Close completed" if command.expunge else "Unselect completed")
+
+
+async def expunge(state: State, command: Expunge) -> AsyncGenerator[Output, None]:
+    """EXPUNGE and UID EXPUNGE (RFC 4315 §2.1); the session tells what is gone."""
+    selected = state.box
+    if selected.read_only:
+        raise No("The mailbox was opened read-only", "READ-ONLY")
+    among = None if command.uids is None else selected.view.by_uids(command.uids)
+    for uids in _deleted(selected, among):
+        await selected.mailbox.expunge(uids)
+        yield b""
+    yield Ok("Expunge completed")
+
+
+def _deleted(selected: Selected, among: Ranges | None) -> list[list[Uid]]:
+    r"""UIDs of messages with ``\Deleted``, in batches."""
+    mailbox = selected.mailbox
+    uids, flags = mailbox.uids, mailbox.flags
+    if among is not None:
+        rows = Rows(selected, among)
+        pairs = zip(rows.uids, rows.bits, strict=True)
+    else:
+        pairs = zip(uids, flags, strict=True)
+    found = [Uid(uid) for uid, bits in pairs if bits & DELETED]
+    return [found[start : start + EXPUNGE_ROWS] for start in range(0, len(found), EXPUNGE_ROWS)]

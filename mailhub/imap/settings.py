@@ -1,0 +1,69 @@
+"""What an operator may set about IMAP: limits, and how the hub presents itself.
+
+The configuration fills these in; nothing else in the package holds a number
+that somebody could want to change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one client may ask for. Octets and seconds, unless said otherwise.
+
+    Attributes:
+        line: Of one command line, literals apart. RFC 7162 §4 asks for 8192 at
+            least; clients that name many UIDs send far more.
+        line_before_login: The same while nobody has logged in (RFC 7162 §4).
+        command: Of one command with all its literals, APPEND's message apart.
+        literal: Of one literal that is not APPEND's message.
+        append: Of one message handed in by APPEND.
+        ranges: Ranges in one sequence set (RFC 3501 §9 sequence-set).
+        nesting: Depth of parentheses in a SEARCH program.
+        keys: Search keys in one SEARCH program.
+        patterns: Patterns and options in one LIST command (RFC 5258 §3).
+        items: Data items in one FETCH, flags in one STORE.
+        name: Of a mailbox name, in characters.
+        errors: BAD answers in a row before BYE.
+        refused_logins: Failed logins before BYE.
+        login_patience: Silence before login.
+        patience: Silence after login: at least 30 minutes (RFC 3501 §5.4).
+        idle_patience: Silence amid IDLE: clients begin anew every 29 minutes
+            (RFC 2177 §3).
+    """
+
+    line: int = 65536
+    line_before_login: int = 8192
+    command: int = 262144
+    literal: int = 65536
+    append: int = 50 * 1024 * 1024
+    ranges: int = 16384
+    nesting: int = 32
+    keys: int = 1000
+    patterns: int = 100
+    items: int = 200
+    name: int = 200
+    errors: int = 20
+    refused_logins: int = 5
+    login_patience: float = 120.0
+    patience: float = 1800.0
+    idle_patience: float = 1860.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the hub presents itself.
+
+    Attributes:
+        hostname: Said in the greeting.
+        identity: What ID tells of us, pairs of field and value (RFC 2971 §3.3).
+        tls: A certificate is there, so STARTTLS may be offered.
+        limits: See `Limits`.
+    """
+
+    hostname: str
+    identity: tuple[tuple[str, str], ...] = (("name", "mailhub"),)
+    tls: bool = True
+    limits: Limits = Limits()

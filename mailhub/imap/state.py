@@ -1,0 +1,146 @@
+"""What a connection is and knows between two commands: phase, account, selected mailbox.
+
+Handlers of commands are given a `State`; they change it in their last lines
+only.  What they yield is an `Output`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from mailhub.imap.name import decoded
+from mailhub.imap.reader import Reader
+from mailhub.imap.response import Bye, Ok
+from mailhub.imap.settings import Limits, Settings
+from mailhub.imap.view import View
+from mailhub.mail.part import Part
+from mailhub.ports import Account, Client, Logins, Mailbox, MailStore, MailStores, Tls
+from mailhub.sasl.mechanism import Mechanisms
+
+
+class Phase(Enum):
+    """The states of RFC 3501 §3."""
+
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+    LOGOUT = "logout"
+
+
+class Ongoing(Protocol):
+    """A command that goes on with what the client sends next: SASL, IDLE, APPEND's message."""
+
+    def proceed(self, reader: Reader) -> AsyncGenerator[Output, None]:
+        """Take what has arrived. The command has ended once an `Ok` is yielded, or by raising."""
+
+    async def abandon(self) -> None:
+        """The connection is gone, or the command was refused: let go of what is held."""
+
+
+Output = bytes | Ok | Ongoing
+"""What a command yields: untagged responses, and last of all its end or how it goes on.
+
+Empty octets are a breathing point: others may have their turn.
+"""
+
+
+@dataclass(slots=True)
+class Selected:
+    """The selected mailbox and the client's picture of it.
+
+    Attributes:
+        changed: Called after each change in the mailbox.
+        large: The UID and structure of a large message whose parts were fetched last.
+    """
+
+    mailbox: Mailbox
+    view: View
+    read_only: bool
+    changed: Callable[[], None]
+    large: tuple[int, Part] | None = None
+
+    def tell(self, *, expunges: bool) -> Iterator[bytes]:
+        """Bring the client up to date.
+
+        Raises:
+            Bye: That cannot be done any more.
+        """
+        self.view.catch_up()
+        if self.view.lost:
+            raise Bye("The mailbox has changed too much", "UNAVAILABLE")
+        return self.view.tell(expunges=expunges, recents=self._recents)
+
+    def tell_arrivals(self) -> Iterator[bytes]:
+        """Tell the client of new messages only."""
+        return self.view.tell_arrivals(self._recents)
+
+    def _recents(self) -> Iterable[int]:
+        # EXAMINE must not take \Recent from others                        (RFC 3501 §6.3.2)
+        return () if self.read_only else self.mailbox.take_recent()
+
+    async def close(self) -> None:
+        """Give the mailbox back."""
+        self.mailbox.unwatch(self.changed)
+        await self.mailbox.release()
+
+
+@dataclass(slots=True)
+class State:
+    """One connection.
+
+    Attributes:
+        wants_tls: STARTTLS was agreed to.
+        idle: In IDLE.
+        changed: Called after each change in the selected mailbox.
+        refused_logins: Since the connection began.
+    """
+
+    client: Client
+    settings: Settings
+    mechanisms: Mechanisms
+    logins: Logins
+    stores: MailStores
+    changed: Callable[[], None]
+    tls: Tls | None = None
+    phase: Phase = Phase.NOT_AUTHENTICATED
+    account: Account | None = None
+    mail: MailStore | None = field(default=None)
+    selected: Selected | None = None
+    wants_tls: bool = False
+    idle: bool = False
+    refused_logins: int = 0
+
+    @property
+    def limits(self) -> Limits:
+        """What the client may ask for."""
+        return self.settings.limits
+
+    @property
+    def store(self) -> MailStore:
+        """The account's mail, after login."""
+        assert self.mail is not None
+        return self.mail
+
+    @property
+    def box(self) -> Selected:
+        """The selected mailbox, in that phase."""
+        assert self.selected is not None
+        return self.selected
+
+    def name(self, octets: bytes) -> str:
+        """A mailbox's name, as a command gave it.
+
+        Raises:
+            No: It is no such name.
+        """
+        return decoded(octets, self.limits.name)
+
+    async def deselect(self) -> None:
+        """Leave the selected mailbox, if there is one."""
+        if self.selected is not None:
+            selected, self.selected = self.selected, None
+            self.phase = Phase.AUTHENTICATED
+            await selected.close()

@@ -1,0 +1,444 @@
+"""From octets to commands: the table of verbs, and the grammar of each (RFC 3501 §9).
+
+Each verb maps to a function from the rest of the command to a value; adding a
+command is a class in `command` and a line in the table.  `item` and `criteria`
+hold the two grammars that are languages of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from mailhub.imap import criteria, item
+from mailhub.imap.command import (
+    Append,
+    Authenticate,
+    Capability,
+    Check,
+    Close,
+    Command,
+    Copy,
+    Create,
+    Delete,
+    Enable,
+    Expunge,
+    Fetch,
+    GetQuota,
+    GetQuotaRoot,
+    Id,
+    Idle,
+    List,
+    Login,
+    Logout,
+    Lsub,
+    Message,
+    Namespace,
+    Noop,
+    Rename,
+    Search,
+    Select,
+    SetQuota,
+    StartTls,
+    Status,
+    Store,
+    Subscribe,
+)
+from mailhub.imap.grammar import Tokens
+from mailhub.imap.reader import tag_of
+from mailhub.imap.response import Bad, No
+from mailhub.imap.settings import Limits
+from mailhub.mail.charset import decoder
+from mailhub.mail.flag import SYSTEM_FLAGS
+from mailhub.ports import FlagAction
+
+SELECTION_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
+"""LIST's selection options (RFC 5258 §3.1, RFC 6154 §5.2)."""
+RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
+"""LIST's return options (RFC 5258 §3.2, RFC 6154 §5.2)."""
+STATUS_ITEMS: Final = frozenset(
+    {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "DELETED-STORAGE"}
+)
+"""STATUS's items (RFC 3501 §6.3.10, RFC 9208 §4.1.4)."""
+SPECIAL_USES: Final[Mapping[str, str]] = {
+    use.upper(): use
+    for use in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
+}
+r"""Special uses by their names in capitals (RFC 6154 §2)."""
+
+IDENTITY_PAIRS: Final = 30
+"""Pairs in an ID command (RFC 2971 §3.3)."""
+IDENTITY_FIELD: Final = 30
+"""Octets of a field name in an ID command (RFC 2971 §3.3)."""
+IDENTITY_VALUE: Final = 1024
+"""Octets of a value in an ID command (RFC 2971 §3.3)."""
+
+Parse = Callable[[Tokens, Limits], Command]
+
+
+def parse(parts: Sequence[bytes], limits: Limits) -> Command:
+    """The command in `parts`, which the reader found to be whole.
+
+    Raises:
+        Bad: It does not parse.
+        No: BADCHARSET, or LIMIT (RFC 5530 §3).
+    """
+    tokens = Tokens(parts)
+    return _GRAMMAR.get(_verb(tokens), _unknown)(tokens, limits)
+
+
+def parse_append(parts: Sequence[bytes], limits: Limits) -> Append | None:
+    """An APPEND that has been read up to its message's announcement; None for all else.
+
+    Raises:
+        Bad: It is an APPEND, and does not parse so far.
+    """
+    tokens = Tokens(parts)
+    if parts[0][:1] in b"+ " or _verb(tokens) != "APPEND":
+        return None
+    # append = "APPEND" SP mailbox SP [flag-list SP] [date-time SP] literal   (RFC 3501 §9)
+    tokens.space()
+    if tokens.at_last_announcement:
+        return None  # of the mailbox's name
+    mailbox = tokens.astring()
+    return Append(mailbox, parse_message(tokens, limits))
+
+
+def parse_message(tokens: Tokens, limits: Limits) -> Message:
+    """What stands before a message's literal: ``[SP flag-list] [SP date-time] SP``.
+
+    Raises:
+        Bad: It does not parse.
+    """
+    tokens.space()
+    flags: tuple[str, ...] = ()
+    if tokens.next_is(b"("):
+        flags = _flags(tokens, limits)
+        tokens.space()
+    moment = None
+    if tokens.next_is(b'"'):
+        moment = tokens.date_time()
+        tokens.space()
+    if not tokens.at_last_announcement:
+        raise Bad("Expected a literal")
+    return Message(flags, moment)
+
+
+def _verb(tokens: Tokens) -> str:
+    tag = tag_of(tokens.rest)
+    if tag == b"*":
+        raise Bad("Expected a tag and a command")
+    tokens.expect(tag)
+    tokens.space()
+    verb = tokens.keyword()
+    if verb == "UID":
+        tokens.space()
+        verb = f"UID {tokens.keyword()}"
+    return verb
+
+
+def _unknown(_tokens: Tokens, _limits: Limits) -> Command:
+    raise Bad("Unknown command")
+
+
+def _bare(command: Command) -> Parse:
+    def parse(tokens: Tokens, _limits: Limits) -> Command:
+        tokens.end()
+        return command
+
+    return parse
+
+
+def _mailbox(make: Callable[[bytes], Command]) -> Parse:
+    """For ``verb SP mailbox``, or whatever takes one astring."""
+
+    def parse(tokens: Tokens, _limits: Limits) -> Command:
+        tokens.space()
+        command = make(tokens.astring())
+        tokens.end()
+        return command
+
+    return parse
+
+
+def _id(tokens: Tokens, _limits: Limits) -> Command:
+    # RFC 2971 §4: id_params_list ::= "(" #(string SPACE nstring) ")" / nil
+    tokens.space()
+    if tokens.maybe_nil():
+        tokens.end()
+        return Id()
+
+    def pair() -> None:
+        field = tokens.string()
+        tokens.space()
+        value = tokens.nstring()
+        if len(field) > IDENTITY_FIELD or len(value or b"") > IDENTITY_VALUE:
+            raise Bad("ID field or value too long")
+
+    tokens.parenthesised(pair, IDENTITY_PAIRS, empty=True)
+    tokens.end()
+    return Id()
+
+
+def _authenticate(tokens: Tokens, _limits: Limits) -> Command:
+    # authenticate = "AUTHENTICATE" SP auth-type [SP (base64 / "=")]       (RFC 4959 §7)
+    tokens.space()
+    mechanism = tokens.keyword()
+    initial = tokens.atom() if tokens.maybe(b" ") and not tokens.ended else None
+    tokens.end()
+    return Authenticate(mechanism, initial)
+
+
+def _login(tokens: Tokens, _limits: Limits) -> Command:
+    tokens.space()
+    user = tokens.astring()
+    tokens.space()
+    password = tokens.astring()
+    tokens.end()
+    return Login(user, password)
+
+
+def _enable(tokens: Tokens, limits: Limits) -> Command:
+    # enable = "ENABLE" 1*(SP capability)                                  (RFC 5161 §4)
+    tokens.space()
+    names = [tokens.keyword()]
+    while tokens.maybe(b" ") and not tokens.ended:
+        names.append(tokens.keyword())
+        if len(names) > limits.items:
+            raise Bad("Too many capabilities")
+    tokens.end()
+    return Enable(tuple(names))
+
+
+def _create(tokens: Tokens, limits: Limits) -> Command:
+    # create-param = "USE" SP "(" [use-attr *(SP use-attr)] ")"            (RFC 6154 §6)
+    tokens.space()
+    mailbox = tokens.astring()
+    uses: list[str] = []
+    if tokens.maybe(b" ") and not tokens.ended:
+        tokens.expect(b"(")
+        if tokens.keyword() != "USE":
+            raise Bad("Unknown CREATE parameter")
+        tokens.space()
+        uses = tokens.parenthesised(tokens.flag, limits.items, empty=True)
+        tokens.expect(b")")
+    tokens.end()
+    if any(use.upper() not in SPECIAL_USES for use in uses):
+        # The server does not support this use                             (RFC 6154 §3)
+        raise No("No such special use", "USEATTR")
+    return Create(mailbox, tuple(SPECIAL_USES[use.upper()] for use in uses))
+
+
+def _rename(tokens: Tokens, _limits: Limits) -> Command:
+    tokens.space()
+    mailbox = tokens.astring()
+    tokens.space()
+    new = tokens.astring()
+    tokens.end()
+    return Rename(mailbox, new)
+
+
+def _list(tokens: Tokens, limits: Limits) -> Command:
+    # list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat
+    #        [SP list-return-opts]                                         (RFC 5258 §6)
+    tokens.space()
+    extended = tokens.next_is(b"(")
+    selection: frozenset[str] = frozenset()
+    if extended:
+        selection = _options(tokens, SELECTION_OPTIONS, limits)
+        tokens.space()
+    reference = tokens.astring()
+    tokens.space()
+    if tokens.next_is(b"("):
+        extended = True
+        patterns = tokens.parenthesised(tokens.list_mailbox, limits.patterns)
+    else:
+        patterns = [tokens.list_mailbox()]
+    returned: frozenset[str] = frozenset()
+    if tokens.maybe(b" ") and not tokens.ended:
+        extended = True
+        if tokens.keyword() != "RETURN":
+            raise Bad("Expected RETURN")
+        tokens.space()
+        returned = _options(tokens, RETURN_OPTIONS, limits)
+    tokens.end()
+    if "RECURSIVEMATCH" in selection and not selection - {"RECURSIVEMATCH", "REMOTE"}:
+        raise Bad("RECURSIVEMATCH needs another selection option")  # RFC 5258 §3.1
+    return List(reference, tuple(patterns), selection, returned, extended)
+
+
+def _options(tokens: Tokens, known: frozenset[str], limits: Limits) -> frozenset[str]:
+    given = frozenset(tokens.parenthesised(tokens.keyword, limits.patterns, empty=True))
+    if given - known:
+        raise Bad(f"Unknown LIST option {min(given - known)}")
+    return given
+
+
+def _lsub(tokens: Tokens, _limits: Limits) -> Command:
+    tokens.space()
+    reference = tokens.astring()
+    tokens.space()
+    pattern = tokens.list_mailbox()
+    tokens.end()
+    return Lsub(reference, pattern)
+
+
+def _status(tokens: Tokens, limits: Limits) -> Command:
+    tokens.space()
+    mailbox = tokens.astring()
+    tokens.space()
+    items = tokens.parenthesised(tokens.keyword, limits.items)
+    tokens.end()
+    if not STATUS_ITEMS.issuperset(items):
+        raise Bad("Unknown STATUS item")
+    return Status(mailbox, tuple(dict.fromkeys(items)))
+
+
+def _append(_tokens: Tokens, _limits: Limits) -> Command:
+    raise Bad("APPEND without a message literal")
+
+
+def _set_quota(_tokens: Tokens, _limits: Limits) -> Command:
+    return SetQuota()
+
+
+def _uid_expunge(tokens: Tokens, limits: Limits) -> Command:
+    tokens.space()
+    uids = tokens.sequence_set(limits.ranges)
+    tokens.end()
+    return Expunge(uids)
+
+
+def _search(*, by_uid: bool) -> Parse:
+    def parse(tokens: Tokens, limits: Limits) -> Command:
+        # search = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)    (RFC 3501 §9)
+        tokens.space()
+        charset = "US-ASCII"
+        if tokens.maybe_word("CHARSET"):
+            tokens.space()
+            charset = tokens.astring().decode("ascii", "replace")
+            tokens.space()
+        decode = decoder(charset)
+        if decode is None:
+            raise No(f"Unknown charset {charset}", "BADCHARSET (US-ASCII UTF-8)")
+        return Search(criteria.Parser(tokens, decode, limits).program(), by_uid)
+
+    return parse
+
+
+def _fetch(*, by_uid: bool) -> Parse:
+    def parse(tokens: Tokens, limits: Limits) -> Command:
+        tokens.space()
+        numbers = tokens.sequence_set(limits.ranges)
+        tokens.space()
+        items = item.parse(tokens, limits, by_uid=by_uid)
+        tokens.end()
+        return Fetch(numbers, items, by_uid)
+
+    return parse
+
+
+_ACTIONS: Final[Mapping[str, tuple[FlagAction, bool]]] = {
+    f"{action.value}{suffix}": (action, bool(suffix))
+    for action in FlagAction
+    for suffix in ("", ".SILENT")
+}
+
+
+def _store(*, by_uid: bool) -> Parse:
+    def parse(tokens: Tokens, limits: Limits) -> Command:
+        # store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP
+        #                   (flag-list / (flag *(SP flag)))                (RFC 3501 §9)
+        tokens.space()
+        numbers = tokens.sequence_set(limits.ranges)
+        tokens.space()
+        how = _ACTIONS.get(tokens.keyword())
+        if how is None:
+            raise Bad("Unknown STORE item")
+        tokens.space()
+        flags = _flags(tokens, limits)
+        tokens.end()
+        return Store(numbers, *how, flags, by_uid)
+
+    return parse
+
+
+def _flags(tokens: Tokens, limits: Limits) -> tuple[str, ...]:
+    if tokens.next_is(b"("):
+        given = tokens.parenthesised(tokens.flag, limits.items, empty=True)
+    else:
+        given = [tokens.flag()]
+        while tokens.maybe(b" ") and not tokens.ended:
+            given.append(tokens.flag())
+            if len(given) > limits.items:
+                raise Bad("Too many flags")
+    return tuple(_flag(name) for name in given)
+
+
+_CANONICAL: Final = {name.lower(): name for name in SYSTEM_FLAGS}
+
+
+def _flag(name: str) -> str:
+    r"""A flag in its proper case; ``\Recent`` is not the client's (RFC 3501 §2.3.2)."""
+    if not name.startswith("\\"):
+        return name
+    known = _CANONICAL.get(name.lower())
+    if known is None:
+        raise Bad(f"No flag {name} can be set")
+    return known
+
+
+def _copy(*, by_uid: bool, move: bool) -> Parse:
+    def parse(tokens: Tokens, limits: Limits) -> Command:
+        tokens.space()
+        numbers = tokens.sequence_set(limits.ranges)
+        tokens.space()
+        mailbox = tokens.astring()
+        tokens.end()
+        return Copy(numbers, mailbox, by_uid, move)
+
+    return parse
+
+
+_GRAMMAR: Final[Mapping[str, Parse]] = {
+    "CAPABILITY": _bare(Capability()),
+    "NOOP": _bare(Noop()),
+    "LOGOUT": _bare(Logout()),
+    "ID": _id,
+    "STARTTLS": _bare(StartTls()),
+    "AUTHENTICATE": _authenticate,
+    "LOGIN": _login,
+    "ENABLE": _enable,
+    "SELECT": _mailbox(lambda name: Select(name, read_only=False)),
+    "EXAMINE": _mailbox(lambda name: Select(name, read_only=True)),
+    "CREATE": _create,
+    "DELETE": _mailbox(Delete),
+    "RENAME": _rename,
+    "SUBSCRIBE": _mailbox(lambda name: Subscribe(name, wanted=True)),
+    "UNSUBSCRIBE": _mailbox(lambda name: Subscribe(name, wanted=False)),
+    "LIST": _list,
+    "LSUB": _lsub,
+    "NAMESPACE": _bare(Namespace()),
+    "STATUS": _status,
+    "APPEND": _append,
+    "GETQUOTA": _mailbox(GetQuota),
+    "GETQUOTAROOT": _mailbox(GetQuotaRoot),
+    "SETQUOTA": _set_quota,
+    "IDLE": _bare(Idle()),
+    "CHECK": _bare(Check()),
+    "CLOSE": _bare(Close(expunge=True)),
+    "UNSELECT": _bare(Close(expunge=False)),
+    "EXPUNGE": _bare(Expunge(None)),
+    "UID EXPUNGE": _uid_expunge,
+    "SEARCH": _search(by_uid=False),
+    "UID SEARCH": _search(by_uid=True),
+    "FETCH": _fetch(by_uid=False),
+    "UID FETCH": _fetch(by_uid=True),
+    "STORE": _store(by_uid=False),
+    "UID STORE": _store(by_uid=True),
+    "COPY": _copy(by_uid=False, move=False),
+    "UID COPY": _copy(by_uid=True, move=False),
+    "MOVE": _copy(by_uid=False, move=True),
+    "UID MOVE": _copy(by_uid=True, move=True),
+}
+"""Every command there is; `imap.session` says when each is allowed."""

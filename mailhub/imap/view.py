@@ -1,0 +1,316 @@
+r"""What one client has been told of a mailbox, and what it must be told next.
+
+The mailbox is shared and always shows what is true now; a client knows what it
+was told.  The difference is kept as little as can be, since thousands of idle
+clients have a view each:
+
+- `_told`, the highest UID the client knows of.  All messages of the mailbox up
+  to it are known; those above are *arrivals*, not yet told.
+- *Ghosts*: known messages that are gone, which the client has not been told.
+- The UIDs of known messages whose flags changed, or, once they are many, the
+  modification sequence since which flags must be told.
+
+A sequence number is the rank of a UID among known messages, ghosts included,
+so it means one thing until the EXPUNGE is said (RFC 3501 §7.4.1).
+
+Invariants:
+
+1. Pure: no I/O, no waiting. A response is made and counted as told in one step.
+2. The numbers 1 to `exists` are the client's; nothing here ever names another.
+3. Flags told late are the present ones; no change of flags is lost.
+4. The size of a view does not depend on that of the mailbox, only on the
+   number of untold changes.
+
+A mailbox that has forgotten changes we never saw leaves the view `lost`: what the
+client knows cannot be corrected any more, and the session must end.  This does
+not happen while `catch_up` is called at each change (`ports.Mailbox.watch`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from mailhub.imap.response import RECENT, FlagLists, runs, status
+from mailhub.imap.sequence import Ranges, SequenceSet, merged
+from mailhub.mail.flag import KEYWORD_LIMIT, SYSTEM_FLAGS
+from mailhub.ports import Change, Mailbox, Uid
+
+ROWS: Final = 2000
+"""EXPUNGE responses made in one step: about 32 KiB."""
+FLAG_ROWS: Final = 500
+"""FETCH responses with flags made in one step: about 32 KiB."""
+FLAG_PENDING_LIMIT: Final = 1000
+"""UIDs of untold flag changes that are remembered one by one."""
+FEW: Final = 16
+"""Ghosts that are inserted one by one rather than sorted in."""
+
+
+class Run(NamedTuple):
+    """Known and living messages that are neighbours in numbers and in the arrays.
+
+    Attributes:
+        seq: Sequence number of the first.
+        position: Its place in the mailbox's arrays.
+        length: How many there are.
+    """
+
+    seq: int
+    position: int
+    length: int
+
+
+class View:
+    """One client's picture of a mailbox.
+
+    Attributes:
+        lost: The picture cannot be corrected any more.
+    """
+
+    __slots__ = (
+        "_cursor", "_flagged", "_ghosts", "_keywords", "_mailbox", "_numbers", "_recent",
+        "_since", "_told", "lost",
+    )  # fmt: skip
+
+    def __init__(self, mailbox: Mailbox, recent: Iterable[int] = ()) -> None:
+        self._mailbox = mailbox
+        self._cursor = mailbox.cursor
+        self._told = mailbox.uids[-1] if mailbox.uids else 0
+        self._ghosts: array[int] = array("I")  # UIDs, ascending
+        self._numbers: array[int] | None = None  # their sequence numbers, once asked for
+        self._flagged: set[int] = set()
+        self._since: int | None = None  # all flags changed later are untold
+        self._recent: Ranges = tuple(runs(sorted(recent)))
+        self._keywords = len(mailbox.keywords)
+        self.lost = False
+
+    # ---- What the client knows ----
+
+    @property
+    def exists(self) -> int:
+        """How many messages the client knows of."""
+        self.catch_up()
+        return self._living + len(self._ghosts)
+
+    @property
+    def highest_uid(self) -> int:
+        """The largest UID the client knows of, which ``*`` stands for; 0 for none."""
+        self.catch_up()
+        living = self._living
+        uid = self._mailbox.uids[living - 1] if living else 0
+        return max(uid, self._ghosts[-1]) if self._ghosts else uid
+
+    @property
+    def recent(self) -> int:
+        r"""How many messages that the client knows of are ``\Recent`` to it."""
+        uids = self._mailbox.uids
+        return sum(bisect_right(uids, b) - bisect_left(uids, a) for a, b in self._recent)
+
+    def seq(self, uid: int) -> int | None:
+        """The sequence number of a known and living message."""
+        self.catch_up()
+        place = self._mailbox.position(Uid(uid)) if uid <= self._told else None
+        return None if place is None else place + 1 + bisect_left(self._ghosts, uid)
+
+    def by_numbers(self, numbers: SequenceSet) -> Ranges | None:
+        """Sequence numbers with ``*`` resolved; None if one of them means no message."""
+        exists = self.exists
+        found = numbers.resolved(exists)
+        return None if not exists or found[-1][1] > exists else found
+
+    def by_uids(self, uids: SequenceSet) -> Ranges:
+        """The sequence numbers of those messages with these UIDs that there are."""
+        found = (
+            (self._rank(first) + 1, self._rank(last + 1))
+            for first, last in uids.resolved(self.highest_uid)
+        )
+        return merged(pair for pair in found if pair[0] <= pair[1])
+
+    def runs(self, first: int, last: int) -> Iterator[Run]:
+        """The living messages among these sequence numbers; ghosts are left out."""
+        self.catch_up()
+        ghosts = self._ghost_numbers()
+        passed = bisect_left(ghosts, first)
+        while first <= last:
+            end = min(ghosts[passed] - 1, last) if passed < len(ghosts) else last
+            if first <= end:
+                yield Run(first, first - 1 - passed, end - first + 1)
+            first = end + 2
+            passed += 1
+
+    def recent_among(self, first: int, last: int) -> set[int]:
+        r"""UIDs from `first` to `last` that are ``\Recent`` to this client."""
+        return {
+            uid
+            for low, high in self._recent
+            if low <= last and high >= first
+            for uid in range(max(low, first), min(high, last) + 1)
+        }
+
+    # ---- What has happened ----
+
+    def catch_up(self) -> None:
+        """Note what has changed in the mailbox. Cheap; to be called at each change."""
+        if self._mailbox.cursor == self._cursor:
+            return
+        changes = self._mailbox.changes(self._cursor)
+        if changes is None:
+            self.lost = True
+            return
+        self._cursor = self._mailbox.cursor
+        gone = []
+        for change, uid in changes:
+            if uid > self._told:
+                continue  # the client has never heard of it
+            if change is Change.EXPUNGED:
+                gone.append(uid)
+            elif change is Change.FLAGGED and self._since is None:
+                self._flagged.add(uid)
+        if gone:
+            self._bury(gone)
+        if len(self._flagged) > FLAG_PENDING_LIMIT:
+            self._remember_less()
+
+    def silence(self, uids: Iterable[int]) -> None:
+        """The client knows the present flags of these: it was told, or changed them itself."""
+        if self._flagged:
+            self._flagged.difference_update(uids)
+
+    def untold(self, uids: Iterable[int]) -> set[int]:
+        """Those of `uids` whose flags have changed without the client being told."""
+        if self._since is None:
+            return self._flagged.intersection(uids)
+        return set(uids)
+
+    # ---- What to say ----
+
+    def tell(self, *, expunges: bool, recents: Callable[[], Iterable[int]]) -> Iterator[bytes]:
+        r"""Everything the client must be told to be up to date, in pieces.
+
+        Args:
+            expunges: Whether EXPUNGE may be said now (RFC 3501 §7.4.1).
+            recents: Claims the UIDs that are ``\Recent`` to this client.
+        """
+        if expunges:
+            yield from self._tell_expunges()
+        yield from self.tell_arrivals(recents)
+        yield from self._tell_flags()
+        yield from self.tell_keywords()
+
+    def tell_arrivals(self, recents: Callable[[], Iterable[int]]) -> Iterator[bytes]:
+        """EXISTS and RECENT, if there is mail the client has not heard of (RFC 3501 §7.3.1)."""
+        self.catch_up()
+        uids = self._mailbox.uids
+        if not uids or uids[-1] <= self._told:
+            return
+        self._told = uids[-1]
+        fresh = runs(sorted(recents()))
+        self._recent = merged([*self._recent, *fresh])
+        yield b"* %d EXISTS\r\n* %d RECENT\r\n" % (self.exists, self.recent)
+
+    def _tell_expunges(self) -> Iterator[bytes]:
+        """From the highest number down, so that no number below is shifted."""
+        self.catch_up()
+        while self._ghosts:
+            numbers = self._ghost_numbers()
+            said = numbers[-ROWS:]
+            del numbers[-ROWS:], self._ghosts[-ROWS:]
+            said.reverse()
+            yield b"* %d EXPUNGE\r\n" * len(said) % tuple(said)
+            self.catch_up()
+
+    def tell_keywords(self) -> Iterator[bytes]:
+        """New keywords, which FLAGS must introduce before a message bears them.
+
+        When this ends, there are none that the client has not heard of.
+        """
+        while len(self._mailbox.keywords) > self._keywords:
+            keywords = self._mailbox.keywords
+            self._keywords = len(keywords)
+            yield flags_response(keywords) + permanent_flags(keywords)
+
+    def _tell_flags(self) -> Iterator[bytes]:
+        if self._since is not None:
+            since, self._since = self._since, None
+            mailbox = self._mailbox
+            changed = [
+                uid
+                for uid, modseq in zip(mailbox.uids, mailbox.modseqs, strict=False)
+                if modseq > since and uid <= self._told
+            ]
+        else:
+            changed = sorted(self._flagged)
+        self._flagged.clear()
+        for start in range(0, len(changed), FLAG_ROWS):
+            yield from self.tell_keywords()
+            yield b"".join(self._flag_lines(changed[start : start + FLAG_ROWS]))
+
+    def _flag_lines(self, uids: Sequence[int]) -> Iterator[bytes]:
+        """With UID, as RFC 9051 §7.5.2 advises for what was not asked for."""
+        self.catch_up()
+        lists = FlagLists(self._mailbox.keywords)
+        recent = self.recent_among(uids[0], uids[-1])
+        for uid in uids:
+            place = self._mailbox.position(Uid(uid))
+            if place is None:
+                continue  # its EXPUNGE is still to be told
+            seq = place + 1 + bisect_left(self._ghosts, uid)
+            bits = self._mailbox.flags[place] | (RECENT if uid in recent else 0)
+            yield b"* %d FETCH (UID %d FLAGS %b)\r\n" % (seq, uid, lists[bits])
+
+    # ---- Arithmetic ----
+
+    @property
+    def _living(self) -> int:
+        """How many of the mailbox's messages the client knows of."""
+        return bisect_right(self._mailbox.uids, self._told)
+
+    def _rank(self, uid: int) -> int:
+        """How many known messages have a smaller UID."""
+        living = bisect_left(self._mailbox.uids, min(uid, self._told + 1))
+        return living + bisect_left(self._ghosts, uid)
+
+    def _ghost_numbers(self) -> array[int]:
+        """The ghosts' sequence numbers, ascending: they stay the same until told."""
+        if self._numbers is None:
+            uids = self._mailbox.uids
+            self._numbers = array(
+                "I",
+                (bisect_left(uids, uid) + place for place, uid in enumerate(self._ghosts, 1)),
+            )
+        return self._numbers
+
+    def _bury(self, gone: Sequence[int]) -> None:
+        if len(gone) <= FEW:
+            for uid in gone:
+                insort(self._ghosts, uid)
+        else:
+            self._ghosts = array("I", sorted([*self._ghosts, *gone]))
+        self._numbers = None
+        self._flagged.difference_update(gone)
+
+    def _remember_less(self) -> None:
+        """Replace many UIDs by the lowest modification sequence among them."""
+        mailbox = self._mailbox
+        places = [mailbox.position(Uid(uid)) for uid in self._flagged]
+        self._since = min(
+            (mailbox.modseqs[place] - 1 for place in places if place is not None),
+            default=mailbox.highest_modseq,
+        )
+        self._flagged.clear()
+
+
+def flags_response(keywords: Sequence[str]) -> bytes:
+    """The flags that messages of this mailbox may bear (RFC 3501 §7.2.6)."""
+    return b"* FLAGS (%b)\r\n" % " ".join((*SYSTEM_FLAGS, *keywords)).encode()
+
+
+def permanent_flags(keywords: Sequence[str], *, read_only: bool = False) -> bytes:
+    r"""Those a client may change; ``\*`` while new keywords can be made (RFC 3501 §7.1)."""
+    if read_only:
+        return status(b"*", "OK", "No flags can be changed", "PERMANENTFLAGS ()")
+    more = ("\\*",) if len(keywords) < KEYWORD_LIMIT else ()
+    names = " ".join((*SYSTEM_FLAGS, *keywords, *more))
+    return status(b"*", "OK", "Flags can be changed", f"PERMANENTFLAGS ({names})")

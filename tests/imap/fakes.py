@@ -1,0 +1,474 @@
+"""A mail store in memory, and logins, for tests of sessions: all of `ports.MailStore`, no disk."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from mailhub.imap.structure import summary
+from mailhub.mail import header
+from mailhub.mail.address import Path
+from mailhub.mail.flag import DELETED, KEYWORD_LIMIT, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS
+from mailhub.ports import (
+    Account,
+    AccountId,
+    Appending,
+    Change,
+    FlagAction,
+    Listed,
+    LoginFault,
+    LoginRefused,
+    Logins,
+    ModSeq,
+    Placed,
+    Quota,
+    ScramKeys,
+    ScramProof,
+    Status,
+    StoreFault,
+    StoreRefused,
+    Summary,
+    Tls,
+    Uid,
+    UidValidity,
+    Usage,
+)
+from mailhub.sasl.mechanism import Exchange, Malformed
+
+UNLIMITED = Quota()
+NOW = 1_700_000_000
+"""Tue, 14 Nov 2023 22:13:20 UTC: the fake's only moment."""
+
+
+class FakeContent:
+    """A message's octets; `reads` are what it was asked for."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self.size = len(octets)
+        self.closed = False
+        self.reads: list[tuple[int, int | None]] = []
+
+    async def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        self.reads.append((offset, length))
+        end = None if length is None else offset + length
+        return self._octets[offset:end]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeMailbox:
+    """A mailbox in memory.
+
+    Attributes:
+        memory: Changes that are remembered.
+        during: Called amid each method that waits: other sessions' doings.
+    """
+
+    def __init__(self, name: str, uid_validity: int = 7) -> None:
+        self.name = name
+        self.uid_validity = UidValidity(uid_validity)
+        self.uid_next = Uid(1)
+        self.highest_modseq = ModSeq(1)
+        self.keywords: list[str] = []
+        self.uids: array[int] = array("I")
+        self.flags: array[int] = array("I")
+        self.modseqs: array[int] = array("Q")
+        self.sizes: array[int] = array("Q")
+        self.dates: array[int] = array("q")
+        self.octets: dict[int, bytes] = {}
+        self.opened = self.released = self.refreshed = 0
+        self.memory = 1_000_000
+        self.during: Callable[[], None] = lambda: None
+        self.contents: list[FakeContent] = []
+        self.special_use: tuple[str, ...] = ()
+        self._recent: set[Uid] = set()
+        self._log: list[tuple[Change, Uid]] = []
+        self._watchers: list[Callable[[], None]] = []
+        self._usage: Callable[[int, int], None] = lambda _octets, _messages: None
+
+    @property
+    def cursor(self) -> int:
+        return len(self._log)
+
+    # ---- What happens by itself ----
+
+    def deliver(self, octets: bytes, flags: int = 0, date: int = NOW) -> Uid:
+        """A message arrives."""
+        uid = self.uid_next
+        self.uid_next = Uid(uid + 1)
+        self.uids.append(uid)
+        self.flags.append(flags)
+        self.sizes.append(len(octets))
+        self.dates.append(date)
+        self.modseqs.append(self._bump())
+        self.octets[uid] = octets
+        self._recent.add(uid)
+        self._tell([(Change.ARRIVED, uid)])
+        return uid
+
+    @property
+    def recent_count(self) -> int:
+        return len(self._recent)
+
+    def _bump(self) -> int:
+        self.highest_modseq = ModSeq(self.highest_modseq + 1)
+        return self.highest_modseq
+
+    def _tell(self, changes: Iterable[tuple[Change, Uid]]) -> None:
+        self._log.extend(changes)
+        for woken in tuple(self._watchers):
+            woken()
+
+    # ---- ports.Mailbox ----
+
+    def position(self, uid: Uid) -> int | None:
+        place = bisect_left(self.uids, uid)
+        return place if place < len(self.uids) and self.uids[place] == uid else None
+
+    def changes(self, cursor: int) -> Sequence[tuple[Change, Uid]] | None:
+        return None if len(self._log) - cursor > self.memory else self._log[cursor:]
+
+    def take_recent(self) -> frozenset[Uid]:
+        taken = frozenset(uid for uid in self._recent if self.position(uid) is not None)
+        self._recent.clear()
+        return taken
+
+    def watch(self, woken: Callable[[], None]) -> None:
+        self._watchers.append(woken)
+
+    def unwatch(self, woken: Callable[[], None]) -> None:
+        self._watchers.remove(woken)
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+        self.during()
+
+    async def store(
+        self, uids: Sequence[Uid], action: FlagAction, names: Iterable[str]
+    ) -> tuple[Uid, ...]:
+        self.during()
+        given = self._bits(names)
+        changed = []
+        for uid in uids:
+            place = self.position(uid)
+            if place is None:
+                continue
+            bits = self.flags[place]
+            after = {
+                FlagAction.REPLACE: given,
+                FlagAction.ADD: bits | given,
+                FlagAction.REMOVE: bits & ~given,
+            }[action]
+            if after != bits:
+                self.flags[place] = after
+                self.modseqs[place] = self._bump()
+                changed.append(uid)
+        self._tell([(Change.FLAGGED, uid) for uid in changed])
+        return tuple(changed)
+
+    def _bits(self, names: Iterable[str]) -> int:
+        bits = 0
+        for name in names:
+            if name in SYSTEM_FLAGS:
+                bits |= SYSTEM_FLAGS[name]
+                continue
+            known = [keyword.lower() for keyword in self.keywords]
+            if name.lower() not in known:
+                if len(known) == KEYWORD_LIMIT:
+                    raise StoreRefused(StoreFault.LIMIT, "No keyword is left")
+                self.keywords.append(name)
+                known.append(name.lower())
+            bits |= 1 << known.index(name.lower()) + KEYWORD_SHIFT
+        return bits
+
+    async def expunge(self, uids: Sequence[Uid]) -> tuple[Uid, ...]:
+        self.during()
+        gone = []
+        for uid in uids:
+            place = self.position(uid)
+            if place is not None:
+                for column in (self.uids, self.flags, self.modseqs, self.sizes, self.dates):
+                    del column[place]
+                del self.octets[uid]
+                gone.append(uid)
+        if gone:
+            self._bump()
+        self._tell([(Change.EXPUNGED, uid) for uid in gone])
+        return tuple(gone)
+
+    def names_of(self, bits: int) -> list[str]:
+        """Flags by name."""
+        found = [name for name, bit in SYSTEM_FLAGS.items() if bits & bit]
+        named = enumerate(self.keywords, KEYWORD_SHIFT)
+        return found + [name for place, name in named if bits & 1 << place]
+
+    async def copy(self, uids: Sequence[Uid], target: str) -> Placed:
+        self.during()
+        return self.copied(uids, target)
+
+    def copied(self, uids: Sequence[Uid], target: str) -> Placed:
+        raise NotImplementedError(uids, target)
+
+    async def move(self, uids: Sequence[Uid], target: str) -> Placed:
+        placed = await self.copy(uids, target)
+        await self.expunge(placed.sources)
+        return placed
+
+    async def content(self, uid: Uid) -> FakeContent | None:
+        self.during()
+        octets = self.octets.get(uid)
+        if octets is None:
+            return None
+        self.contents.append(FakeContent(octets))
+        return self.contents[-1]
+
+    async def headers(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
+        self.during()
+        found = [self.octets.get(uid) for uid in uids]
+        return [None if octets is None else octets[: header.end(octets)] for octets in found]
+
+    async def summaries(self, uids: Sequence[Uid]) -> Sequence[Summary | None]:
+        self.during()
+        found = [self.octets.get(uid) for uid in uids]
+        return [None if octets is None else summary(octets) for octets in found]
+
+    async def release(self) -> None:
+        self.released += 1
+
+
+class FakeUpload:
+    """A message on its way; `refusal` is raised by the next `write`."""
+
+    def __init__(self, refusal: StoreRefused | None = None) -> None:
+        self.octets = b""
+        self.largest = 0
+        self.aborted = False
+        self.refusal = refusal
+
+    async def write(self, octets: bytes) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.octets += octets
+        self.largest = max(self.largest, len(octets))
+
+    async def abort(self) -> None:
+        self.aborted = True
+
+
+class _Box(FakeMailbox):
+    """A mailbox that knows its store."""
+
+    def __init__(self, store: FakeStore, name: str, uid_validity: int) -> None:
+        super().__init__(name, uid_validity)
+        self._store = store
+
+    def copied(self, uids: Sequence[Uid], target: str) -> Placed:
+        other = self._store.box(target)
+        sources = [uid for uid in uids if uid in self.octets]
+        self._store.check_quota(sum(len(self.octets[uid]) for uid in sources))
+        placed = []
+        for uid in sources:
+            place = self.position(uid)
+            assert place is not None
+            bits = other._bits(self.names_of(self.flags[place]))
+            placed.append(other.deliver(self.octets[uid], bits, self.dates[place]))
+        return Placed(other.uid_validity, tuple(sources), tuple(placed))
+
+
+class FakeStore:
+    """One account's mailboxes; INBOX is there."""
+
+    def __init__(self, quota: Quota = UNLIMITED) -> None:
+        self.boxes: dict[str, FakeMailbox] = {}
+        self.subscribed: set[str] = set()
+        self.quota = quota
+        self.uploads: list[FakeUpload] = []
+        self.refusal: StoreRefused | None = None  # of the next upload's writes
+        self._validity = 6
+        self._make("INBOX")
+
+    @property
+    def inbox(self) -> FakeMailbox:
+        return self.boxes["INBOX"]
+
+    def _make(self, name: str) -> FakeMailbox:
+        self._validity += 1
+        self.boxes[name] = _Box(self, name, self._validity)
+        return self.boxes[name]
+
+    def box(self, name: str) -> FakeMailbox:
+        if name not in self.boxes:
+            raise StoreRefused(StoreFault.NONEXISTENT, f"No mailbox {name}")
+        return self.boxes[name]
+
+    def check_quota(self, more: int) -> None:
+        used = sum(len(octets) for box in self.boxes.values() for octets in box.octets.values())
+        if self.quota.octets and used + more > self.quota.octets:
+            raise StoreRefused(StoreFault.OVER_QUOTA, "Over quota")
+
+    # ---- ports.MailStore ----
+
+    async def list(self) -> Sequence[Listed]:
+        names = set(self.boxes) | self.subscribed
+        return [
+            Listed(
+                name,
+                selectable=name in self.boxes,
+                subscribed=name in self.subscribed,
+                special_use=self.boxes[name].special_use if name in self.boxes else (),
+            )
+            for name in sorted(names)
+        ]
+
+    async def create(self, name: str, special_use: Sequence[str] = ()) -> None:
+        if name in self.boxes:
+            raise StoreRefused(StoreFault.ALREADY_EXISTS, f"{name} is there already")
+        self._make(name).special_use = tuple(special_use)
+
+    async def delete(self, name: str) -> None:
+        box = self.box(name)
+        del self.boxes[name]
+        await box.expunge([Uid(uid) for uid in box.uids])
+
+    async def rename(self, name: str, new: str) -> None:
+        box = self.box(name)
+        if new in self.boxes:
+            raise StoreRefused(StoreFault.ALREADY_EXISTS, f"{new} is there already")
+        if name == "INBOX":
+            self._make(new)
+            await box.move([Uid(uid) for uid in box.uids], new)
+            return
+        for old in [key for key in self.boxes if key == name or key.startswith(f"{name}/")]:
+            renamed = self.boxes.pop(old)
+            renamed.name = new + old[len(name) :]
+            self.boxes[renamed.name] = renamed
+
+    async def subscribe(self, name: str) -> None:
+        self.subscribed.add(name)
+
+    async def unsubscribe(self, name: str) -> None:
+        self.subscribed.discard(name)
+
+    async def status(self, name: str) -> Status:
+        box = self.box(name)
+        return Status(
+            messages=len(box.uids),
+            recent=box.recent_count,
+            unseen=sum(not bits & SEEN for bits in box.flags),
+            deleted=sum(bool(bits & DELETED) for bits in box.flags),
+            size=sum(box.sizes),
+            uid_next=box.uid_next,
+            uid_validity=box.uid_validity,
+            highest_modseq=box.highest_modseq,
+        )
+
+    async def open(self, name: str) -> FakeMailbox:
+        box = self.box(name)
+        box.opened += 1
+        return box
+
+    async def upload(self, size: int | None = None) -> FakeUpload:
+        self.check_quota(size or 0)
+        self.uploads.append(FakeUpload(self.refusal))
+        return self.uploads[-1]
+
+    async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
+        box = self.box(name)
+        uids = []
+        for message in messages:
+            assert isinstance(message.upload, FakeUpload)
+            bits = box._bits(message.flags)
+            date = NOW if message.internal_date is None else int(message.internal_date)
+            uids.append(box.deliver(message.upload.octets, bits, date))
+        return Placed(box.uid_validity, (), tuple(uids))
+
+    async def usage(self) -> Usage:
+        octets = sum(sum(box.sizes) for box in self.boxes.values())
+        return Usage(octets, sum(len(box.uids) for box in self.boxes.values()), self.quota)
+
+    async def lock(self) -> AbstractAsyncContextManager[None]:
+        raise StoreRefused(StoreFault.IN_USE, "IMAP does not ask for it")
+
+
+ALICE = Account(AccountId(1), Path("alice", "hub.example"), "alice")
+
+
+class FakeStores:
+    """`ports.MailStores` with one store."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self.store = store
+
+    async def of(self, account: Account) -> FakeStore:
+        return self.store
+
+
+class FakeLogins:
+    """Opens for ``alice`` and ``secret``; other names are faults by their own name."""
+
+    async def password(self, username: str, password: str) -> Account:
+        faults = {fault.value: fault for fault in LoginFault}
+        if username in faults:
+            raise LoginRefused(faults[username])
+        if (username, password) not in {("alice", "secret"), ("alice", "schlüssel")}:
+            raise LoginRefused(LoginFault.CREDENTIALS)
+        return ALICE
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        raise LoginRefused(LoginFault.CREDENTIALS)
+
+    async def scram(self, username: str, proof: ScramProof) -> Account:
+        raise LoginRefused(LoginFault.CREDENTIALS)
+
+
+class FakePlain:
+    """PLAIN: the client speaks first, and once."""
+
+    initial = True
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
+        self.account: Account | None = None
+
+    async def step(self, response: bytes) -> bytes | None:
+        parts = response.split(b"\0")
+        if len(parts) != 3:
+            raise Malformed
+        self.account = await self._logins.password(parts[1].decode(), parts[2].decode())
+        return None
+
+
+class FakeTwice:
+    """A mechanism in which the server speaks first, and last."""
+
+    initial = False
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
+        self._steps = [b"Name?", b"Welcome"]
+        self._name = ""
+        self.account: Account | None = None
+
+    async def step(self, response: bytes) -> bytes | None:
+        self._name += response.decode()
+        if self._steps:
+            return self._steps.pop(0)
+        self.account = await self._logins.password(self._name, "secret")
+        return None
+
+
+class FakeMechanisms:
+    """PLAIN under TLS or on loopback; X-TWICE always."""
+
+    def offered(self, tls: Tls | None, address: str) -> tuple[str, ...]:
+        plain = tls is not None or address == "127.0.0.1"
+        return ("X-TWICE", "PLAIN") if plain else ("X-TWICE",)
+
+    def begin(self, name: str, logins: Logins, tls: Tls | None) -> Exchange | None:
+        if name == "PLAIN":
+            return FakePlain(logins)
+        return FakeTwice(logins) if name == "X-TWICE" else None

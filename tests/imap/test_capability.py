@@ -1,0 +1,40 @@
+"""Capabilities: what is announced, and when."""
+
+from __future__ import annotations
+
+from mailhub.imap.capability import ALWAYS, capabilities, login_allowed
+from mailhub.imap.syntax import _GRAMMAR
+from mailhub.ports import Tls
+from tests.imap.given import Talk
+
+
+def listed(talk: Talk) -> set[str]:
+    return set(capabilities(talk.session._state).split())
+
+
+def test_before_and_after() -> None:
+    """AUTH, STARTTLS and LOGINDISABLED are of the time before login (RFC 3501 §6.2.1)."""
+    talk = Talk(address="192.0.2.1")
+    assert listed(talk) - set(ALWAYS) == {"AUTH=X-TWICE", "STARTTLS", "LOGINDISABLED"}
+    assert not login_allowed(talk.session._state)
+    talk.session.secured(Tls("TLSv1.3", "X", lambda _: None))
+    assert listed(talk) - set(ALWAYS) == {"AUTH=X-TWICE", "AUTH=PLAIN"}
+    talk.login()
+    assert listed(talk) == set(ALWAYS)
+
+
+def test_commands_are_there() -> None:
+    """Each announced extension's command is in the table of verbs."""
+    needs = {
+        "ID": "ID",
+        "ENABLE": "ENABLE",
+        "IDLE": "IDLE",
+        "NAMESPACE": "NAMESPACE",
+        "UIDPLUS": "UID EXPUNGE",
+        "UNSELECT": "UNSELECT",
+        "MOVE": "UID MOVE",
+        "QUOTA": "GETQUOTAROOT",
+    }
+    for name, verb in needs.items():
+        assert name in ALWAYS
+        assert verb in _GRAMMAR

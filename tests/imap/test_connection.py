@@ -1,0 +1,29 @@
+"""Commands of every state that the dialogues do not show."""
+
+from __future__ import annotations
+
+from mailhub.imap.settings import Settings
+from tests.imap.given import Talk
+
+
+def test_noop_looks() -> None:
+    """NOOP looks for what other programs did to the maildir."""
+    talk = Talk().select()
+    before = talk.store.inbox.refreshed
+    talk.say("a NOOP")
+    assert talk.store.inbox.refreshed == before + 1
+
+
+def test_no_identity() -> None:
+    """An operator may say nothing of the server."""
+    talk = Talk()
+    talk.session._state.settings = Settings("hub.example", identity=())
+    assert talk.say("a ID NIL") == ["* ID NIL", "a OK ID completed"]
+
+
+def test_logout_leaves() -> None:
+    """LOGOUT gives the mailbox back."""
+    talk = Talk().select()
+    assert talk.say("a LOGOUT") == ["* BYE Logging out", "a OK Logout completed"]
+    assert talk.store.inbox.released == 1
+    assert talk.session.closed
