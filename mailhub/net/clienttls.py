@@ -1,0 +1,176 @@
+"""TLS towards other hosts: one shared context, and what each handshake was worth.
+
+A handshake is never refused while it runs. The verify callback records what
+OpenSSL objects to, and when it is done `Handshake.judge` says what that means;
+whether it is good enough is for others to say (`policy.route.TlsDemand`). So
+encryption without a good certificate stays possible, which is better than none
+(RFC 7435 §3), and the verdict is known for every connection.
+
+Invariant: all connections share one context. Making one for each costs a
+thousand times as much, and reading the authorities' certificates most of it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from mailhub.net.tls import EXPORTER_LABEL, EXPORTER_LENGTH, VERSIONS
+from mailhub.ports import Tls
+from mailhub.smtp.wire import Secured
+
+_FAULTS: Final = {
+    9: "not valid yet",
+    10: "expired",
+    18: "self-signed",
+    19: "issued by an unknown authority",
+    20: "issued by an unknown authority",
+    21: "issued by an unknown authority",
+    23: "revoked",
+    26: "not for a server",
+}
+"""X509_V_ERR_* in the words of a person; the rest by number."""
+
+
+class ClientTls:
+    """The context of every connection we make."""
+
+    def __init__(self, *, authorities: str | None = None, minimum: str = "1.2") -> None:
+        """Trust the machine's authorities, or those in a PEM file.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It holds no certificate.
+        """
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_min_proto_version(VERSIONS[minimum])
+        context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 32 KiB less for an idle connection
+        context.set_verify(SSL.VERIFY_PEER, self._record)
+        if authorities is None:
+            context.set_default_verify_paths()
+        else:
+            _trust(context, authorities)
+        self._context = context
+        # Not the connections' app data, which is Twisted's.
+        self._faults: WeakKeyDictionary[SSL.Connection, list[int]] = WeakKeyDictionary()
+
+    def handshake(self, host: str) -> Handshake:
+        """What ``transport.startTLS`` wants, for a connection to this host name or IP address."""
+        return Handshake(self._begin, host)
+
+    def _begin(self, faults: list[int]) -> SSL.Connection:
+        connection = SSL.Connection(self._context, None)
+        self._faults[connection] = faults
+        return connection
+
+    def _record(
+        self, connection: SSL.Connection, _: object, number: int, __: int, good: int
+    ) -> bool:
+        if not good:
+            self._faults[connection].append(number)
+        return True
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Handshake:
+    """One handshake, from its beginning to the verdict."""
+
+    def __init__(self, begin: Callable[[list[int]], SSL.Connection], host: str) -> None:
+        """`begin` makes a connection that records OpenSSL's objections in the list it is given."""
+        self._begin = begin
+        self._host = host
+        self._connection: SSL.Connection | None = None
+        self.faults: list[int] = []
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: ARG002
+        """Begin; for Twisted."""
+        connection = self._begin(self.faults)
+        if not _is_address(self._host):  # those are not to be named (RFC 6066 §3)
+            connection.set_tlsext_host_name(self._host.encode("ascii", "ignore"))
+        self._connection = connection
+        return connection
+
+    def judge(self) -> Secured:
+        """What the finished handshake is worth."""
+        assert self._connection is not None
+        return Secured(facts(self._connection), self._verdict(self._connection))
+
+    def _verdict(self, connection: SSL.Connection) -> str:
+        if self.faults:
+            number = self.faults[0]
+            return f"unverified: {_FAULTS.get(number, f'OpenSSL says {number}')}"
+        try:
+            # The name must be the certificate's own words (RFC 9525 §6).
+            if _is_address(self._host):
+                verify_ip_address(connection, self._host)
+            else:
+                verify_hostname(connection, self._host)
+        except (VerificationError, CertificateError, ValueError):
+            return "unverified: issued for another name"
+        return "verified"
+
+
+def facts(connection: SSL.Connection) -> Tls:
+    """What a handshake of ours agreed on."""
+
+    def binding(kind: str) -> bytes | None:
+        if kind == "tls-exporter" and connection.get_protocol_version_name() == "TLSv1.3":
+            return connection.export_keying_material(EXPORTER_LABEL, EXPORTER_LENGTH, b"")
+        if kind == "tls-server-end-point":
+            return _end_point(connection)
+        return None
+
+    version, cipher = connection.get_protocol_version_name(), connection.get_cipher_name()
+    return Tls(version, cipher or "", binding)
+
+
+def reason(error: BaseException) -> str:
+    """What ended a connection, in a few words."""
+    queue = error.args[0] if isinstance(error, SSL.Error) and error.args else None
+    if isinstance(queue, list) and queue:
+        return str(queue[-1][-1])
+    text = getattr(error, "osError", None) or error
+    return str(text).rstrip(".") or type(error).__name__
+
+
+def _end_point(connection: SSL.Connection) -> bytes | None:
+    """The hash of the server's certificate, as its signature is hashed (RFC 5929 §4.1)."""
+    certificate = connection.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        return None
+    # Imported late: hashes is heavy, and only a login with SCRAM-PLUS wants it.
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+
+    algorithm: Any = certificate.signature_hash_algorithm
+    if algorithm is None:  # Ed25519 and Ed448 have none: undefined by the RFC
+        return None
+    if algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    return certificate.fingerprint(algorithm)
+
+
+def _trust(context: SSL.Context, authorities: str) -> None:
+    with open(authorities, "rb") as file:
+        file.read(1)  # OpenSSL does not say why it cannot
+    try:
+        context.load_verify_locations(authorities)
+    except SSL.Error:
+        raise ValueError(f"{authorities}: no certificates in it") from None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

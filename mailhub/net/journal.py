@@ -1,0 +1,307 @@
+"""The spool as the event loop sees it: group commit, content, and what is left after a crash.
+
+How mail is accepted, in short::
+
+    item = new_item(ids(), now(), envelope, places, size, origin)
+    await journal.accept(item, octets)          # returns once it is durable: now say 250
+
+    large = journal.large(queue_id, head)       # content over `limits.inline` octets
+    await large.write(octets)                   # … as it comes; `abort` to forget it
+    await journal.accept(item, large)           # syncs the file, then commits the row
+
+and local recipients are filed::
+
+    await filer.file(filings)                   # visible, not yet durable
+    journal.filed(item, numbers)                # remembered with the next commit
+    await filer.sync(filings)                   # durable
+    await journal.drop_filed([(item, numbers)]) # the spool forgets them
+
+A failure to file is a `queue.item` transition: ``await journal.settle(before, after, …)``. After a
+start ``recover`` comes first, then ``async for left in journal.unfiled()`` gives all
+local recipients that may not have their message.
+
+Invariants:
+
+1. `commit` and all that is built on it return when the changes are durable, and
+   not before; if they raise, nothing of that call was written.
+2. One call is one whole. Calls that arrive while a commit runs share the next
+   one, in their order.
+3. A call that cannot be written does not harm those that share its commit:
+   they are written again one by one.
+4. What is on its way to the disk is bounded by `Limits.in_flight`: callers wait.
+5. Cancelling a caller does not stop its commit.
+
+The statements are run in the loop's thread, where they take microseconds,
+and the commit, which waits for the disk, in the writer's: so the writer's thread
+never competes for the interpreter in the middle of a transaction.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailhub.net.content import FileContent, LargeContent, Octets
+from mailhub.net.disk import Lock
+from mailhub.ports import Content, Disk, QueueId
+from mailhub.queue.change import (
+    Accept,
+    Amend,
+    Change,
+    Drop,
+    Due,
+    Filed,
+    Settle,
+    Unfiled,
+)
+from mailhub.queue.database import Busy
+from mailhub.queue.item import Item
+from mailhub.queue.journey import Attempted
+from mailhub.queue.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the journal allows itself.
+
+    Attributes:
+        inline: Octets of content up to which it lies in the database; beyond,
+            in a file of its own.
+        in_flight: Octets of content that may be on their way to the disk.
+        batch: Changes written in one commit.
+    """
+
+    inline: int = 64 * 1024
+    in_flight: int = 64 * 1024 * 1024
+    batch: int = 256
+
+
+class _Unit:
+    """What one caller wants written, and the caller."""
+
+    __slots__ = ("changes", "done", "weight")
+
+    def __init__(self, changes: tuple[Change, ...]) -> None:
+        self.changes = changes
+        self.weight = sum(len(each.content or b"") for each in changes if isinstance(each, Accept))
+        self.done: Deferred[Failure | None] = Deferred()
+
+
+_Told = tuple[_Unit, Failure | None]
+"""A unit, and why it was not written if it was not."""
+
+
+class Journal:
+    """Writes to one spool, and reads from it.
+
+    `spool` is for the writer alone; `writer` runs its commits, so it should have a
+    thread that nothing else keeps busy; `disk` does the slow reading.
+    """
+
+    def __init__(self, spool: Spool, writer: Disk, disk: Disk, limits: Limits = Limits()) -> None:
+        self.limits = limits
+        self._spool = spool
+        self._reads = spool.another()  # for quick reads, in the loop's thread
+        self._writer = writer
+        self._disk = disk
+        self._exclusive = Lock()  # the writer's connection: a commit, or an amendment
+        self._waiting: deque[_Unit] = deque()
+        self._marks: list[Filed] = []
+        self._writing = False
+        self._idle: Deferred[None] | None = None
+        self._weight = 0
+        self._crowd: list[Deferred[None]] = []  # callers waiting until there is room
+        self._closed = False
+
+    # ---- Writing ---------------------------------------------------------------------------
+
+    async def commit(self, *changes: Change) -> None:
+        """Write these changes, all or none.
+
+        Raises:
+            Stale: A `Settle` among them does not fit what is there any more.
+            OSError: The disk said no (ENOSPC, EIO …), or the journal is closed.
+        """
+        while self._weight > self.limits.in_flight:
+            room: Deferred[None] = Deferred()
+            self._crowd.append(room)
+            await room
+        self._refuse_if_closed()
+        unit = _Unit(changes)
+        self._weight += unit.weight
+        self._waiting.append(unit)
+        if not self._writing:
+            self._writing = True
+            Deferred.fromCoroutine(self._write())
+        failure = await unit.done
+        if failure is not None:
+            failure.raiseException()
+
+    async def accept(self, item: Item, content: bytes | LargeContent, *also: Change) -> None:
+        """Take a new item in, and `also` these changes. Raises as `commit` does.
+
+        Large content that was not accepted is still to be aborted by the caller.
+        """
+        if isinstance(content, bytes):
+            await self.commit(Accept(item, content), *also)
+        else:
+            await content.finish()
+            await self.commit(Accept(item, None), *also)
+            content.accepted()
+
+    async def settle(
+        self, before: Item, after: Item, attempts: Iterable[Attempted] = (), *also: Change
+    ) -> None:
+        """Write the fates in which the two differ, and `also` these changes. Raises as `commit`."""
+        await self.commit(Settle(before, after, tuple(attempts)), *also)
+
+    def filed(self, item: Item, numbers: Iterable[int]) -> None:
+        """Remember that these local recipients are filed: with the next commit, whosever it is."""
+        self._marks.append(Filed(item, tuple(numbers)))
+
+    async def drop_filed(
+        self, filed: Iterable[tuple[Item, Sequence[int]]], at: float = 0.0
+    ) -> None:
+        """Forget local recipients whose messages are durable. Raises as `commit` does."""
+        await self.commit(*(Drop(item, tuple(numbers), at) for item, numbers in filed))
+
+    async def amend(self, change: Amend) -> int:
+        """Do what an operator asks, to however many recipients; how many.
+
+        Raises:
+            OSError: The disk said no; some may be done.
+        """
+        total = 0
+        while True:
+            async with self._exclusive:
+                self._refuse_if_closed()
+                count = await self._writer.run(self._spool.amend, change)
+            total += count
+            if not count:
+                return total
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise OSError(errno.ESHUTDOWN, "the journal is closed")
+
+    async def _write(self) -> None:
+        """Commit until nobody waits; answers of one commit are given while the next one runs."""
+        finished: list[_Told] = []
+        while self._waiting or finished:
+            async with self._exclusive:
+                batch = self._take()
+                committing = Deferred.fromCoroutine(self._durable(batch)) if batch else None
+                for unit, failure in finished:
+                    unit.done.callback(failure)
+                finished = await committing if committing is not None else []
+            self._weight -= sum(unit.weight for unit in batch)
+            crowd, self._crowd = self._crowd, []
+            for room in crowd:
+                room.callback(None)
+        self._writing = False
+        if self._idle is not None:
+            self._idle.callback(None)
+
+    def _take(self) -> list[_Unit]:
+        """The next units that fit into one commit: one at least, if any waits."""
+        batch: list[_Unit] = []
+        size = 0
+        while self._waiting:
+            size += len(self._waiting[0].changes)
+            if batch and size > self.limits.batch:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _durable(self, batch: list[_Unit]) -> list[_Told]:
+        """Write a batch; what came of each."""
+        marks, self._marks = self._marks, []
+        changes: list[Change] = [*marks, *(each for unit in batch for each in unit.changes)]
+        try:
+            try:
+                self._spool.stage(changes)
+            except Busy:
+                await self._writer.run(self._spool.apply, changes)
+            else:
+                await self._writer.run(self._spool.commit)
+        except Exception:  # whatever it is, it is told to whoever asked for it
+            self._marks[:0] = marks
+            if len(batch) == 1:
+                return [(batch[0], Failure())]
+            return [told for unit in batch for told in await self._durable([unit])]
+        return [(unit, None) for unit in batch]
+
+    # ---- Content ---------------------------------------------------------------------------
+
+    def large(self, queue_id: QueueId, head: bytes = b"") -> LargeContent:
+        """Be ready for large content of an item to come, behind the `head` of that item."""
+        return LargeContent(self._spool.directory, queue_id, head, self._disk)
+
+    def stored(self, queue_id: QueueId) -> bytes | str:
+        """An item's octets, or the path of the file with head and content: for `ports.Filing`."""
+        return self._reads.content(queue_id)
+
+    def content(self, item: Item) -> Content:
+        """An item's content, for reading."""
+        stored = self.stored(item.queue_id)
+        if isinstance(stored, bytes):
+            return Octets(stored)
+        return FileContent(stored, len(item.head), item.size, self._disk)
+
+    # ---- Reading ---------------------------------------------------------------------------
+
+    def load(self, queue_id: QueueId) -> Item | None:
+        """An item, or None if it has left."""
+        return self._reads.load(queue_id)
+
+    def due(self, now: float, after: Due | float, limit: int) -> list[Due]:
+        """Recipients whose moment has come: see `Spool.due`."""
+        return self._reads.due(now, after, limit)
+
+    def destined(self, domain: str, now: float, limit: int) -> list[Due]:
+        """Likewise of one domain."""
+        return self._reads.destined(domain, now, limit)
+
+    def floor(self) -> int:
+        """For `queue.item.QueueIds`: see `Spool.floor`."""
+        return self._reads.floor()
+
+    def next_due(self, after: float) -> float | None:
+        """The first moment later than `after` for which a recipient waits."""
+        return self._reads.next_due(after)
+
+    # ---- Start and end ---------------------------------------------------------------------
+
+    async def recover(self, boot_id: str) -> int:
+        """Put right what a crash may have left; before anything else. See `Spool.recover`."""
+        async with self._exclusive:
+            return await self._writer.run(self._spool.recover, boot_id)
+
+    async def unfiled(self, page: int = 200) -> AsyncGenerator[Unfiled, None]:
+        """All local recipients that are not dropped yet, once, at the start; see `stored`."""
+        last: QueueId | None = None
+        spool = await self._disk.run(self._spool.another)
+        try:
+            while found := await self._disk.run(spool.unfiled, last, page):
+                for each in found:
+                    yield each
+                last = found[-1].item.queue_id
+        finally:
+            spool.close()
+
+    async def close(self) -> None:
+        """Write what is still to be written, then let go of the spool."""
+        if self._marks:
+            await self.commit()
+        self._closed = True
+        if self._writing:
+            self._idle = Deferred()
+            await self._idle
+        async with self._exclusive:
+            self._reads.close()
+            self._spool.close()

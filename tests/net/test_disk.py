@@ -1,0 +1,208 @@
+"""Threads behind one seam: real ones, without a reactor running."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+
+from mailhub.net.disk import Lock, ThreadedDisk, Turns
+from tests.rig import run
+
+T = TypeVar("T")
+
+
+class Loop:
+    """The part of a reactor that takes results back: they wait until the test lets them in."""
+
+    def __init__(self) -> None:
+        self.calls: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...]]] = queue.Queue()
+
+    def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
+        self.calls.put((function, args))
+
+    def turn(self) -> None:
+        """Let one result in."""
+        function, args = self.calls.get(timeout=10)
+        function(*args)
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
+def disk(loop: Loop) -> Iterator[ThreadedDisk]:
+    disk = ThreadedDisk(cast(IReactorFromThreads, loop), 2, limit=1)
+    yield disk
+    if not disk._stopped:
+        stopping = Deferred.fromCoroutine(disk.stop())
+        while not stopping.called:
+            loop.turn()
+
+
+def start(coroutine: Any) -> Deferred[Any]:
+    return Deferred.fromCoroutine(coroutine)
+
+
+def outcome(deferred: Deferred[T]) -> list[T | BaseException]:
+    """What a Deferred has come to: a list of one, or of none."""
+    found: list[Any] = []
+    deferred.addCallbacks(found.append, lambda failure: found.append(failure.value))
+    return found
+
+
+def test_work_is_done_in_a_thread(disk: ThreadedDisk, loop: Loop) -> None:
+    """The result comes back to the loop's thread, with its arguments passed on."""
+    done = outcome(start(disk.run(lambda a, b: (threading.current_thread(), a, b), 1, b=2)))
+    assert done == []
+    loop.turn()
+    [(thread, a, b)] = done
+    assert thread is not threading.current_thread()
+    assert (a, b) == (1, 2)
+
+
+def test_errors_come_back(disk: ThreadedDisk, loop: Loop) -> None:
+    """What the work raises is raised where it was waited for."""
+    done = outcome(start(disk.run(int, "x")))
+    loop.turn()
+    assert isinstance(done[0], ValueError)
+
+
+def test_cancelling_leaves_the_work_alone(disk: ThreadedDisk, loop: Loop) -> None:
+    """A waiter that is cancelled goes at once; the work ends, and its result disturbs nobody."""
+    gate = threading.Event()
+    finished: list[bool] = []
+
+    def work() -> None:
+        gate.wait(10)
+        finished.append(True)
+
+    waiter = start(disk.run(work))
+    done = outcome(waiter)
+    waiter.cancel()
+    assert isinstance(done[0], CancelledError)
+    gate.set()
+    loop.turn()
+    assert finished == [True]
+    assert len(done) == 1
+
+
+def test_the_queue_is_bounded(disk: ThreadedDisk, loop: Loop) -> None:
+    """Beyond its limit work waits in the loop, in order, and can be cancelled there."""
+    gate = threading.Event()
+    order: list[int] = []
+
+    def work(n: int) -> int:
+        gate.wait(10)
+        order.append(n)
+        return n
+
+    waiters = [start(disk.run(work, n)) for n in range(6)]
+    assert disk._under_way == 3
+    waiters[4].cancel()
+    assert isinstance(outcome(waiters[4])[0], CancelledError)
+    gate.set()
+    for _ in range(5):
+        loop.turn()
+    assert sorted(order) == [0, 1, 2, 3, 5]
+    assert outcome(waiters[5]) == [5]
+
+
+def test_stop_waits(disk: ThreadedDisk, loop: Loop) -> None:
+    """Stopping lets work under way end, refuses new work, and leaves no thread."""
+    before = threading.active_count()
+    gate = threading.Event()
+    working = outcome(start(disk.run(gate.wait, 10)))
+    stopping = start(disk.stop())
+    assert not stopping.called
+    refused = outcome(start(disk.run(int)))
+    assert isinstance(refused[0], OSError)
+    gate.set()
+    loop.turn()
+    assert stopping.called
+    assert working == [True]
+    assert threading.active_count() <= before
+    run(disk.stop())
+
+
+def test_locks_are_fair(disk: ThreadedDisk) -> None:
+    """Those who wait for a lock get it in order, one at a time, and one may give up."""
+    lock = disk.lock()
+    order: list[str] = []
+    holding: list[Deferred[None]] = []
+
+    async def hold(name: str) -> None:
+        async with lock:
+            order.append(name)
+            wait: Deferred[None] = Deferred()
+            holding.append(wait)
+            await wait
+
+    tasks = [start(hold(name)) for name in "abcd"]
+    assert order == ["a"]
+    tasks[2].cancel()
+    assert isinstance(outcome(tasks[2])[0], CancelledError)
+    holding[0].callback(None)
+    assert order == ["a", "b"]
+    holding[1].callback(None)
+    assert order == ["a", "b", "d"]
+    holding[2].callback(None)
+    assert all(task.called for task in tasks)
+    run(hold_once(lock))
+
+
+async def hold_once(lock: Lock) -> None:
+    async with lock:
+        pass
+
+
+def test_many_turns_without_recursion() -> None:
+    """Thousands that wait and leave at once need no deep stack."""
+    turns = Turns(1)
+    run(turns.enter())
+    count = 0
+
+    async def pass_through() -> None:
+        nonlocal count
+        await turns.enter()
+        count += 1
+        turns.leave()
+
+    tasks = [start(pass_through()) for _ in range(5000)]
+    turns.leave()
+    assert count == 5000
+    assert all(task.called for task in tasks)
+    run(pass_through())
+
+
+def test_nobody_jumps_the_queue() -> None:
+    """Who comes while others wait goes behind them, even if a place has just become free."""
+    turns = Turns(1)
+    run(turns.enter())
+    order: list[str] = []
+
+    async def first() -> None:
+        await turns.enter()
+        order.append("first")
+        start(late())
+        turns.leave()
+
+    async def other(name: str) -> None:
+        await turns.enter()
+        order.append(name)
+        turns.leave()
+
+    async def late() -> None:
+        await other("late")
+
+    start(first())
+    start(other("second"))
+    turns.leave()
+    assert order == ["first", "second", "late"]
