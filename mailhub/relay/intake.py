@@ -1,0 +1,373 @@
+"""Takes mail in: judges it, gives it its trace fields, and answers for it once it is durable.
+
+Content is streamed: its header section is held until it is whole (loops are
+counted there, and submissions mended), small messages lie in memory until they
+are committed, large ones go to a file as they come.
+
+Invariants:
+
+1. 250 is said after the journal's commit has returned, and never before.
+2. A commit that was begun runs to its end, and is announced, even if the client
+   has gone: what is in the spool is delivered without waiting for a restart.
+3. A draft holds at most `Limits.header` and `Limits.piece` octets, or the
+   journal's `inline` limit, in memory.
+
+When the disk fails, the client is told to come back (452 4.3.1 for a full one,
+451 4.3.0), and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailhub.mail import trace
+from mailhub.mail.address import Path
+from mailhub.mail.envelope import Envelope, Recipient
+from mailhub.mail.header import Header
+from mailhub.mail.reply import Refusal, Reply
+from mailhub.net.content import LargeContent, Octets
+from mailhub.net.journal import Journal
+from mailhub.policy import loop, submission
+from mailhub.policy.access import Rules, check_recipient, check_sender
+from mailhub.policy.alias import Expansion
+from mailhub.ports import Account, Client, Directory, QueueId
+from mailhub.queue.item import Item, Origin, new_item
+from mailhub.relay.addressees import Addressees, addressees
+from mailhub.relay.report import Reporter
+from mailhub.relay.runner import Announce
+
+T = TypeVar("T")
+
+_HEADER_END: Final = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a message may be like, and how it is taken.
+
+    Attributes:
+        header: Octets of a header section. A longer one is refused on
+            submission (552 5.3.4); from others it is judged by its beginning.
+        hops: Received fields (RFC 5321 §6.3).
+        piece: Octets of large content written in one go.
+        hide_clients: Received does not tell the address of those who log in.
+    """
+
+    header: int = 262_144
+    hops: int = loop.HOPS_LIMIT
+    piece: int = 262_144
+    hide_clients: bool = False
+
+
+OverQuota = Callable[[Account, int], Awaitable[bool]]
+"""Whether so many octets more would exceed an account's quota; may raise `OSError`."""
+
+
+async def boundless(account: Account, size: int) -> bool:  # noqa: ARG001
+    """Nobody's mailbox is full: quotas are kept by the store alone."""
+    return False
+
+
+async def at_once() -> None:
+    """No waiting before a commit."""
+
+
+class HubIntake:
+    """Implements `ports.Intake` over the journal.
+
+    Args:
+        host: Our name, in Received.
+        ids: Gives queue ids.
+        now: The date, seconds since the epoch.
+        announce: Tells local delivery and the runner of an item that was committed.
+        reporter: Writes the notices of lists that were expanded.
+        over_quota: Asked at RCPT for accounts that have a quota: `Stores.over_quota`.
+        patience: Awaited before each commit: `LocalDelivery.room`.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        directory: Directory,
+        announce: Announce,
+        reporter: Reporter,
+        host: str,
+        ids: Callable[[], QueueId],
+        now: Callable[[], float],
+        rules: Rules | None = None,
+        limits: Limits | None = None,
+        over_quota: OverQuota = boundless,
+        patience: Callable[[], Awaitable[None]] = at_once,
+    ) -> None:
+        self.journal = journal
+        self.directory = directory
+        self.announce = announce
+        self.reporter = reporter
+        self.host = host
+        self.ids = ids
+        self.now = now
+        self.rules = rules or Rules()
+        self.limits = limits or Limits()
+        self.patience = patience
+        self._over_quota = over_quota
+
+    async def sender(self, client: Client, envelope: Envelope) -> None:
+        """MAIL: may this client send from this reverse-path?"""
+        try:
+            await check_sender(client, envelope.reverse_path, self.directory, self.rules)
+        except OSError as error:
+            raise refusal(error) from None
+
+    async def recipient(self, client: Client, envelope: Envelope, recipient: Recipient) -> None:
+        """RCPT: shall we take mail from this client for this recipient?
+
+        Raises:
+            Refusal: As `policy.access`; 452 4.2.2 where all mailboxes it leads to are full.
+        """
+        expansion = await self._expansion(client, recipient.path)
+        if not expansion.others and await self._all_full(expansion, envelope.size or 0):
+            raise Refusal(452, "2.2", "Mailbox full")
+
+    async def draft(self, client: Client, envelope: Envelope) -> HubDraft:
+        """DATA or the first BDAT: be ready for content."""
+        found = [
+            (recipient, await self._expansion(client, recipient.path))
+            for recipient in envelope.recipients
+        ]
+        separator = self.rules.aliases.separator
+        return HubDraft(self, client, envelope, addressees(found, separator))
+
+    async def _all_full(self, expansion: Expansion, size: int) -> bool:
+        try:
+            for account in expansion.accounts:
+                limited = account.quota.octets or account.quota.messages
+                if not limited or not await self._over_quota(account, size):
+                    return False
+        except OSError as error:
+            raise refusal(error) from None
+        return True
+
+    async def _expansion(self, client: Client, path: Path) -> Expansion:
+        try:
+            return await check_recipient(client, path, self.directory, self.rules)
+        except OSError as error:
+            raise refusal(error) from None
+
+
+class HubDraft:
+    """Implements `ports.Draft`: one message on its way in."""
+
+    __slots__ = (
+        "_arrived",
+        "_begun",
+        "_chunks",
+        "_client",
+        "_envelope",
+        "_held",
+        "_intake",
+        "_large",
+        "_queue_id",
+        "_sample",
+        "_size",
+        "_start",
+        "_to",
+    )
+
+    def __init__(
+        self, intake: HubIntake, client: Client, envelope: Envelope, to: Addressees
+    ) -> None:
+        self._intake = intake
+        self._client = client
+        self._envelope = envelope
+        self._to = to
+        self._queue_id = intake.ids()
+        self._arrived = intake.now()
+        self._begun = False  # the header section was judged
+        self._start = b""  # of the content, while the header section is not whole
+        self._chunks: list[bytes] = []
+        self._held = 0  # octets in the chunks
+        self._size = 0  # octets of the content, Received included
+        self._large: LargeContent | None = None
+        self._sample = b""  # the header section, for the notice of a list's expansion
+
+    async def write(self, octets: bytes) -> None:
+        """Take more content: CR LF line ends, transparency undone.
+
+        Raises:
+            Refusal: 554 5.4.6 for a loop, 550 5.7.1 for another's From, 552
+                5.3.4 for a header without end; 452 4.3.1 or 451 4.3.0 for the disk.
+        """
+        if self._begun:
+            await self._take(octets)
+            return
+        searched = max(0, len(self._start) - 3)
+        start = self._start = self._start + octets if self._start else octets
+        found = 0 if start.startswith(b"\r\n") else start.find(_HEADER_END, searched)
+        if found >= 0:
+            cut = found + 4 if found else 2
+            await self._begin(start[:cut], start[cut:])
+        elif len(start) > self._intake.limits.header:
+            if self._client.account is not None:
+                raise Refusal(552, "3.4", "Header section too long")
+            await self._begin(start, b"")
+
+    async def commit(self) -> Reply:
+        """Make the message durable, and answer for it.
+
+        Raises:
+            Refusal: As `write`; nothing was kept.
+        """
+        return await shielded(self._commit())
+
+    async def abort(self) -> None:
+        """Forget all of it."""
+        self._chunks.clear()
+        large, self._large = self._large, None
+        if large is not None:
+            await large.abort()
+
+    async def _begin(self, block: bytes, rest: bytes) -> None:
+        """Judge the header section, mend it, and put our own fields before it."""
+        self._begun = True
+        self._start = b""
+        intake, client = self._intake, self._client
+        header = Header(block)
+        loop.check_hops(header, intake.limits.hops)
+        mine = (
+            recipient.path
+            for recipient, place in zip(self._to.recipients, self._to.places, strict=True)
+            if place is not None
+        )
+        loop.check_delivered_to(header, mine)
+        body = b""
+        if client.account is not None:
+            header, body = await self._mended(block, client.account)
+        if self._to.expanded:
+            self._sample = header.block
+        await self._take(b"".join((self._received(), header.block, body, rest)))
+
+    async def _mended(self, block: bytes, account: Account) -> tuple[Header, bytes]:
+        """The header of a submission, judged and completed (RFC 6409 §8)."""
+        intake, rules = self._intake, self._intake.rules
+        header, body = submission.sections(block)
+        drop_sender = False
+        try:
+            if rules.own_senders:
+                directory = intake.directory
+                await submission.check_authors(header, account, directory, rules.aliases)
+                drop_sender = await submission.foreign_sender(
+                    header, account, directory, rules.aliases
+                )
+        except OSError as error:
+            raise refusal(error) from None
+        message_id = f"<{self._queue_id}@{intake.host}>"
+        return submission.completed(
+            header, account.path, self._arrived, message_id, drop_sender=drop_sender
+        ), body
+
+    def _received(self) -> bytes:
+        client, intake = self._client, self._intake
+        hidden = intake.limits.hide_clients and client.account is not None
+        named = self._envelope.recipients
+        return trace.received(
+            trace.Hop(
+                client.helo,
+                "" if hidden else client.address,
+                client.protocol,
+                "" if client.tls is None else f"{client.tls.version} {client.tls.cipher}",
+                self._envelope.utf8,
+            ),
+            intake.host,
+            self._queue_id,
+            self._arrived,
+            named[0].path if len(named) == 1 else None,
+        )
+
+    async def _take(self, octets: bytes) -> None:
+        """Hold octets in memory, or hand them to the file once there are many."""
+        self._chunks.append(octets)
+        self._held += len(octets)
+        self._size += len(octets)
+        limits = self._intake.limits
+        if self._large is None:
+            if self._size <= self._intake.journal.limits.inline:
+                return
+            self._large = self._intake.journal.large(self._queue_id, self._head())
+        if self._held >= limits.piece:
+            await self._flush(self._large)
+
+    async def _flush(self, large: LargeContent) -> None:
+        octets, self._held = b"".join(self._chunks), 0
+        self._chunks.clear()
+        try:
+            await large.write(octets)
+        except OSError as error:
+            raise refusal(error) from None
+
+    def _head(self) -> bytes:
+        """Trace fields of final delivery, where one mailbox alone gets the file as it is."""
+        [*others, recipient] = self._to.recipients
+        if others or self._to.places[0] is None:
+            return b""
+        return trace.delivery(self._envelope.reverse_path, recipient.path)
+
+    async def _commit(self) -> Reply:
+        if not self._begun:
+            await self._begin(self._start, b"")
+        await self._intake.patience()
+        content: bytes | LargeContent
+        if self._large is None:
+            content, head = b"".join(self._chunks), b""
+        else:
+            if self._chunks:
+                await self._flush(self._large)
+            content, head = self._large, self._large.head
+        item, intake = self._item(head), self._intake
+        try:
+            notices = []
+            if self._to.expanded:
+                notices = await intake.reporter.reports(None, item, Octets(self._sample))
+            await intake.journal.accept(item, content, *notices)
+        except OSError as error:
+            await self.abort()
+            raise refusal(error) from None
+        stored = Octets(content) if isinstance(content, bytes) else intake.journal.content(item)
+        intake.announce(item, stored)
+        for notice in notices:
+            intake.announce(notice.item, Octets(notice.content or b""))
+        return Reply(250, "0.0", (f"Ok, queued as {item.queue_id}",))
+
+    def _item(self, head: bytes) -> Item:
+        to, client = self._to, self._client
+        envelope = replace(self._envelope, recipients=tuple(to.recipients))
+        account = "" if client.account is None else str(client.account.path)
+        origin = Origin(client.address, client.helo, client.protocol, account)
+        item = new_item(
+            self._queue_id, self._arrived, envelope, to.places, self._size, origin, head
+        )
+        return to.settle(item)
+
+
+def refusal(error: OSError) -> Refusal:
+    """What a client is told when the disk fails before we have promised anything."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Refusal(452, "3.1", "Out of disk space, try again later")
+    return Refusal(451, "3.0", "Temporary failure, try again later")
+
+
+async def shielded(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which runs to its end even if whoever waits is cancelled."""
+    arrival: Deferred[T] = Deferred()
+
+    def arrived(result: T | Failure) -> None:
+        if not arrival.called:
+            arrival.callback(result)  # a Failure makes it an errback
+
+    Deferred.fromCoroutine(work).addBoth(arrived)
+    return await arrival

@@ -1,0 +1,386 @@
+"""Connections to other hosts: how many there may be, and which can be used again.
+
+Invariants:
+
+1. At most `PoolLimits.destination` messages are on their way to one destination
+   at once, and `PoolLimits.total` in all; those who wait get their turn in order.
+2. A connection is used again only for the same host on the same terms, by one
+   message at a time, and never after anything went wrong on it.
+3. An idle connection on which the server says anything, or which it closes, is
+   gone before anybody can take it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.error import ConnectError, NoRouteError
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.python.failure import Failure
+
+from mailhub.mail.reply import Reply
+from mailhub.net.clienttls import ClientTls, reason
+from mailhub.net.esmtpclient import RelayClient
+from mailhub.policy.route import TlsDemand
+from mailhub.sasl.client import Credentials, chooser
+from mailhub.smtp.client import ClientSession
+from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits
+from mailhub.smtp.wire import TIMEOUTS, Broken, Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How connections are shared.
+
+    Attributes:
+        destination: Messages on their way to one destination at once.
+        total: To all of them.
+        messages: Sent over one connection before it is closed.
+        idle: Seconds that a connection is kept for the next message.
+        idle_total: Connections kept so.
+        connect: Seconds for a TCP connection to be made.
+        grace: Seconds that `stop` lets messages finish.
+    """
+
+    destination: int = 20
+    total: int = 200
+    messages: int = 100
+    idle: float = 10
+    idle_total: int = 100
+    connect: float = 30
+    grace: float = 10
+
+
+POOL_LIMITS: Final = PoolLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A host, and the terms on which we talk to it.
+
+    Attributes:
+        host: The name we mean to reach, or an IP address: SNI, and what the
+            certificate must say.
+        implicit: TLS from the first octet.
+        credentials: To log in with.
+    """
+
+    host: str
+    port: int
+    tls: TlsDemand
+    implicit: bool = False
+    credentials: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where our connections come from; ``""`` leaves it to the kernel."""
+
+    ipv4: str = ""
+    ipv6: str = ""
+
+    def bind(self, address: str) -> tuple[str, int] | None:
+        """The local address for a connection to `address`."""
+        local = self.ipv6 if ":" in address else self.ipv4
+        return (local, 0) if local else None
+
+
+ANY_SOURCE: Final = Source()
+
+
+class Stopping(Exception):
+    """The pool takes nothing more."""
+
+
+class Link(RelayClient):
+    """A connection of the pool.
+
+    Attributes:
+        address: The IP address it goes to.
+        sent: Messages that were tried on it.
+    """
+
+    debug = False
+
+    def __init__(self, pool: Pool, peer: Peer, address: str, tls: TlsDemand) -> None:
+        super().__init__(None, None, pool.name)
+        self.peer = peer
+        self.address = address
+        self.sent = 0
+        self.tls = tls
+        self.server = peer.host
+        self.client_tls = pool.client_tls
+        self.timeouts = pool.timeouts
+        self.callLater = pool.reactor.callLater
+        self.made: Deferred[Link] = Deferred()
+        self.idle: IDelayedCall | None = None
+        self._pool = pool
+
+    @property
+    def usable(self) -> bool:
+        """Whether another message may be sent on it."""
+        return self._lost is None and not self.session.surprised and not self.session.exhausted
+
+    def begin(self) -> None:
+        self.made.callback(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        unasked = self.idle is not None  # before: what it answers may make it idle
+        super().dataReceived(data)
+        if unasked and self.idle is not None:
+            self._pool.drop(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._pool.lost(self)
+
+    def leave(self) -> None:
+        """Say goodbye, in the background."""
+        self.start(self._leave())
+
+    def _session(self) -> ClientSession:
+        credentials = self.peer.credentials
+        login = None
+        if credentials is not None:
+            # Readable only where the operator demanded that there be no TLS.
+            plaintext = self.peer.tls is TlsDemand.NONE
+            login = chooser(credentials, self._pool.nonce, plaintext=plaintext)
+        assert self.tls is not None
+        return ClientSession(
+            self,
+            self._pool.name,
+            tls=self.tls,
+            login=login,
+            timeouts=self.timeouts,
+            limits=self._pool.client_limits,
+        )
+
+
+class _LinkFactory(ClientFactory):
+    """Makes one link, or tells why not."""
+
+    noisy = False
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def buildProtocol(self, addr: IAddress | None) -> Link:  # noqa: ARG002
+        return self._link
+
+    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:  # noqa: ARG002
+        if not self._link.made.called:
+            self._link.made.errback(reason)
+
+
+class Pool:
+    """Makes connections, keeps idle ones, and counts who is at work.
+
+    Attributes:
+        name: What we call ourselves in EHLO.
+        nonce: For SCRAM; see `sasl.client.choose`.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        name: str,
+        client_tls: ClientTls,
+        nonce: Callable[[], str],
+        *,
+        limits: PoolLimits = POOL_LIMITS,
+        timeouts: Timeouts = TIMEOUTS,
+        client_limits: ClientLimits = CLIENT_LIMITS,
+        source: Source = ANY_SOURCE,
+    ) -> None:
+        self.reactor = reactor
+        self.name = name
+        self.client_tls = client_tls
+        self.nonce = nonce
+        self.timeouts = timeouts
+        self.client_limits = client_limits
+        self._limits = limits
+        self._source = source
+        self._links: set[Link] = set()
+        self._idle: dict[Peer, deque[Link]] = {}
+        self._idle_count = 0
+        self._gates: dict[str, _Gate] = {}
+        self._total = DeferredSemaphore(limits.total)
+        self._busy = 0
+        self._connecting: set[Any] = set()
+        self._stopping = False
+        self._hurried = False
+        self._over: Deferred[None] | None = None
+
+    # ---- Turns -----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def turn(self, destination: str) -> AsyncIterator[None]:
+        """Wait for one's turn, and be one of those at work while in the ``async with``.
+
+        Raises:
+            Stopping: There will be no turn.
+        """
+        gate = self._gates.get(destination)
+        if gate is None:
+            gate = self._gates[destination] = _Gate(self._limits.destination)
+        gate.users += 1
+        try:
+            # The destination first: one that has a thousand waiting takes no more
+            # than its share of the places in the queue for all.
+            await gate.semaphore.acquire()
+            try:
+                await self._total.acquire()
+                try:
+                    async with self._at_work():
+                        yield
+                finally:
+                    self._total.release()
+            finally:
+                gate.semaphore.release()
+        finally:
+            gate.users -= 1
+            if not gate.users:
+                del self._gates[destination]
+
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncIterator[None]:
+        if self._stopping:
+            raise Stopping
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._perhaps_over()
+
+    # ---- Connections -----------------------------------------------------------------------
+
+    async def connect(self, peer: Peer, address: str, *, clear: bool = False) -> Link:
+        """A new connection; the session on it is not open yet.
+
+        `clear` does without TLS although the peer might have it.
+
+        Raises:
+            Broken: It cannot be made.
+        """
+        if self._hurried:
+            raise Broken(Reply(451, "3.2", ("We are shutting down",)), "connect")
+        link = Link(self, peer, address, TlsDemand.NONE if clear else peer.tls)
+        connector = self.reactor.connectTCP(
+            address,
+            peer.port,
+            _LinkFactory(link),
+            timeout=self._limits.connect,
+            bindAddress=self._source.bind(address),
+        )
+        self._connecting.add(connector)
+        try:
+            await link.made
+        except ConnectError as error:
+            raise Broken(Reply(451, "4.1", (_unreached(error),)), "connect") from None
+        except BaseException:
+            connector.disconnect()  # cancelled: whoever waited for it has gone
+            raise
+        finally:
+            self._connecting.discard(connector)
+        self._links.add(link)
+        return link
+
+    def take(self, peer: Peer) -> Link | None:
+        """An idle connection to this peer, the one used last; None if there is none."""
+        idle = self._idle.get(peer)
+        if not idle:
+            return None
+        link = idle[-1]
+        self._no_longer_idle(link)
+        return link
+
+    def give_back(self, link: Link) -> None:
+        """A message has been sent on this connection: keep it for the next, or say goodbye."""
+        link.sent += 1
+        room = self._idle_count < self._limits.idle_total and link.sent < self._limits.messages
+        if not link.usable or self._stopping or not room:
+            link.leave()
+            return
+        link.idle = self.reactor.callLater(self._limits.idle, self.drop, link)
+        self._idle.setdefault(link.peer, deque()).append(link)
+        self._idle_count += 1
+
+    def drop(self, link: Link) -> None:
+        """Do without an idle connection."""
+        self._no_longer_idle(link)
+        link.leave()
+
+    def lost(self, link: Link) -> None:
+        """A connection has gone."""
+        self._links.discard(link)
+        self._no_longer_idle(link)
+        self._perhaps_over()
+
+    def _no_longer_idle(self, link: Link) -> None:
+        if link.idle is None:
+            return
+        if link.idle.active():
+            link.idle.cancel()
+        link.idle = None
+        idle = self._idle[link.peer]
+        idle.remove(link)
+        self._idle_count -= 1
+        if not idle:
+            del self._idle[link.peer]
+
+    # ---- The end ---------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Take nothing more, let messages on their way and farewells finish, close the rest."""
+        self._stopping = True
+        for links in list(self._idle.values()):
+            for link in list(links):
+                self.drop(link)
+        self._over = Deferred()
+        timer = self.reactor.callLater(self._limits.grace, self._lose_patience)
+        self._perhaps_over()
+        try:
+            await self._over
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    def _perhaps_over(self) -> None:
+        if self._over is not None and not self._over.called and not (self._busy or self._links):
+            self._over.callback(None)
+
+    def _lose_patience(self) -> None:
+        self._hurried = True
+        for connector in list(self._connecting):
+            connector.disconnect()
+        for link in list(self._links):
+            link.abort()
+
+
+class _Gate:
+    """Who may talk to one destination, and how many want to."""
+
+    __slots__ = ("semaphore", "users")
+
+    def __init__(self, limit: int) -> None:
+        self.semaphore = DeferredSemaphore(limit)
+        self.users = 0
+
+
+def _unreached(error: Exception) -> str:
+    if isinstance(error, Refused):
+        return "Connection refused"
+    if isinstance(error, ConnectTimeout):
+        return "Connection timed out"
+    if isinstance(error, NoRouteError):
+        return "No route to host"
+    return f"Cannot connect: {reason(error)}"

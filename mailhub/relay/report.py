@@ -1,0 +1,106 @@
+"""Turns what has happened to recipients into the notices that their sender is owed.
+
+A notice is a new item. It is to be written together with the fates it reports
+(`Journal.settle`'s further changes), so that a crash neither loses nor doubles
+it, and announced to local delivery and the runner once that is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from twisted.logger import Logger
+
+from mailhub.mail.envelope import Recipient
+from mailhub.mail.reply import Refusal
+from mailhub.policy.retry import Schedule
+from mailhub.ports import Content, QueueId
+from mailhub.queue.change import Accept
+from mailhub.queue.dsn import Limits, Source, compose, notices, octets_needed
+from mailhub.queue.item import Action, Item, Local, new_item, to_report
+
+Expand = Callable[[Recipient], Awaitable[Sequence[tuple[Recipient, Local | None]]]]
+"""Who a recipient stands for here: itself if it is remote, else accounts. Raises `Refusal`."""
+
+_LIMITS: Final = Limits()
+
+
+class Reporter:
+    """Writes notices.
+
+    `host` is our name, `ids` gives queue ids, `now` the date, `random` a number
+    of so many random bits; `schedule` says until when delayed mail is tried.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        host: str,
+        ids: Callable[[], QueueId],
+        now: Callable[[], float],
+        random: Callable[[int], int],
+        expand: Expand,
+        schedule: Schedule,
+        limits: Limits = _LIMITS,
+    ) -> None:
+        self._host = host
+        self._ids = ids
+        self._now = now
+        self._random = random
+        self._expand = expand
+        self._schedule = schedule
+        self._limits = limits
+
+    async def reports(self, before: Item | None, after: Item, content: Content) -> list[Accept]:
+        """The notices of what happened between the two, as items to be accepted.
+
+        `before` is None where `after` has just been accepted. A notice that
+        nobody here would take is left out: it must not cause another one.
+        """
+        actions = to_report(before, after)
+        if not actions:
+            return []
+        found = [await self._report(after, group, content) for group in notices(actions)]
+        return [accept for accept in found if accept is not None]
+
+    async def _report(
+        self, item: Item, actions: Mapping[int, Action], content: Content
+    ) -> Accept | None:
+        try:
+            expanded = await self._expand(Recipient(item.envelope.reverse_path))
+        except Refusal as refusal:
+            self._log.warn(
+                "{id}: no notice to <{to}>: {why}",
+                id=item.queue_id,
+                to=item.envelope.reverse_path,
+                why=refusal,
+            )
+            return None
+        queue_id = self._ids()
+        now = self._now()
+        source = Source(
+            self._host,
+            now,
+            f"<{queue_id}@{self._host}>",
+            f"=_{queue_id}_{self._random(64):016x}",
+        )
+        original = await self._original(item, actions, content)
+        until = item.arrived + self._schedule.lifetime
+        notice = compose(item, actions, original, source, until, self._limits)
+        recipients = tuple(recipient for recipient, _ in expanded)
+        envelope = replace(notice.envelope, recipients=recipients)
+        places = (place for _, place in expanded)
+        return Accept(
+            new_item(queue_id, now, envelope, places, len(notice.content)), notice.content
+        )
+
+    async def _original(self, item: Item, actions: Mapping[int, Action], content: Content) -> bytes:
+        try:
+            return await content.read(0, octets_needed(item, actions, self._limits))
+        except OSError as error:
+            # The notice matters more than what it returns.
+            self._log.error("{id}: content unreadable: {why}", id=item.queue_id, why=error)
+            return b""

@@ -1,0 +1,117 @@
+"""Notices as items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from mailhub.mail.address import NULL
+from mailhub.mail.envelope import Notify, Recipient
+from mailhub.mail.reply import Refusal
+from mailhub.net.content import Octets
+from mailhub.policy.retry import Schedule
+from mailhub.ports import AccountId
+from mailhub.queue.item import Answer, Delivered, Expanded, Local, Pending, attempted
+from mailhub.relay.report import Reporter
+from tests.queue import given as make
+from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK, SENDER
+from tests.rig import run
+
+HERE = Local(AccountId(7))
+SCHEDULE = Schedule(jitter=0.0)
+MESSAGE = Octets(b"Subject: hello\r\n\r\nHello\r\n")
+
+
+class Unreadable(Octets):
+    async def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        raise FileNotFoundError
+
+
+async def expand(recipient: Recipient) -> Sequence[tuple[Recipient, Local | None]]:
+    if recipient.path == CAROL:
+        raise Refusal(550, "1.1", "No such user")
+    return [(recipient, HERE if recipient.path == SENDER else None)]
+
+
+@pytest.fixture
+def reporter() -> Reporter:
+    numbers = iter(range(100, 200))
+    return Reporter(
+        "hub.example",
+        lambda: make.queue_id(next(numbers)),
+        lambda: 5000.0,
+        lambda bits: bits,
+        expand,
+        SCHEDULE,
+    )
+
+
+def test_a_failure(reporter: Reporter) -> None:
+    """The notice of a failure is an item from the null reverse-path to the sender."""
+    before = make.item(BOB, content=MESSAGE.octets)
+    after = attempted(before, {0: Answer(NO)}, 1001.0, SCHEDULE)
+    [accept] = run(reporter.reports(before, after, MESSAGE))
+    item = accept.item
+    assert item.queue_id == make.queue_id(100)
+    assert item.envelope.reverse_path == NULL
+    assert item.envelope.recipients == (Recipient(SENDER),)
+    assert item.places == (HERE,)
+    assert item.fates == (Pending(5000.0),)
+    assert accept.content is not None
+    assert item.size == len(accept.content)
+    assert b"Message-ID: <" + item.queue_id.encode() + b"@hub.example>" in accept.content
+    assert MESSAGE.octets in accept.content
+
+
+def test_nothing_to_tell(reporter: Reporter) -> None:
+    """Where nothing has happened, or nobody is to be told, there is no notice."""
+    before = make.item(BOB)
+    assert run(reporter.reports(before, before, MESSAGE)) == []
+    null = make.item(BOB, sender=NULL)
+    after = attempted(null, {0: Answer(NO)}, 1001.0, SCHEDULE)
+    assert run(reporter.reports(null, after, MESSAGE)) == []
+
+
+def test_several(reporter: Reporter) -> None:
+    """Failures, delays and successes are notices of their own, with ids of their own."""
+    asked = [Recipient(path, Notify.SUCCESS | Notify.DELAY | Notify.FAILURE) for path in (BOB,) * 3]
+    before = make.item(*asked, places={2: HERE})
+    said = {0: Answer(NO), 1: Answer(LATER), 2: Answer(OK)}
+    after = attempted(before, said, 1000.0 + SCHEDULE.warning, SCHEDULE)
+    found = run(reporter.reports(before, after, MESSAGE))
+    actions = [b"failed", b"delayed", b"delivered"]
+    for accept, action in zip(found, actions, strict=True):
+        assert accept.content is not None
+        assert b"Action: " + action in accept.content
+    assert len({accept.item.queue_id for accept in found}) == 3
+    assert found[1].content is not None
+    assert b"Will-Retry-Until: Tue, 6 Jan 1970" in found[1].content
+
+
+def test_of_a_new_item(reporter: Reporter) -> None:
+    """What an item arrives with can be reported with its acceptance."""
+    item = make.item(Recipient(DAVE, Notify.SUCCESS), BOB)
+    item = replace(item, fates=(Expanded(OK, 1.0), item.fates[1]))
+    [accept] = run(reporter.reports(None, item, MESSAGE))
+    assert accept.content is not None
+    assert b"Action: expanded" in accept.content
+    assert isinstance(accept.item.fates[0], Pending)
+    assert not any(isinstance(fate, Delivered) for fate in accept.item.fates)
+
+
+def test_a_sender_who_is_not_here(reporter: Reporter) -> None:
+    """A notice to nobody is not made, and no notice is made of that."""
+    before = make.item(BOB, sender=CAROL)
+    after = attempted(before, {0: Answer(NO)}, 1001.0, SCHEDULE)
+    assert run(reporter.reports(before, after, MESSAGE)) == []
+
+
+def test_unreadable_content(reporter: Reporter) -> None:
+    """The sender is told even if the message can no longer be read."""
+    before = make.item(BOB)
+    after = attempted(before, {0: Answer(NO)}, 1001.0, SCHEDULE)
+    [accept] = run(reporter.reports(before, after, Unreadable(b"x" * 17)))
+    assert accept.content is not None
+    assert b"Action: failed" in accept.content

@@ -1,0 +1,793 @@
+"""The queue runner, in a time of its own: attempts, their consequences, and what is left undone."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+
+from mailhub.mail.address import NULL
+from mailhub.mail.address import Path as Address
+from mailhub.mail.envelope import Envelope, Notify, Recipient
+from mailhub.mail.reply import Refusal, Reply
+from mailhub.net.content import Octets
+from mailhub.net.journal import Journal
+from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
+from mailhub.ports import AccountId, Content, Outcome, QueueId
+from mailhub.queue.change import Accept, Cancel, Flush, Hold, Release, Select
+from mailhub.queue.item import Held, Item, Local, Pending, QueueIds, Relayed
+from mailhub.queue.spool import Spool
+from mailhub.relay.lane import Limits
+from mailhub.relay.report import Reporter
+from mailhub.relay.runner import Runner
+from tests.queue import given as make
+from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK, SENDER
+from tests.rig import InlineDisk, run
+
+HERE = Local(AccountId(7))
+SCHEDULE = Schedule(jitter=0.0)
+START = 1000.0
+LIMITS = Limits()
+
+Say = Callable[[Hashable, Address], Reply]
+
+
+class Outbound:
+    """Next hops that say what the test wants, at once or when it lets them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.says: Say = lambda hop, path: OK
+        self.waits = False
+        self.waiting: list[Deferred[None]] = []
+        self.asked: list[tuple[Hashable, list[str], bytes, float]] = []
+        self.fails: Exception | None = None
+        self.facts = True
+        self.stage = "rcpt"
+
+    async def deliver(self, hop: Hashable, envelope: Envelope, content: Content) -> Outcome:
+        octets = await content.read()
+        paths = [recipient.path for recipient in envelope.recipients]
+        self.asked.append((hop, [path.local for path in paths], octets, self.clock.seconds()))
+        if self.waits:
+            wait: Deferred[None] = Deferred()
+            self.waiting.append(wait)
+            await wait
+        if self.fails is not None:
+            raise self.fails
+        replies = tuple(self.says(hop, path) for path in paths)
+        attempts = (replace(make.attempt("mx", replies[-1]), stage=self.stage),)
+        if not self.facts:
+            return Outcome(replies, attempts)
+        return Outcome(replies, attempts, ("mx",) * len(paths), (False,) * len(paths))
+
+    def go(self) -> None:
+        """Let the first one that waits go on."""
+        self.waiting.pop(0).callback(None)
+
+
+class Agent:
+    """Local delivery that is tried again."""
+
+    def __init__(self) -> None:
+        self.says = OK
+        self.asked: list[tuple[QueueId, tuple[int, ...]]] = []
+
+    async def deliver(
+        self, item: Item, numbers: Sequence[int], content: Content
+    ) -> Sequence[Reply]:
+        self.asked.append((item.queue_id, tuple(numbers)))
+        return [self.says] * len(numbers)
+
+
+class Rig:
+    """A hub's queue: what is announced is filed or relayed, as in the service."""
+
+    def __init__(self, directory: Path, limits: Limits = LIMITS) -> None:
+        self.directory = directory
+        self.clock = Clock()
+        self.clock.advance(START)
+        self.outbound = Outbound(self.clock)
+        self.agent = Agent()
+        self.limits = limits
+        self.announced: list[Item] = []
+        self.skew = 0.0
+        self.open()
+
+    def open(self) -> None:
+        self.spool = Spool(str(self.directory))
+        self.journal = Journal(self.spool, InlineDisk(), InlineDisk())
+        reporter = Reporter(
+            "hub.example",
+            QueueIds(self.now, lambda _: 0, self.journal.floor()),
+            self.now,
+            lambda _: 1,
+            self.expand,
+            SCHEDULE,
+        )
+        self.runner = Runner(
+            self.journal,
+            self.outbound,
+            self.agent,
+            self.route,
+            reporter,
+            self.announce,
+            self.clock,
+            self.now,
+            lambda: 0.5,
+            SCHEDULE,
+            self.limits,
+        )
+
+    def now(self) -> float:
+        return self.clock.seconds() + self.skew
+
+    def route(self, reverse_path: Address, path: Address) -> Hashable:
+        if path.domain == "refused.example":
+            raise Refusal(550, "4.4", "No route")
+        return path.domain
+
+    async def expand(self, to: Recipient) -> Sequence[tuple[Recipient, Local | None]]:
+        return [(to, HERE if to.path == SENDER else None)]
+
+    def announce(self, item: Item, content: Content) -> None:
+        self.announced.append(item)
+        self.runner.accepted(item, content)
+
+    def accept(self, item: Item, content: bytes = b"x", *, tell: bool = True) -> Item:
+        run(self.journal.accept(item, content))
+        if tell:
+            self.runner.accepted(item, Octets(content))
+        return item
+
+    def pass_time(self, seconds: float = 0.0) -> None:
+        """Let time go by, moment by moment."""
+        end = self.clock.seconds() + seconds
+        while True:
+            calls = [call.getTime() for call in self.clock.getDelayedCalls()]
+            due = [at for at in calls if at <= end]
+            if not due:
+                break
+            self.clock.advance(max(0.0, min(due) - self.clock.seconds()))
+        self.clock.advance(end - self.clock.seconds())
+
+    def step(self) -> None:
+        """Let the next call happen, and nothing that it leads to."""
+        call = self.clock.calls.pop(0)
+        call.called = 1
+        call.func(*call.args, **call.kw)
+
+    def fates(self, item: Item) -> tuple[Any, ...] | None:
+        now = self.journal.load(item.queue_id)
+        return None if now is None else now.fates
+
+    def close(self) -> None:
+        stopping = Deferred.fromCoroutine(self.runner.stop())
+        self.outbound.waits = False
+        while self.outbound.waiting:
+            self.outbound.go()
+        if not stopping.called:
+            self.pass_time(100)
+        assert stopping.called
+        run(self.journal.close())
+        assert self.clock.getDelayedCalls() == []
+
+    def kill(self) -> None:
+        """End as SIGKILL does: whatever was under way is never heard of again."""
+        self.outbound.waiting.clear()
+        self.clock.calls.clear()
+        self.journal._reads.close()
+        self.spool.close()
+        self.open()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig(tmp_path)
+    rig.runner.start()
+    rig.pass_time()
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def errors() -> Iterator[list[LogEvent]]:
+    """What was logged."""
+    found: list[LogEvent] = []
+    observer = cast(ILogObserver, found.append)
+    globalLogPublisher.addObserver(observer)
+    yield found
+    globalLogPublisher.removeObserver(observer)
+
+
+class TestAttempts:
+    def test_fresh(self, rig: Rig) -> None:
+        """A fresh item is attempted in the next turn, without being read from the disk."""
+        run(rig.journal.accept(make.item(), b"stored"))
+        rig.runner.accepted(make.item(), Octets(b"in memory"))
+        assert rig.outbound.asked == []
+        rig.pass_time()
+        assert rig.outbound.asked == [("remote.example", ["bob"], b"in memory", START)]
+        assert rig.fates(make.item()) is None
+        [attempted] = rig.spool.attempts(make.item().queue_id)
+        assert (attempted.numbers, attempted.attempt.host) == ((0,), "mx")
+
+    def test_what_the_spool_held(self, tmp_path: Path) -> None:
+        """At the start all that is due is attempted, however many pages it fills."""
+        rig = Rig(tmp_path, Limits(page=3))
+        items = [rig.accept(make.item(number=n), tell=False) for n in range(10)]
+        rig.runner.start()
+        rig.pass_time()
+        assert len(rig.outbound.asked) == 10
+        assert [rig.fates(item) for item in items] == [None] * 10
+        rig.close()
+
+    def test_grouped_by_hop(self, rig: Rig) -> None:
+        """Recipients of one item and one hop share an attempt."""
+        erin = Address("erin", "other.example")
+        rig.accept(make.item(BOB, erin, CAROL))
+        rig.pass_time()
+        assert [asked[:2] for asked in rig.outbound.asked] == [
+            ("remote.example", ["bob", "carol"]),
+            ("other.example", ["erin"]),
+        ]
+
+    def test_each_its_own_fate(self, rig: Rig) -> None:
+        """Of one attempt some recipients may be settled and others wait."""
+        rig.outbound.says = lambda _, path: LATER if path == CAROL else OK
+        item = rig.accept(make.item(BOB, CAROL))
+        rig.pass_time()
+        assert rig.fates(item) == (
+            Relayed(OK, START, "mx"),
+            Pending(START + MINUTE, 1, LATER, "mx"),
+        )
+
+    @pytest.mark.parametrize(("stage", "host"), [("rcpt", "mx"), ("connect", "")])
+    def test_facts_that_are_not_given(self, rig: Rig, stage: str, host: str) -> None:
+        """Whose words a reply is can also be told from the attempts."""
+        rig.outbound.stage = stage
+        rig.outbound.facts = False
+        rig.outbound.says = lambda _, path: LATER
+        item = rig.accept(make.item(BOB))
+        rig.pass_time()
+        assert rig.fates(item) == (Pending(START + MINUTE, 1, LATER, host),)
+
+    def test_a_refused_route(self, rig: Rig) -> None:
+        """Where no route can be found, its refusal is what the attempt ends with."""
+        item = rig.accept(make.item(Address("x", "refused.example"), sender=NULL))
+        rig.pass_time()
+        assert rig.fates(item) is None
+        assert rig.outbound.asked == []
+
+    def test_before_the_start(self, tmp_path: Path) -> None:
+        """What is accepted before the start is found by the start."""
+        rig = Rig(tmp_path)
+        rig.accept(make.item())
+        rig.runner.start()
+        rig.pass_time()
+        assert len(rig.outbound.asked) == 1
+        rig.close()
+
+    def test_a_mistake_of_ours(self, rig: Rig, errors: list[LogEvent]) -> None:
+        """A bug in delivery defers the recipient, is logged, and harms no other."""
+        rig.outbound.fails = ZeroDivisionError()
+        item = rig.accept(make.item(), tell=True)
+        rig.pass_time()
+        [fate] = rig.fates(item) or ()
+        assert isinstance(fate, Pending)
+        assert fate.reply is not None
+        assert fate.reply.text == "451 4.3.0 Internal error; will try again"
+        assert any("attempt failed" in str(event.get("log_format")) for event in errors)
+        rig.outbound.fails = None
+        rig.pass_time(MINUTE)
+        assert rig.fates(item) is None
+
+    def test_large_content(self, rig: Rig) -> None:
+        """Content in a file is read without its head."""
+        item = make.item(content=b"0123456789")
+        item = replace(item, head=b"head")
+        large = rig.journal.large(item.queue_id, b"head")
+        run(large.write(b"0123456789"))
+        run(rig.journal.accept(item, large))
+        rig.runner.accepted(item, rig.journal.content(item))
+        rig.pass_time()
+        assert rig.outbound.asked[0][2] == b"0123456789"
+
+    def test_content_that_is_gone(self, rig: Rig) -> None:
+        """A content file that somebody removed defers the item; it is not dropped silently."""
+        item = make.item(content=b"0123456789")
+        run(rig.journal.commit(Accept(item, None)))
+        rig.runner.accepted(item, rig.journal.content(item))
+        rig.pass_time()
+        [fate] = rig.fates(item) or ()
+        assert isinstance(fate, Pending)
+        assert fate.attempts == 1
+
+
+class TestTime:
+    def test_schedule(self, rig: Rig) -> None:
+        """A deferred recipient is attempted at the moments of the schedule, and in no other."""
+        rig.outbound.says = lambda _, path: LATER
+        rig.accept(make.item())
+        rig.pass_time(40 * MINUTE)
+        moments = [asked[3] - START for asked in rig.outbound.asked]
+        assert moments == [0, MINUTE, 6 * MINUTE, 16 * MINUTE, 31 * MINUTE]
+
+    def test_a_whole_life(self, rig: Rig) -> None:
+        """After 4 hours the sender is warned, after 5 days told of the failure; once each."""
+        rig.outbound.says = lambda _, path: LATER
+        item = rig.accept(make.item())
+        rig.pass_time(4 * HOUR - 1)
+        assert rig.announced == []
+        rig.pass_time(1)
+        assert len(rig.announced) == 1
+        rig.pass_time(5 * DAY - 4 * HOUR - 1)
+        assert len(rig.announced) == 1
+        assert rig.fates(item) is not None
+        rig.pass_time(1)
+        assert len(rig.announced) == 2
+        assert rig.fates(item) is None
+        texts = [rig.spool.content(notice.queue_id) for notice in rig.announced]
+        assert b"Action: delayed" in texts[0]
+        assert b"Status: 4.4.7" in texts[1]
+        assert rig.outbound.asked[-1][3] == START + 5 * DAY
+
+    def test_asleep_between(self, rig: Rig) -> None:
+        """With nothing due the runner waits for one moment: it does not look around."""
+        rig.outbound.says = lambda _, path: LATER
+        rig.accept(make.item())
+        rig.pass_time()
+        [call] = rig.clock.getDelayedCalls()
+        assert call.getTime() == START + MINUTE
+        rig.pass_time(6 * MINUTE)
+        [call] = rig.clock.getDelayedCalls()
+        assert call.getTime() == START + 11 * MINUTE  # it waits for 10, and looks after 5
+
+    def test_the_clock_is_set_forward(self, rig: Rig) -> None:
+        """After the machine has slept, what is due meanwhile is attempted soon."""
+        rig.outbound.says = lambda _, path: LATER
+        rig.accept(make.item())
+        rig.pass_time(31 * MINUTE)
+        before = len(rig.outbound.asked)
+        rig.skew = HOUR
+        rig.pass_time(5 * MINUTE)
+        assert len(rig.outbound.asked) == before + 1
+
+    def test_the_clock_is_set_back(self, rig: Rig) -> None:
+        """A clock set back delays nothing for longer than it was set back."""
+        rig.outbound.says = lambda _, path: LATER
+        rig.pass_time(HOUR)
+        rig.skew = -HOUR
+        rig.accept(make.item(arrived=rig.now()))
+        rig.pass_time(2 * MINUTE)
+        assert len(rig.outbound.asked) == 2
+
+    def test_deferred_while_the_index_is_looked_at(self, tmp_path: Path) -> None:
+        """A moment before the end of a long look at the index is not overlooked."""
+        rig = Rig(tmp_path, Limits(page=1))
+        rig.outbound.says = lambda _, path: LATER
+        for n in range(3):
+            rig.accept(make.item(number=n), tell=False)
+        rig.runner.start()
+        rig.pass_time(MINUTE)
+        assert len(rig.outbound.asked) == 6
+        rig.close()
+
+
+class TestReports:
+    def test_a_bounce(self, rig: Rig) -> None:
+        """A failure ends the item and makes a notice, in one commit."""
+        rig.outbound.says = lambda _, path: NO if path == BOB else OK
+        item = rig.accept(make.item(BOB), b"Subject: x\r\n\r\n")
+        rig.pass_time()
+        [notice] = rig.announced
+        assert notice.envelope.reverse_path == NULL
+        assert notice.places == (HERE,)
+        assert [i.queue_id for i in rig.spool.find(Select())] == [notice.queue_id]
+        assert rig.fates(item) is None
+
+    def test_a_bounce_to_a_remote_sender(self, rig: Rig) -> None:
+        """A notice is relayed like any item, and a failure of its own is told to nobody."""
+        rig.outbound.says = lambda _, path: NO
+        rig.accept(make.item(BOB, sender=CAROL))
+        rig.pass_time()
+        assert [asked[1] for asked in rig.outbound.asked] == [["bob"], ["carol"]]
+        assert rig.spool.find(Select()) == []
+        assert len(rig.announced) == 1
+
+    def test_success(self, rig: Rig) -> None:
+        """Who asks for it is told that the message was relayed."""
+        rig.accept(make.item(Recipient(BOB, Notify.SUCCESS)))
+        rig.pass_time()
+        [notice] = rig.announced
+        octets = rig.spool.content(notice.queue_id)
+        assert b"Action: relayed" in octets
+
+
+class TestLocal:
+    def test_put_off(self, rig: Rig) -> None:
+        """A recipient of ours whose filing was put off is handed to local delivery when due."""
+        item = make.item(DAVE, places={0: HERE}, arrived=START)
+        item = replace(item, fates=(Pending(START + 60, 1, LATER),))
+        rig.accept(item)
+        rig.runner.wake()
+        rig.pass_time(59)
+        assert rig.agent.asked == []
+        rig.pass_time(1)
+        assert rig.agent.asked == [(item.queue_id, (0,))]
+        assert rig.fates(item) is None
+
+    def test_fresh_ones_are_not_ours(self, rig: Rig) -> None:
+        """Fresh local recipients belong to local delivery."""
+        item = rig.accept(make.item(DAVE, places={0: HERE}))
+        rig.pass_time(HOUR)
+        assert rig.agent.asked == []
+        assert rig.fates(item) == item.fates
+
+
+class TestOperators:
+    def test_flush(self, rig: Rig) -> None:
+        """What waits is attempted at once when asked for, selected or all."""
+        rig.outbound.says = lambda _, path: LATER
+        item = rig.accept(make.item())
+        rig.pass_time(1)
+        assert run(rig.runner.flush(Select(domain="nowhere.example"))) == 0
+        rig.pass_time(1)
+        assert len(rig.outbound.asked) == 1
+        assert run(rig.runner.flush()) == 1
+        rig.pass_time()
+        assert len(rig.outbound.asked) == 2
+        assert rig.fates(item) == (Pending(START + 2 + 5 * MINUTE, 2, LATER, "mx"),)
+
+    def test_from_another_process(self, rig: Rig) -> None:
+        """What the command line did is seen at a wake, also if its moment is past."""
+        rig.outbound.says = lambda _, path: LATER
+        item = rig.accept(make.item())
+        rig.pass_time(30)
+        other = Spool(str(rig.directory))
+        other.amend(Flush(Select(), START + 10))
+        rig.runner.wake()
+        rig.pass_time()
+        assert len(rig.outbound.asked) == 2
+        other.amend(Hold(Select(), "why"))
+        rig.pass_time(HOUR)
+        assert len(rig.outbound.asked) == 2
+        assert isinstance((rig.fates(item) or ())[0], Held)
+        other.amend(Release(Select(), rig.now()))
+        rig.pass_time(5 * MINUTE)
+        assert len(rig.outbound.asked) == 3
+        other.close()
+
+    def test_held_while_attempted(self, rig: Rig) -> None:
+        """A hold does not undo what an attempt under way has achieved, and survives its failure."""
+        rig.outbound.waits = True
+        done, later = rig.accept(make.item(number=1)), rig.accept(make.item(CAROL, number=2))
+        rig.pass_time()
+        run(rig.journal.amend(Hold(Select(), "why")))
+        rig.outbound.says = lambda _, path: LATER if path == CAROL else OK
+        rig.outbound.go()
+        rig.outbound.go()
+        assert rig.fates(done) is None
+        [fate] = rig.fates(later) or ()
+        assert isinstance(fate, Held)
+        assert fate.pending.attempts == 1
+
+    def test_cancelled_while_attempted(self, rig: Rig) -> None:
+        """A recipient cancelled meanwhile is not reported; the others of the attempt are."""
+        rig.outbound.waits = True
+        rig.outbound.says = lambda _, path: NO
+        item = rig.accept(make.item(BOB, CAROL))
+        rig.pass_time()
+        run(rig.journal.amend(Cancel(Select(recipient=BOB), rig.now())))
+        rig.outbound.go()
+        [notice] = rig.announced
+        octets = rig.spool.content(notice.queue_id)
+        assert isinstance(octets, bytes)
+        assert octets.count(b"Final-Recipient") == 1
+        assert rig.fates(item) is None
+
+    def test_gone_while_attempted(self, rig: Rig) -> None:
+        """An item dropped meanwhile stays so."""
+        rig.outbound.waits = True
+        rig.outbound.says = lambda _, path: NO
+        rig.accept(make.item(BOB))
+        rig.pass_time()
+        run(rig.journal.amend(Cancel(Select(), rig.now())))
+        rig.outbound.go()
+        assert rig.announced == []
+
+    def test_gone_or_held_before_its_turn(self, tmp_path: Path) -> None:
+        """What was dropped or held while it waited in memory is not attempted."""
+        rig = Rig(tmp_path, Limits(attempts=1, cache=0))
+        rig.outbound.waits = True
+        rig.runner.start()
+        for n in range(3):
+            rig.accept(make.item(number=n))
+        rig.pass_time()
+        run(rig.journal.amend(Cancel(Select(queue_ids=(make.queue_id(1),)), rig.now())))
+        run(rig.journal.amend(Hold(Select(queue_ids=(make.queue_id(2),)), "why")))
+        rig.outbound.go()
+        rig.pass_time()
+        assert len(rig.outbound.asked) == 1
+        rig.close()
+
+
+class TestLimits:
+    def test_backlog(self, tmp_path: Path) -> None:
+        """A queue far longer than memory allows is worked off completely, and stays in bounds."""
+        rig = Rig(
+            tmp_path,
+            Limits(attempts=2, attempts_per_hop=1, ready=6, ready_per_hop=3, page=2),
+        )
+        for n in range(40):
+            domain = "dead.example" if n < 30 else "live.example"
+            rig.accept(make.item(Address(f"u{n}", domain), number=n), tell=False)
+        rig.outbound.waits = True
+        rig.runner.start()
+        rig.pass_time()
+        assert [asked[0] for asked in rig.outbound.asked] == ["dead.example", "live.example"]
+        rig.outbound.waiting.pop(0)  # this one never answers
+        while rig.outbound.waiting:
+            rig.outbound.go()
+            rig.pass_time()
+        live = [asked for asked in rig.outbound.asked if asked[0] == "live.example"]
+        assert len(live) == 10
+        assert rig.spool.counts().recipients == {"pending": 30}
+        rig.kill()
+        rig.outbound.waits = False
+        rig.runner.start()
+        rig.pass_time()
+        assert rig.spool.counts().items == 0
+        rig.close()
+
+    def test_a_large_item(self, tmp_path: Path) -> None:
+        """Many recipients are attempted a part at a time, each once."""
+        rig = Rig(tmp_path, Limits(recipients=10, ready_per_hop=25, attempts_per_hop=1))
+        rig.runner.start()
+        paths = [Address(f"u{n}", "remote.example") for n in range(95)]
+        item = rig.accept(make.item(*paths))
+        rig.pass_time()
+        asked = [name for _, names, _, _ in rig.outbound.asked for name in names]
+        assert sorted(asked) == sorted(path.local for path in paths)
+        assert max(len(names) for _, names, _, _ in rig.outbound.asked) == 10
+        assert rig.fates(item) is None
+        rig.close()
+
+    def test_cache(self, tmp_path: Path) -> None:
+        """Fresh content beyond the cache is read back when its turn comes."""
+        rig = Rig(tmp_path, Limits(cache=5))
+        rig.runner.start()
+        for n in range(2):
+            run(rig.journal.accept(make.item(number=n), b"disk"))
+            rig.runner.accepted(make.item(number=n), Octets(b"memo"))
+        rig.pass_time()
+        assert [asked[2] for asked in rig.outbound.asked] == [b"memo", b"disk"]
+        assert rig.runner._cached == 0
+        rig.close()
+
+
+class Broken(InlineDisk):
+    """A disk that refuses as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+
+    async def run(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if self.refuses and function.__name__ == "commit":
+            function.__self__._database._roll_back()
+            raise OSError(errno.ENOSPC, "full")
+        return function(*args, **kwargs)
+
+
+class TestTrouble:
+    def test_a_full_disk_loses_no_result(self, tmp_path: Path) -> None:
+        """While results cannot be written they are kept, and written as soon as they can be."""
+        rig = Rig(tmp_path)
+        writer = Broken()
+        rig.journal._writer = writer
+        rig.runner.start()
+        item = rig.accept(make.item())
+        writer.refuses = True
+        rig.pass_time(100)
+        assert rig.fates(item) == item.fates
+        assert len(rig.outbound.asked) == 1
+        writer.refuses = False
+        rig.pass_time(60)
+        assert rig.fates(item) is None
+        assert len(rig.outbound.asked) == 1
+        rig.close()
+
+    def test_an_index_that_cannot_be_read(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch, errors: list[LogEvent]
+    ) -> None:
+        """A failure to look at the queue is logged, and it is looked at again."""
+
+        def due(*_: object) -> object:
+            raise OSError(errno.EIO, "I/O error")
+
+        monkeypatch.setattr(rig.journal, "due", due)
+        rig.accept(make.item(), tell=False)
+        rig.runner.wake()
+        rig.pass_time(1)
+        assert any("could not be looked at" in str(e.get("log_format")) for e in errors)
+        monkeypatch.undo()
+        rig.pass_time(300)
+        assert len(rig.outbound.asked) == 1
+
+    def test_a_backlog_that_cannot_be_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A failure to fetch more stops nothing that is under way."""
+        rig = Rig(tmp_path, Limits(ready_per_hop=1))
+        rig.runner.start()
+        rig.pass_time()
+
+        def destined(*_: object) -> object:
+            raise OSError(errno.EIO, "I/O error")
+
+        monkeypatch.setattr(rig.journal, "destined", destined)
+        for n in range(3):
+            rig.accept(make.item(number=n))
+        rig.pass_time()
+        assert len(rig.outbound.asked) == 1
+        monkeypatch.undo()
+        rig.accept(make.item(number=9))
+        rig.pass_time()
+        assert rig.spool.counts().items == 0
+        rig.close()
+
+    def test_a_bug_in_an_attempt(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch, errors: list[LogEvent]
+    ) -> None:
+        """Whatever goes wrong in an attempt is logged, and the runner goes on."""
+
+        def load(*_: object) -> object:
+            raise OSError(errno.EIO, "I/O error")
+
+        rig.accept(make.item(), tell=False)
+        monkeypatch.setattr(rig.journal, "load", load)
+        rig.runner.wake()
+        rig.pass_time()
+        monkeypatch.undo()
+        assert any("attempt failed" in str(event.get("log_format")) for event in errors)
+        rig.pass_time(300)
+        assert len(rig.outbound.asked) == 1
+
+
+class TestStop:
+    def test_results_are_written(self, tmp_path: Path) -> None:
+        """Stopping waits for attempts under way, writes what they come to, and begins no other."""
+        rig = Rig(tmp_path, Limits(attempts=1))
+        rig.outbound.waits = True
+        rig.runner.start()
+        one, two = rig.accept(make.item(number=1)), rig.accept(make.item(number=2))
+        rig.pass_time()
+        stopping = Deferred.fromCoroutine(rig.runner.stop())
+        assert not stopping.called
+        rig.outbound.go()
+        assert stopping.called
+        assert rig.fates(one) is None
+        assert rig.fates(two) == two.fates
+        assert rig.clock.getDelayedCalls() == []
+        run(rig.journal.close())
+
+    def test_not_for_ever(self, tmp_path: Path) -> None:
+        """An attempt that does not end in time is cut short, and stays pending."""
+        rig = Rig(tmp_path)
+        rig.outbound.waits = True
+        rig.runner.start()
+        item = rig.accept(make.item())
+        rig.pass_time()
+        stopping = Deferred.fromCoroutine(rig.runner.stop())
+        rig.pass_time(29)
+        assert not stopping.called
+        rig.pass_time(1)
+        assert stopping.called
+        assert rig.fates(item) == item.fates
+        run(rig.journal.close())
+
+    def test_while_the_index_is_looked_at(self, tmp_path: Path) -> None:
+        """Stopping in the middle of a long look leaves no call behind, and nothing begins after."""
+        rig = Rig(tmp_path, Limits(page=1))
+        for n in range(5):
+            rig.accept(make.item(number=n), tell=False)
+        rig.runner.start()
+        rig.step()
+        run(rig.runner.stop())
+        asked = len(rig.outbound.asked)
+        assert asked < 5
+        rig.runner.wake()
+        rig.accept(make.item(number=9))
+        rig.pass_time(HOUR)
+        assert len(rig.outbound.asked) == asked
+        rig.close()
+
+
+def test_woken_while_the_index_is_looked_at(tmp_path: Path) -> None:
+    """A wake in the middle of a long look is not forgotten: another look follows."""
+    rig = Rig(tmp_path, Limits(page=1))
+    for n in range(3):
+        rig.accept(make.item(number=n, arrived=START - 100), tell=False)
+    rig.runner.start()
+    rig.step()
+    rig.accept(make.item(number=9, arrived=START - 200), tell=False)
+    rig.runner.wake()
+    rig.pass_time()
+    assert len(rig.outbound.asked) == 4
+    rig.close()
+
+
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """A runner killed in an attempt makes it again; killed after it, never."""
+    rig = Rig(tmp_path)
+    rig.outbound.waits = True
+    rig.outbound.says = lambda _, path: NO
+    rig.runner.start()
+    item = rig.accept(make.item())
+    rig.pass_time()
+    rig.kill()
+    rig.runner.start()
+    rig.pass_time()
+    assert len(rig.outbound.asked) == 2
+    rig.outbound.go()
+    rig.kill()
+    rig.runner.start()
+    rig.pass_time()
+    assert len(rig.outbound.asked) == 2
+    assert rig.fates(item) is None
+    assert len(rig.spool.find(Select())) == 1
+    rig.close()
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.sampled_from(["accept", "later", "no", "ok", "time", "kill"]), max_size=25),
+    st.data(),
+)
+def test_any_story_ends_well(
+    tmp_path_factory: pytest.TempPathFactory, story: list[str], data: st.DataObject
+) -> None:
+    """Whatever happens in whatever order, each message is at last relayed or bounced, once."""
+    rig = Rig(tmp_path_factory.mktemp("spool"))
+    verdict = {"now": LATER}
+    final: dict[str, list[int]] = {}
+
+    def says(hop: Hashable, path: Address) -> Reply:
+        if path.local.startswith("u") and verdict["now"] is not LATER:
+            final.setdefault(path.local, []).append(verdict["now"].code)
+        return verdict["now"] if path.local.startswith("u") else OK
+
+    rig.outbound.says = says
+    rig.runner.start()
+    count = 0
+    for step in [*story, "ok", "time", "time"]:
+        match step:
+            case "accept":
+                count += 1
+                path = Address(f"u{count}", data.draw(st.sampled_from(["a.example", "b.example"])))
+                item = make.item(path, number=count, sender=CAROL, arrived=rig.now())
+                rig.accept(item, tell=data.draw(st.booleans()))
+                rig.runner.wake()
+            case "later" | "no" | "ok":
+                verdict["now"] = {"later": LATER, "no": NO, "ok": OK}[step]
+            case "time":
+                rig.pass_time(data.draw(st.floats(1, 5 * HOUR)))
+            case "kill":
+                rig.kill()
+                rig.runner.start()
+    rig.pass_time(DAY)
+    assert rig.spool.counts().items == 0
+    assert sorted(final) == sorted(f"u{n + 1}" for n in range(count))
+    assert all(len(codes) == 1 for codes in final.values())
+    bounced = [asked for asked in rig.outbound.asked if b"Action: failed" in asked[2]]
+    assert len(bounced) == sum(codes == [550] for codes in final.values())
+    rig.close()
