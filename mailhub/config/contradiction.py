@@ -1,0 +1,144 @@
+"""Finds what parses and cannot be meant: keys that contradict each other. Opens no file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from mailhub.config.ini import Mistake
+from mailhub.config.settings import IMPLICIT, LOGINS, SERVICES, Settings
+from mailhub.config.values import Endpoint, is_loopback
+
+Lines = Mapping[tuple[str, str], int]
+"""For each section and key that was given, its line."""
+
+USUAL: Final = {
+    "smtp": 25,
+    "submission": 587,
+    "submissions": 465,
+    "imap": 143,
+    "imaps": 993,
+    "pop3": 110,
+    "pop3s": 995,
+}
+"""Where a socket of systemd's listens, for all that we can know."""
+
+
+def found(settings: Settings, lines: Lines) -> list[Mistake]:
+    """Every contradiction."""
+    return [
+        *_nowhere(settings, lines),
+        *_twice(settings, lines),
+        *_without_tls(settings, lines),
+        *_ourselves(settings, lines),
+        *_same_route(settings, lines),
+        *_numbers(settings, lines),
+    ]
+
+
+def _wrong(lines: Lines, section: str, key: str, text: str) -> Mistake:
+    return Mistake(lines.get((section, key), 0), section, key, text)
+
+
+def _nowhere(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    if not any(settings.listen.all().values()):
+        line = max((lines.get(("listen", name), 0) for name in SERVICES), default=0)
+        yield Mistake(line, "listen", "", "no service listens anywhere")
+
+
+def _twice(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    """Two listeners that want the same port of the same address."""
+    before: list[tuple[str, Endpoint]] = []
+    for name, endpoints in settings.listen.all().items():
+        for endpoint in endpoints:
+            for other, taken in before:
+                if _overlap(endpoint, taken):
+                    blamed = max((other, name), key=lambda key: lines.get(("listen", key), 0))
+                    holder = other if blamed == name else name
+                    text = f"{endpoint} is taken by {holder} already"
+                    yield _wrong(lines, "listen", blamed, text)
+            before.append((name, endpoint))
+
+
+def _overlap(one: Endpoint, two: Endpoint) -> bool:
+    if one == two:
+        return True
+    (host, port), (other, same) = _place(one), _place(two)
+    return port == same != 0 and (host == other or not host or not other)
+
+
+def _place(endpoint: Endpoint) -> tuple[str, int]:
+    """Host (empty for all) and port (0 for unknown) of an endpoint, however it was written."""
+    if not endpoint.given:
+        return endpoint.host, endpoint.port
+    found = re.fullmatch(r"tcp6?:(?:port=)?(\d+)(?::.*)?", endpoint.given)
+    if found is None:
+        return endpoint.given, 0
+    return endpoint.interface, int(found[1])
+
+
+def _without_tls(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    """Logins that anybody on the way could read."""
+    if settings.tls.offered:
+        return
+    for name in LOGINS:
+        for endpoint in settings.listen.all()[name]:
+            if name in IMPLICIT:
+                text = f"{endpoint} needs TLS, which [tls] offered = no switches off"
+            elif endpoint.public:
+                text = f"{endpoint} is public: logins without TLS are for loopback"
+            else:
+                continue
+            yield _wrong(lines, "listen", name, text)
+
+
+def _ourselves(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    """Smarthosts that are this hub."""
+    ours = [
+        _place(endpoint) if _place(endpoint)[1] else ("", USUAL[name])
+        for name in ("smtp", "submission", "submissions")
+        for endpoint in settings.listen.all()[name]
+    ]
+    for route in settings.routes:
+        if route.hop is None:
+            continue
+        host, port = route.hop.host, route.hop.port
+        if port not in (listening for _, listening in ours):
+            continue
+        loopback = host == "localhost" or is_loopback(host)
+        if loopback or host == settings.hub.hostname or (host, port) in ours:
+            text = f"{host} at port {port} is this hub: mail would go round in a circle"
+            yield _wrong(lines, f"route {route.name}", "host", text)
+
+
+def _same_route(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    """Two routes for the same mail."""
+    before: dict[tuple[str, str], str] = {}
+    for route in settings.routes:
+        for recipient in route.recipients or ("*",):
+            for sender in route.senders or ("*",):
+                other = before.setdefault((recipient, sender), route.name)
+                if other != route.name:
+                    section = f"route {route.name}"
+                    key = "recipients" if (section, "recipients") in lines else "host"
+                    what = "all mail" if recipient == sender == "*" else f"mail for {recipient}"
+                    what += "" if sender == "*" else f" from {sender}"
+                    yield _wrong(lines, section, key, f"{what} is [route {other}]'s already")
+
+
+def _numbers(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    """Limits that make each other pointless."""
+    listen, schedule, smtp = settings.listen, settings.schedule, settings.smtp
+    if listen.connections_per_address > listen.connections:
+        text = f"is more than connections = {listen.connections}"
+        yield _wrong(lines, "limits", "connections per address", text)
+    if schedule.warning >= schedule.lifetime:
+        yield _wrong(lines, "queue", "delay warning", "comes after the lifetime has ended")
+    throttle = settings.auth.throttle
+    if throttle.first_delay > throttle.longest_delay:
+        yield _wrong(lines, "auth", "first delay", "is longer than the longest delay")
+    for section, limits in (("smtp", smtp), ("submission", settings.submission)):
+        if 0 < limits.size < limits.text_line and (section, "message limit") in lines:
+            text = f"is less than text line = {limits.text_line}"
+            yield _wrong(lines, section, "message limit", text)

@@ -1,0 +1,38 @@
+"""Opens the files that a configuration names, to say now what would fail later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from mailhub.config.ini import Mistake
+from mailhub.config.settings import Settings
+
+Lines = Mapping[tuple[str, str], int]
+
+
+def unusable(settings: Settings, lines: Lines) -> list[Mistake]:
+    """What cannot be used of the files and directories that are named."""
+    return [*_certificates(settings, lines), *_state(settings, lines)]
+
+
+def _certificates(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    if not settings.tls.certificates:
+        return
+    # Imported here: cryptography is the slowest import of all, and most commands need none.
+    from mailhub.config.certificate import BadCertificate, read  # noqa: PLC0415
+
+    line = lines.get(("tls", "certificates"), 0)
+    for files in settings.tls.certificates:
+        try:
+            read(files)
+        except BadCertificate as error:
+            yield Mistake(line, "tls", "certificates", str(error))
+
+
+def _state(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    """A state directory may be missing (it is made), but nothing else may be in its place."""
+    state = settings.hub.state
+    if os.path.exists(state) and not os.path.isdir(state):
+        line = lines.get(("hub", "state"), 0)
+        yield Mistake(line, "hub", "state", f"{state}: is not a directory")

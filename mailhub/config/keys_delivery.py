@@ -1,0 +1,375 @@
+"""Keys of the queue and of the way out: retries, next hops, names, routes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mailhub.config.key import AT_LEAST_ONE, PATIENCE, Key, Section
+from mailhub.config.values import (
+    BOOLEAN,
+    COUNT,
+    DURATION,
+    FACTOR,
+    PATH,
+    PATTERN,
+    RESOLVER,
+    SERVER,
+    SIZE,
+    TEXT,
+    bounded,
+    choice,
+    many,
+    optional,
+    optional_text,
+    some,
+    word,
+)
+from mailhub.policy.route import TlsDemand
+
+PERCENT: Final = bounded(FACTOR, 0.0, 0.99)
+PORT: Final = bounded(COUNT, 1, 65535)
+DEMAND: Final = choice({demand.value: demand for demand in TlsDemand})
+
+QUEUE: Final = Section(
+    "queue",
+    "Mail that could not be handed on yet. Most refusals of the first minutes are greylisting;"
+    " later ones are hosts that are down for hours.",
+    (
+        Key(
+            "delays",
+            some(PATIENCE),
+            "schedule.delays",
+            "The waits after the first, second, ... failed attempt.",
+        ),
+        Key(
+            "factor",
+            bounded(FACTOR, 1.0),
+            "schedule.factor",
+            "By which the last of them grows with each attempt after that.",
+        ),
+        Key("longest delay", PATIENCE, "schedule.maximum", "No wait is longer."),
+        Key(
+            "jitter",
+            PERCENT,
+            "schedule.jitter",
+            "The share by which a wait is longer or shorter at random, so that what failed"
+            " together does not come back together.",
+        ),
+        Key(
+            "lifetime",
+            PATIENCE,
+            "schedule.lifetime",
+            "After which mail goes back to its sender. The standard asks for 4d to 5d.",
+        ),
+        Key(
+            "delay warning",
+            DURATION,
+            "schedule.warning",
+            "After which its sender is told that it is late. 0 for never.",
+        ),
+        Key(
+            "bounce whole",
+            SIZE,
+            "bounce.message",
+            "A failed message up to this size goes back whole, of a larger one the header.",
+        ),
+        Key("bounce header", bounded(SIZE, 1024), "bounce.header", "So much of that header."),
+        Key(
+            "attempts",
+            AT_LEAST_ONE,
+            "runner.attempts",
+            "Under way at once, in all.",
+            restart=True,
+        ),
+        Key(
+            "attempts per hop",
+            AT_LEAST_ONE,
+            "runner.attempts_per_hop",
+            "Under way at once to one domain or smarthost.",
+            restart=True,
+        ),
+        Key(
+            "recipients",
+            bounded(COUNT, 1),
+            "runner.recipients",
+            "Of one message in one attempt. Every host takes 100.",
+            restart=True,
+        ),
+        Key(
+            "ready",
+            AT_LEAST_ONE,
+            "runner.ready",
+            "Due recipients held in memory; the others wait on disk.",
+            restart=True,
+        ),
+        Key(
+            "ready per hop",
+            AT_LEAST_ONE,
+            "runner.ready_per_hop",
+            "The same for one domain or smarthost.",
+            restart=True,
+        ),
+        Key(
+            "fresh content",
+            SIZE,
+            "runner.cache",
+            "Content of new messages held in memory until their first attempt.",
+            restart=True,
+        ),
+        Key(
+            "look again",
+            PATIENCE,
+            "runner.sleep",
+            "How often the queue is looked at when nothing is due, in case the clock was set.",
+            restart=True,
+        ),
+        Key(
+            "grace",
+            DURATION,
+            "runner.grace",
+            "How long attempts may take to finish when the hub stops.",
+            restart=True,
+        ),
+        Key(
+            "inline",
+            SIZE,
+            "journal.inline",
+            "A message up to this size lies in the spool's database, a larger one in a file"
+            " beside it.",
+            restart=True,
+        ),
+        Key(
+            "in flight",
+            bounded(SIZE, 1 << 20),
+            "journal.in_flight",
+            "Content on its way to the disk; clients wait when there is more.",
+            restart=True,
+        ),
+        Key(
+            "batch",
+            AT_LEAST_ONE,
+            "journal.batch",
+            "Changes written to the disk in one go.",
+            restart=True,
+        ),
+    ),
+)
+
+
+def _stage(name: str, why: str) -> Key:
+    return Key(f"wait for {name}", PATIENCE, f"relay.patience.{name}", why)
+
+
+RELAY: Final = Section(
+    "relay",
+    "Handing mail on to other hosts.",
+    (
+        Key(
+            "tls",
+            DEMAND,
+            "relay.tls",
+            "opportunistic encrypts where the other side can; required sends nothing in the clear"
+            " (and much of the world will not get your mail); verified wants a valid certificate"
+            " too; none never tries. A route may say otherwise.",
+        ),
+        Key(
+            "port",
+            PORT,
+            "relay.port",
+            "Where mail exchanges listen. 25, but in a test.",
+        ),
+        Key(
+            "address family",
+            word("both", "ipv4", "ipv6"),
+            "relay.reach.family",
+            "Which addresses of other hosts are tried. ipv4, if this machine's IPv6 address has no"
+            " name (PTR): large providers refuse such.",
+        ),
+        Key(
+            "connections",
+            AT_LEAST_ONE,
+            "relay.pool.total",
+            "Messages on their way at once, to all hosts.",
+            restart=True,
+        ),
+        Key(
+            "connections per host",
+            AT_LEAST_ONE,
+            "relay.pool.destination",
+            "The same to one domain or smarthost.",
+            restart=True,
+        ),
+        Key(
+            "messages per connection",
+            AT_LEAST_ONE,
+            "relay.pool.messages",
+            "Before a new one is made.",
+            restart=True,
+        ),
+        Key(
+            "keep",
+            DURATION,
+            "relay.pool.idle",
+            "How long a connection waits for the next message.",
+            restart=True,
+        ),
+        Key(
+            "kept",
+            COUNT,
+            "relay.pool.idle_total",
+            "How many connections wait so.",
+            restart=True,
+        ),
+        Key(
+            "grace",
+            DURATION,
+            "relay.pool.grace",
+            "How long messages may take to finish when the hub stops.",
+            restart=True,
+        ),
+        Key(
+            "hosts",
+            AT_LEAST_ONE,
+            "relay.reach.hosts",
+            "Mail exchanges of a domain that one attempt tries.",
+        ),
+        Key(
+            "addresses",
+            bounded(COUNT, 2),
+            "relay.reach.addresses",
+            "Addresses that one attempt tries, of all these hosts.",
+        ),
+        Key(
+            "wait for connection",
+            PATIENCE,
+            "relay.pool.connect",
+            "For a host to answer at all.",
+            restart=True,
+        ),
+        _stage("banner", "For its greeting. What follows are the standard's own times."),
+        _stage("ehlo", "For the reply to EHLO."),
+        _stage("starttls", "For the reply to STARTTLS."),
+        _stage("handshake", "For TLS."),
+        _stage("auth", "For each reply of a login."),
+        _stage("mail", "For the reply to MAIL."),
+        _stage("rcpt", "For the reply to RCPT."),
+        _stage("data", "For the reply to DATA."),
+        _stage("block", "For each piece of content to be taken."),
+        _stage("end", "For the reply to the content. Less makes duplicates."),
+        _stage("quit", "For the reply to QUIT."),
+    ),
+)
+
+DNS: Final = Section(
+    "dns",
+    "Where names are looked up.",
+    (
+        Key(
+            "servers",
+            many(RESOLVER),
+            "dns.servers",
+            "IP addresses of recursive name servers, with :port if it is not 53. Empty is what"
+            " /etc/resolv.conf says. Large public ones are refused by DNS lists; an unbound on"
+            " this machine is best.",
+            restart=True,
+        ),
+        Key(
+            "trusted",
+            BOOLEAN,
+            "dns.trusted",
+            "They check DNSSEC, and nobody sits between them and us: say yes for a validating"
+            " resolver on this machine only.",
+            restart=True,
+        ),
+        Key(
+            "rounds",
+            some(PATIENCE),
+            "dns.patience.rounds",
+            "How long to wait for an answer, each time before all servers are asked again.",
+            restart=True,
+        ),
+        Key(
+            "long answers",
+            PATIENCE,
+            "dns.patience.stream",
+            "How long to wait for an answer over TCP.",
+            restart=True,
+        ),
+        Key(
+            "remembered",
+            COUNT,
+            "dns.cache.entries",
+            "Answers remembered.",
+            restart=True,
+        ),
+        Key(
+            "remember",
+            DURATION,
+            "dns.cache.longest",
+            "How long, whatever the answer says itself.",
+            restart=True,
+        ),
+        Key(
+            "remember nothing",
+            DURATION,
+            "dns.cache.negative",
+            "The same for names that do not exist.",
+            restart=True,
+        ),
+        Key(
+            "remember failure",
+            DURATION,
+            "dns.cache.failure",
+            "How soon to ask again after no answer came.",
+            restart=True,
+        ),
+    ),
+)
+
+ROUTE: Final = Section(
+    "route NAME",
+    "Mail that goes another way than to its domain's mail exchanges; as many sections as you"
+    " like, each with a name of its own. The route that names the recipient's domain most exactly"
+    " wins, whatever the order.",
+    (
+        Key(
+            "host",
+            optional(SERVER),
+            "host",
+            "The smarthost, with its port if that is not the usual one. Empty for an exception:"
+            " mail that matches goes to its domain's mail exchanges after all.",
+        ),
+        Key(
+            "recipients",
+            many(PATTERN),
+            "recipients",
+            "Domains of recipients that go this way: example.com, *.example.com for everything"
+            " below it, * for all. Empty is all.",
+        ),
+        Key(
+            "senders",
+            many(PATTERN),
+            "senders",
+            "Domains of senders that go this way, likewise.",
+        ),
+        Key(
+            "implicit tls",
+            optional(BOOLEAN),
+            "implicit",
+            "TLS from the first octet instead of STARTTLS. Empty is: on port 465.",
+        ),
+        Key(
+            "tls",
+            optional(DEMAND),
+            "tls",
+            "As in [relay]. Empty is verified for a smarthost, opportunistic for an exception.",
+        ),
+        Key("username", TEXT, "username", "For a smarthost that wants a login."),
+        Key(
+            "password file",
+            optional_text(PATH),
+            "password_file",
+            "A file with the password in its first line, readable by the hub's user alone.",
+        ),
+    ),
+)

@@ -1,0 +1,42 @@
+"""The one table of all keys: section, name, kind, where the value goes, and why one would set it.
+
+The defaults are not here: they are those of the values in `Settings`, so that
+there is one place for each. The sample file is printed from this table
+(`config.sample`), and `load` reads by it: a key exists as soon as it has a line here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mailhub.config.key import Section
+from mailhub.config.keys_delivery import DNS, QUEUE, RELAY, ROUTE
+from mailhub.config.keys_hub import ADDRESSES, AUTH, HUB, LIMITS, LISTEN, TLS
+from mailhub.config.keys_mail import IMAP, POP3, SMTP, STORE, SUBMISSION
+
+SECTIONS: Final = (
+    HUB,
+    LISTEN,
+    LIMITS,
+    TLS,
+    AUTH,
+    ADDRESSES,
+    SMTP,
+    SUBMISSION,
+    IMAP,
+    POP3,
+    STORE,
+    QUEUE,
+    RELAY,
+    DNS,
+)
+"""All but the routes, in the order of the sample file."""
+
+ROUTE_PREFIX: Final = "route "
+
+
+def section_of(name: str) -> Section | None:
+    """The section that a name in brackets means."""
+    if name.startswith(ROUTE_PREFIX):
+        return ROUTE
+    return next((section for section in SECTIONS if section.name == name), None)

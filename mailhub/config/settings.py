@@ -1,0 +1,186 @@
+"""What a configuration says: frozen values, each with its default.
+
+Whatever a package obeys is a value of that package, with that package's
+defaults (`smtp.limits.Limits`, `policy.retry.Schedule` …); what belongs to the
+hub as a whole is here. ``Settings()`` is the hub that an empty file describes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from mailhub.accounts.login import LoginLimits
+from mailhub.config.edge import DnsCache, DnsPatience, Intake, Journal, Pool, Reach, Runner
+from mailhub.config.values import CertificateFiles, Endpoint, Network
+from mailhub.imap.settings import Limits as Imap
+from mailhub.mail.address import Path
+from mailhub.policy.access import Rules as Access
+from mailhub.policy.alias import Rules as Aliases
+from mailhub.policy.retry import Schedule
+from mailhub.policy.route import SMTP_PORT, Route, TlsDemand
+from mailhub.pop3.settings import Limits as Pop3
+from mailhub.queue.dsn import Limits as Bounce
+from mailhub.smtp.limits import Limits as Smtp
+from mailhub.smtp.wire import Timeouts
+from mailhub.store.limits import Limits as Store
+
+STATE: Final = "/var/lib/mailhub"
+"""Where systemd's StateDirectory= puts it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The hub itself, and the places in its state directory.
+
+    Attributes:
+        hostname: Its name in greetings, EHLO, Received and certificates;
+            ``""`` only in `Settings()`, before the machine was asked.
+        state: The state directory.
+        postmaster: Who sends bounces' human part, and is named in them.
+    """
+
+    hostname: str = ""
+    state: str = STATE
+    postmaster: Path | None = None
+
+    @property
+    def accounts(self) -> str:
+        """The database of domains, accounts and aliases."""
+        return f"{self.state}/accounts.db"
+
+    @property
+    def spool(self) -> str:
+        """The directory of accepted mail that is not settled."""
+        return f"{self.state}/spool"
+
+    @property
+    def tls(self) -> str:
+        """The directory of certificates that the hub made itself."""
+        return f"{self.state}/tls"
+
+    @property
+    def control(self) -> str:
+        """The Unix socket on which the command line speaks to the running hub."""
+        return f"{self.state}/control"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where each service listens; nowhere is allowed.
+
+    Attributes:
+        smtp: Mail from other hosts.
+        submission: Mail from our own users, STARTTLS (RFC 6409).
+        submissions: The same under TLS from the first octet (RFC 8314).
+        connections: Of all services together.
+        connections_per_address: Of one IP address, or IPv6 /64.
+        backlog: Connections that may wait for us to accept them.
+    """
+
+    smtp: tuple[Endpoint, ...] = (Endpoint("", 25),)
+    submission: tuple[Endpoint, ...] = (Endpoint("", 587),)
+    submissions: tuple[Endpoint, ...] = (Endpoint("", 465),)
+    imap: tuple[Endpoint, ...] = (Endpoint("", 143),)
+    imaps: tuple[Endpoint, ...] = (Endpoint("", 993),)
+    pop3: tuple[Endpoint, ...] = (Endpoint("", 110),)
+    pop3s: tuple[Endpoint, ...] = (Endpoint("", 995),)
+    connections: int = 20_000
+    connections_per_address: int = 100
+    backlog: int = 1024
+
+    def all(self) -> dict[str, tuple[Endpoint, ...]]:
+        """Every service with its endpoints."""
+        return {name: getattr(self, name) for name in SERVICES}
+
+
+SERVICES: Final = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+IMPLICIT: Final = frozenset({"submissions", "imaps", "pop3s"})
+"""Services that speak TLS from the first octet (RFC 8314 §3)."""
+LOGINS: Final = tuple(name for name in SERVICES if name != "smtp")
+"""Services that somebody must log in to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Our certificates, and what we speak with them.
+
+    Attributes:
+        certificates: The first is for clients that name no host; empty for one
+            that signs itself.
+        minimum: ``1.2`` or ``1.3``.
+        ciphers: Of TLS 1.2, as OpenSSL names them; ``""`` for the hub's choice.
+        offered: Whether there is TLS at all.
+    """
+
+    certificates: tuple[CertificateFiles, ...] = ()
+    minimum: str = "1.2"
+    ciphers: str = ""
+    offered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Handing mail on to other hosts.
+
+    Attributes:
+        tls: What exchanges must offer; a route may say otherwise.
+        port: Where exchanges listen.
+    """
+
+    tls: TlsDemand = TlsDemand.OPPORTUNISTIC
+    port: int = SMTP_PORT
+    pool: Pool = field(default_factory=Pool)
+    reach: Reach = field(default_factory=Reach)
+    patience: Timeouts = field(default_factory=Timeouts)
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """Where names are looked up.
+
+    Attributes:
+        servers: Address and port of each; empty for the machine's own.
+        trusted: They validate DNSSEC, and nobody sits between them and us.
+    """
+
+    servers: tuple[tuple[str, int], ...] = ()
+    trusted: bool = False
+    cache: DnsCache = field(default_factory=DnsCache)
+    patience: DnsPatience = field(default_factory=DnsPatience)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it.
+
+    Attributes:
+        normalise: Peers whose bare CR and LF are mended (`smtp.limits.Site`).
+        plaintext_on_loopback: Clients on this machine may send passwords in the clear.
+    """
+
+    hub: Hub = Hub()
+    listen: Listen = Listen()
+    tls: Tls = Tls()
+    auth: LoginLimits = field(default_factory=LoginLimits)
+    plaintext_on_loopback: bool = False
+    access: Access = field(default_factory=Access)
+    smtp: Smtp = field(default_factory=Smtp)
+    submission: Smtp = field(default_factory=Smtp)
+    normalise: tuple[Network, ...] = ()
+    intake: Intake = field(default_factory=Intake)
+    journal: Journal = field(default_factory=Journal)
+    imap: Imap = field(default_factory=Imap)
+    pop3: Pop3 = field(default_factory=Pop3)
+    store: Store = field(default_factory=Store)
+    schedule: Schedule = field(default_factory=Schedule)
+    runner: Runner = field(default_factory=Runner)
+    bounce: Bounce = field(default_factory=Bounce)
+    relay: Relay = field(default_factory=Relay)
+    dns: Dns = Dns()
+    routes: tuple[Route, ...] = ()
+
+    @property
+    def aliases(self) -> Aliases:
+        """How addresses are expanded."""
+        return self.access.aliases

@@ -1,0 +1,34 @@
+"""What a reload is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mailhub.config.change import Changes, changes
+from mailhub.config.load import filled
+from mailhub.config.settings import Settings
+from mailhub.policy.route import Route
+
+
+def test_nothing() -> None:
+    """Two equal configurations differ in nothing."""
+    assert changes(Settings(), Settings()) == Changes()
+
+
+def test_live_and_restart() -> None:
+    """Keys are told apart by whether a reload applies them."""
+    new = filled(
+        Settings(),
+        {"smtp.size": 1, "imap.errors": 3, "hub.state": "/elsewhere", "listen.smtp": ()},
+    )
+    assert changes(Settings(), new) == Changes(
+        live=("[smtp] message limit", "[imap] errors"), restart=("[hub] state", "[listen] smtp")
+    )
+
+
+def test_routes() -> None:
+    """Routes that came, went or changed are told by name."""
+    old = replace(Settings(), routes=(Route("a"), Route("b"), Route("c")))
+    new = replace(Settings(), routes=(Route("b"), Route("c", None, ("x.example",)), Route("d")))
+    live = ("[route a]", "[route c]", "[route d]")
+    assert changes(old, new) == Changes(live=live)
