@@ -1,0 +1,262 @@
+"""``mailhub queue``: what was accepted and is not settled yet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Final, TypeVar
+
+import click
+
+from mailhub.accounts.record import AccountsError, address, domain_name
+from mailhub.cli import queued
+from mailhub.cli.control import wake
+from mailhub.cli.place import Place
+from mailhub.cli.show import done, json_option, listing, print_json
+from mailhub.mail.address import NULL
+from mailhub.ports import QueueId
+from mailhub.queue.change import Amend, Cancel, Flush, Hold, Release, Select
+from mailhub.queue.item import Item, to_number
+from mailhub.queue.rows import State
+from mailhub.queue.spool import Spool
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PAGE: Final = 500
+"""Items loaded at once while listing."""
+COPY_BLOCK: Final = 1 << 16
+OPEN_STATES: Final = (State.PENDING, State.HELD, State.LOCAL, State.FILED)
+
+COLUMNS: Final = {
+    "id": "Queue id",
+    "age": "Age",
+    "size": "Size",
+    "sender": "From",
+    "recipients": "To",
+    "state": "State",
+    "next": "Next attempt",
+    "reply": "Last reply",
+}
+
+
+@click.group()
+def queue() -> None:
+    """Look at the queue, and change it.
+
+    Messages are chosen by queue id, or by sender, recipient or domain; each
+    command tells how many recipients it has changed, and a running hub obeys
+    at once.
+    """
+
+
+def _selectors(command: F) -> F:
+    """Give a command its ways to choose messages."""
+    for option in (
+        click.option("--domain", metavar="NAME", help="Recipients in this domain."),
+        click.option("--to", "to", metavar="ADDRESS", help="This recipient."),
+        click.option("--from-domain", metavar="NAME", help="Mail from senders in this domain."),
+        click.option(
+            "--from", "sender", metavar="ADDRESS", help='Mail from this sender; "" is <>.'
+        ),
+        click.argument("ids", metavar="[QUEUE-ID]...", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+def _all_option(command: F) -> F:
+    return click.option("--all", "everything", is_flag=True, help="All messages.")(command)
+
+
+# ---- Looking -------------------------------------------------------------------------------
+
+
+@queue.command(name="list")
+@_selectors
+@click.option("--held", is_flag=True, help="Only what is on hold.")
+@click.option("--limit", default=200, show_default=True, help="Messages shown; 0 for all.")
+@json_option
+@click.pass_obj
+def list_(
+    place: Place,
+    ids: tuple[str, ...],
+    sender: str | None,
+    from_domain: str | None,
+    to: str | None,
+    domain: str | None,
+    *,
+    held: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List messages, the oldest first."""
+    select = _select(ids, sender, from_domain, to, domain)
+    now = time.time()
+    states = (State.HELD,) if held else OPEN_STATES
+    with _spool(place) as spool:
+        found, more = _found(spool, select, states, limit)
+    rows = [queued.as_json(item) if as_json else queued.row(item, now) for item in found]
+    listing(rows, COLUMNS, as_json=as_json, empty="the queue is empty")
+    if more:
+        click.echo(f"... and more: --limit 0 shows all ({limit} shown)", err=True)
+
+
+@queue.command()
+@click.argument("queue_id", metavar="QUEUE-ID")
+@click.option("--content", is_flag=True, help="Print the message itself, as it was received.")
+@json_option
+@click.pass_obj
+def show(place: Place, queue_id: str, *, content: bool, as_json: bool) -> None:
+    """Show a message: its recipients, and every attempt so far."""
+    number = _queue_id(queue_id)
+    with _spool(place) as spool:
+        item, attempts = spool.load(number), spool.attempts(number)
+        if item is not None and content:
+            _print_content(spool, item)
+            return
+    if item is None and not attempts:
+        raise click.ClickException(f"{number} is not in the queue")
+    if as_json:
+        print_json(
+            {
+                **(queued.as_json(item) if item is not None else {"id": number}),
+                "attempts": [queued.attempt_as_json(it) for it in attempts],
+            }
+        )
+        return
+    for line in queued.told(number, item, attempts, time.time()):
+        click.echo(line)
+
+
+# ---- Changing ------------------------------------------------------------------------------
+
+
+@queue.command()
+@_selectors
+@_all_option
+@click.pass_obj
+def flush(place: Place, /, **chosen: Any) -> None:
+    """Attempt messages now instead of later."""
+    select = _chosen(chosen)
+    _amend(place, Flush(select, time.time()), "to be attempted now")
+
+
+@queue.command()
+@_selectors
+@_all_option
+@click.option("--why", default="by the operator", show_default=True, help="Kept with the message.")
+@click.pass_obj
+def hold(place: Place, /, *, why: str, **chosen: Any) -> None:
+    """Keep messages from being attempted, until they are released."""
+    _amend(place, Hold(_chosen(chosen), why), "on hold")
+
+
+@queue.command()
+@_selectors
+@_all_option
+@click.pass_obj
+def release(place: Place, /, **chosen: Any) -> None:
+    """Let held messages go, now."""
+    _amend(place, Release(_chosen(chosen), time.time()), "released")
+
+
+@queue.command()
+@_selectors
+@_all_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def drop(place: Place, /, *, yes: bool, **chosen: Any) -> None:
+    """Remove messages; nobody is told."""
+    select = _chosen(chosen)
+    if select == Select() and not yes:
+        click.confirm("Drop the whole queue?", abort=True)
+    _amend(place, Cancel(select, time.time()), "dropped")
+
+
+def _amend(place: Place, change: Amend, what: str) -> None:
+    """Change the recipients that fit, batch by batch, and tell the hub."""
+    changed = 0
+    settings = place.existing()
+    with _spool(place) as spool:
+        while count := spool.amend(change):
+            changed += count
+    if changed:
+        wake(settings.hub.control)
+    done(f"{changed} recipient{'' if changed == 1 else 's'} {what}")
+    if not changed and change.select.queue_ids:
+        raise click.ClickException("none of these is in the queue in a state to be changed")
+
+
+# ---- Choosing ------------------------------------------------------------------------------
+
+
+def _chosen(given: dict[str, Any]) -> Select:
+    select = _select(
+        given["ids"], given["sender"], given["from_domain"], given["to"], given["domain"]
+    )
+    if given["everything"]:
+        if select != Select():
+            raise click.UsageError("--all excludes every other choice.")
+    elif select == Select():
+        raise click.UsageError("Which? Name queue ids, --from, --to, --domain, or --all.")
+    return select
+
+
+def _select(
+    ids: Sequence[str],
+    sender: str | None,
+    from_domain: str | None,
+    to: str | None,
+    domain: str | None,
+) -> Select:
+    return Select(
+        tuple(_queue_id(it) for it in ids),
+        None if sender is None else NULL if sender in ("", "<>") else address(sender),
+        domain_name(from_domain) if from_domain else None,
+        address(to) if to else None,
+        domain_name(domain) if domain else None,
+    )
+
+
+def _queue_id(text: str) -> QueueId:
+    try:
+        to_number(text)
+    except ValueError:
+        raise AccountsError(f"{text!r} is no queue id") from None
+    return QueueId(text)
+
+
+@contextmanager
+def _spool(place: Place) -> Iterator[Spool]:
+    settings = place.existing()
+    with closing(Spool(settings.hub.spool)) as spool:
+        yield spool
+
+
+def _found(
+    spool: Spool, select: Select, states: Sequence[State], limit: int
+) -> tuple[list[Item], bool]:
+    """Items that fit, at most `limit` (0 is all), and whether there are more."""
+    found: list[Item] = []
+    after: QueueId | None = None
+    while page := spool.find(select, after, PAGE, states):
+        found += page
+        after = page[-1].queue_id
+        if limit and len(found) > limit:
+            return found[:limit], True
+    return found, False
+
+
+def _print_content(spool: Spool, item: Item) -> None:
+    content = spool.content(item.queue_id)
+    out = sys.stdout.buffer
+    if isinstance(content, bytes):
+        out.write(content)
+    else:
+        with open(content, "rb") as file:
+            file.seek(len(item.head))
+            while block := file.read(COPY_BLOCK):
+                out.write(block)
+    out.flush()

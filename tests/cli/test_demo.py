@@ -1,0 +1,75 @@
+"""The demo, before it listens; `tests/interop` runs it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from mailhub.accounts.database import Accounts
+from mailhub.cli import demo
+from mailhub.config.load import load
+from mailhub.mail.address import parse_address
+from mailhub.policy.route import Smarthost, route
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> demo.Demo:
+    return demo.prepare(str(tmp_path_factory.mktemp("demo") / "state"), demo.PORTS)
+
+
+def test_its_configuration_is_good(made: demo.Demo) -> None:
+    """It is a hub like any other: its file has no mistakes, and the usual ports."""
+    settings = load(made.file)
+    assert settings.hub.hostname == "hub.example"
+    assert {name: it[0].port for name, it in settings.listen.all().items()} == demo.PORTS
+
+
+def test_loopback_only(made: demo.Demo) -> None:
+    """Nothing of it can be reached from outside."""
+    settings = load(made.file)
+    assert not any(it.public for found in settings.listen.all().values() for it in found)
+
+
+def test_other_domains_go_to_the_world(made: demo.Demo) -> None:
+    """Mail for any domain but its own is relayed to the world's port."""
+    hop = route(
+        parse_address("alice@hub.example"),
+        parse_address("x@far.example"),
+        load(made.file).routes,
+    )
+    assert isinstance(hop, Smarthost)
+    assert (hop.host, hop.port) == ("127.0.0.1", made.world)
+
+
+def test_accounts(made: demo.Demo) -> None:
+    """Alice, bob and world are there, and starting once more changes nothing."""
+    demo.prepare(made.state, demo.PORTS)
+    with Accounts(load(made.file).hub.accounts) as accounts:
+        found = [str(account.path) for account in accounts.accounts()]
+    assert found == ["alice@hub.example", "bob@hub.example", "world@hub.example"]
+
+
+def test_state_is_private(made: demo.Demo) -> None:
+    """Other users of the machine cannot read it."""
+    assert stat.S_IMODE(Path(made.state).stat().st_mode) == 0o700
+
+
+def test_ready_file(made: demo.Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It tells a program all that it needs, and appears whole."""
+    ready = tmp_path / "ready.json"
+    demo._announce(made, str(ready))
+    facts = json.loads(ready.read_text(encoding="utf-8"))
+    assert facts["host"] == "localhost"
+    assert facts["ports"] == demo.PORTS
+    assert Path(facts["ca"]).exists()
+    assert {"address": "alice@hub.example", "password": demo.PASSWORD} in facts["accounts"]
+    assert [path.name for path in tmp_path.iterdir()] == ["ready.json"]
+    assert "smtp://localhost:2525" in capsys.readouterr().out
+
+
+def test_free_ports_differ() -> None:
+    """Every service gets a port of its own."""
+    assert len(set(demo._free_ports().values())) == len(demo.PORTS)

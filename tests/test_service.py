@@ -1,0 +1,97 @@
+"""What twistd sees of the hub."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.python.usage import UsageError
+
+from mailhub import service
+from mailhub.hub import CannotStart
+from mailhub.service import Options, reload_on_hangup
+
+
+def options(tmp_path: Path, text: str, *flags: str) -> Options:
+    """The options, as twistd parses them."""
+    path = tmp_path / "mailhub.ini"
+    path.write_text(text, encoding="utf-8")
+    made = Options()
+    made.parseOptions(["--config", str(path), *flags])
+    return made
+
+
+class TestOptions:
+    """``twistd mailhub``'s command line."""
+
+    def test_a_good_file(self, tmp_path: Path) -> None:
+        """Its settings are ready before anything is bound."""
+        made = options(tmp_path, "[hub]\nhostname = hub.example\n")
+        assert made.settings.hub.hostname == "hub.example"
+
+    def test_all_mistakes_at_once(self, tmp_path: Path) -> None:
+        """A bad file is a usage error that names every mistake with its line."""
+        with pytest.raises(UsageError) as caught:
+            options(tmp_path, "[hub]\nhostnam = x\nstate = /x\n[smpt]\n")
+        lines = str(caught.value).splitlines()
+        assert len(lines) >= 2
+        assert any("line 2" in line for line in lines)
+
+    def test_a_missing_file(self) -> None:
+        """That it is not there is said in one line."""
+        with pytest.raises(UsageError) as caught:
+            Options().parseOptions(["--config", "/nowhere/mailhub.ini"])
+        assert str(caught.value) == "/nowhere/mailhub.ini: No such file or directory"
+
+    def test_check(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """``--check`` only checks, and exits with 0."""
+        with pytest.raises(SystemExit) as caught:
+            options(tmp_path, "[hub]\nhostname = hub.example\n", "--check")
+        assert caught.value.code == 0
+        assert "no mistakes" in capsys.readouterr().out
+
+
+class TestFailures:
+    """What an operator reads when the hub cannot start."""
+
+    def test_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A mistake of an operator's is one line."""
+        error = CannotStart("/var/lib/mailhub: Permission denied")
+        service._one_line(CannotStart, error, None)
+        assert capsys.readouterr().err == "mailhub: /var/lib/mailhub: Permission denied\n"
+
+    def test_a_bug_in_full(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A bug of ours keeps its trace."""
+        service._one_line(ValueError, ValueError("x"), None)
+        assert "ValueError: x" in capsys.readouterr().err
+
+
+def test_hangup_reloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGHUP is handed to the loop, which reloads."""
+    installed: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", installed.__setitem__)
+    done = []
+
+    class Hub:
+        def reload(self) -> None:
+            done.append("reloaded")
+
+    class Reactor:
+        def callFromThread(self, function: Any) -> None:
+            done.append("handed over")
+            function()
+
+    reload_on_hangup(Hub(), Reactor())  # type: ignore[arg-type]
+    installed[signal.SIGHUP](signal.SIGHUP, None)
+    assert done == ["handed over", "reloaded"]
+
+
+def test_the_real_world_differs_from_start_to_start() -> None:
+    """Entropy and nonces are not repeated."""
+    world = service.real_world()
+    assert world.entropy(16) != world.entropy(16)
+    assert world.nonce() != world.nonce()
+    assert 0 <= world.number(18) < 1 << 18
+    assert world.boot_id
