@@ -1,0 +1,270 @@
+"""Builds a hub's working parts out of its settings: who is given what.
+
+Nothing here listens, and nothing is global: everything that a part needs of the
+world (reactor, dates, randomness, the machine's boot) comes in `Surroundings`,
+so that the same parts run in production, in tests and in a simulation.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from twisted.cred.portal import Portal
+from twisted.logger import Logger
+
+from mailhub.accounts.database import Accounts
+from mailhub.config import edge
+from mailhub.config.settings import Settings
+from mailhub.imap.structure import summary
+from mailhub.mail.address import Path
+from mailhub.net.clienttls import ClientTls
+from mailhub.net.dns import DnsLimits, DnsResolver, name_servers
+from mailhub.net.dnswire import Patience
+from mailhub.net.journal import Journal
+from mailhub.net.journal import Limits as JournalLimits
+from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
+from mailhub.policy.route import Hop, route
+from mailhub.ports import Client, Content, Disk, Logins, Resolver
+from mailhub.queue.item import Item, QueueIds
+from mailhub.queue.spool import Spool
+from mailhub.relay.addressees import members
+from mailhub.relay.intake import HubIntake
+from mailhub.relay.intake import Limits as IntakeLimits
+from mailhub.relay.lane import Limits as RunnerLimits
+from mailhub.relay.local import LocalDelivery
+from mailhub.relay.pool import Pool, PoolLimits
+from mailhub.relay.remote import Family, Remote, RemoteLimits
+from mailhub.relay.report import Reporter
+from mailhub.relay.runner import Runner
+from mailhub.sasl.server import ServerMechanisms
+from mailhub.store.stores import Stores
+
+FILE_THREADS: Final = 4
+"""Threads for work on files; more would wait for the same disk."""
+NONCE_OCTETS: Final = 18
+"""Random octets of a SCRAM nonce."""
+TOKEN_OCTETS: Final = 4
+"""Random octets that tell this run's file names from those of others."""
+RESOLV_CONF: Final = "/etc/resolv.conf"
+
+
+class Threads(Disk, Protocol):
+    """A `ports.Disk` that can be stopped."""
+
+    async def stop(self) -> None:
+        """Finish what is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a hub needs of the world.
+
+    Attributes:
+        now: The date, seconds since the epoch.
+        entropy: Gives so many octets that nobody can guess.
+        chance: For what may be guessed: jitter, the order of equals.
+        boot_id: Differs from one start of the machine to the next.
+        threads: Makes a pool of so many threads, with a name.
+        resolver: In place of the DNS, if there is one.
+    """
+
+    reactor: Any
+    now: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    chance: random.Random
+    boot_id: str
+    threads: Callable[[int, str], Threads]
+    resolver: Resolver | None = None
+
+    def nonce(self) -> str:
+        """A nonce for SCRAM (RFC 5802 §5.1: printable, no comma)."""
+        return self.entropy(NONCE_OCTETS).hex()
+
+    def number(self, bits: int) -> int:
+        """A number of so many bits that nobody can guess."""
+        return int.from_bytes(self.entropy((bits + 7) // 8), "big") >> (-bits % 8)
+
+
+class Parts:
+    """The working parts of a hub, opened on its state directory.
+
+    Raises:
+        OSError: The state directory cannot be used.
+        AccountsError: The accounts cannot be opened.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: Settings, world: Surroundings) -> None:
+        self.settings = settings
+        self.world = world
+        reactor, hub = world.reactor, settings.hub
+        self.accounts = Accounts(hub.accounts, settings.aliases, world.entropy)
+        self.files = world.threads(FILE_THREADS, "files")
+        self.writer = world.threads(1, "writer")
+        self.hashing = world.threads(settings.auth.hashing, "hashing")
+        spool = Spool(hub.spool)
+        spool.recover(world.boot_id)
+        self.ids = QueueIds(world.now, world.number, spool.floor())
+        limits = edge.like(JournalLimits, settings.journal)
+        self.journal = Journal(spool, self.writer, self.files, limits)
+        self.stores = Stores(
+            hub.state,
+            self.files,
+            clock=world.now,
+            host=hub.hostname,
+            token=world.entropy(TOKEN_OCTETS).hex(),
+            boot=world.boot_id,
+            summarise=summary,
+            log=lambda line: self._log.warn("{line}", line=line),
+            limits=settings.store,
+        )
+        self.checker = AccountChecker(
+            self.accounts, self.hashing, reactor, world.entropy, settings.auth
+        )
+        self.portal = Portal(AccountRealm(self.accounts), [self.checker])
+        self.mechanisms = ServerMechanisms(
+            world.nonce, plaintext_on_loopback=settings.plaintext_on_loopback
+        )
+        self._open_queue()
+
+    def _open_queue(self) -> None:
+        settings, world, hub = self.settings, self.world, self.settings.hub
+        self.reporter = Reporter(
+            hub.hostname,
+            self.ids,
+            world.now,
+            world.number,
+            lambda recipient: members(recipient, self.accounts, self.settings.aliases),
+            settings.schedule,
+            settings.bounce,
+        )
+        self.pool = Pool(
+            world.reactor,
+            hub.hostname,
+            ClientTls(),
+            world.nonce,
+            limits=edge.like(PoolLimits, settings.relay.pool),
+            timeouts=settings.relay.patience,
+        )
+        self.remote = Remote(
+            world.resolver or self._resolver(),
+            self.pool,
+            shuffle=world.chance.shuffle,
+            time=world.now,
+            ourselves=(hub.hostname,),
+            listening=_listening(settings),
+            limits=edge.like(
+                RemoteLimits, settings.relay.reach, family=Family(settings.relay.reach.family)
+            ),
+        )
+        self.local = LocalDelivery(
+            self.journal,
+            self.stores.filer(),
+            self.accounts.by_id,
+            self.reporter,
+            self.announce,
+            self._wake_runner,
+            world.reactor,
+            world.now,
+            world.chance.random,
+            settings.schedule,
+        )
+        self.runner = Runner(
+            self.journal,
+            self.remote,
+            self.local,
+            self._route,
+            self.reporter,
+            self.announce,
+            world.reactor,
+            world.now,
+            world.chance.random,
+            settings.schedule,
+            edge.like(RunnerLimits, settings.runner),
+        )
+        self.intake = HubIntake(
+            self.journal,
+            self.accounts,
+            self.announce,
+            self.reporter,
+            hub.hostname,
+            self.ids,
+            world.now,
+            settings.access,
+            edge.like(IntakeLimits, settings.intake),
+            over_quota=self.stores.over_quota,
+            patience=self.local.room,
+        )
+
+    # ---- What parts call -------------------------------------------------------------------
+
+    def announce(self, item: Item, content: Content) -> None:
+        """An item was committed: local delivery and the runner take up their work."""
+        self.local.accepted(item, content)
+        if item.remote:
+            self.runner.accepted(item, content)
+
+    def logins(self, client: Client) -> Logins:
+        """The door for one client's credentials."""
+        return PortalLogins(self.portal, self.checker, client.address)
+
+    def _wake_runner(self) -> None:
+        """The runner is built after those who wake it."""
+        self.runner.wake()
+
+    def _route(self, reverse_path: Path, path: Path) -> Hop:
+        relay = self.settings.relay
+        return route(reverse_path, path, self.settings.routes, port=relay.port, tls=relay.tls)
+
+    def _resolver(self) -> Resolver:
+        dns = self.settings.dns
+        return DnsResolver(
+            self.world.reactor,
+            dns.servers or name_servers(_read(RESOLV_CONF)),
+            lambda: self.world.number(16),
+            trusted=dns.trusted,
+            limits=edge.like(DnsLimits, dns.cache),
+            patience=edge.like(Patience, dns.patience),
+        )
+
+    # ---- Life ------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up what an earlier run left: queue and unfiled mail."""
+        until = self.ids()
+        self.runner.start()
+        await self.local.recover(until)
+
+    def obey(self, settings: Settings) -> None:
+        """Obey other settings, as far as that is possible without a new start."""
+        self.settings = settings
+        self.intake.rules = settings.access
+        self.intake.limits = edge.like(IntakeLimits, settings.intake)
+
+    async def stop(self) -> None:
+        """Finish what is under way, write it down, and let go of everything."""
+        await self.runner.stop()
+        await self.pool.stop()
+        await self.local.stop()
+        await self.journal.close()
+        self.stores.close()
+        for disk in (self.hashing, self.writer, self.files):
+            await disk.stop()
+        self.accounts.close()
+
+
+def _listening(settings: Settings) -> list[tuple[str, int]]:
+    """Addresses and ports where mail comes in, as far as they are written down."""
+    return [(it.interface, it.port) for it in settings.listen.smtp if it.interface and it.port]
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,105 @@
+"""``twistd mailhub``: options, and the hub that they describe.
+
+The plugin names this module; twistd imports it before it forks. Only
+`real_world` touches the global reactor.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import signal
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from twisted.python import usage
+
+from mailhub.assembly import Surroundings
+from mailhub.config.load import ConfigError, load
+from mailhub.config.settings import Settings
+from mailhub.hub import Hub, told
+from mailhub.net.disk import ThreadedDisk
+from mailhub.store.durable import boot_id
+
+DEFAULT_FILE = "/etc/mailhub/mailhub.ini"
+
+
+class Options(usage.Options):
+    """``twistd mailhub --config FILE``.
+
+    A bad file is a usage error: twistd prints it in full, and nothing is bound
+    or forked.
+    """
+
+    synopsis = "[options]"
+    longdesc = "A whole mail server: ESMTP, submission, relay queue, POP3 and IMAP."
+    optParameters = [["config", "c", DEFAULT_FILE, "The configuration file."]]  # noqa: RUF012
+    optFlags = [["check", None, "Check the configuration and exit."]]  # noqa: RUF012
+    settings: Settings
+
+    def postOptions(self) -> None:
+        """Read the file."""
+        try:
+            self.settings = load(self["config"])
+        except ConfigError as error:
+            raise usage.UsageError(str(error)) from None
+        except OSError as error:
+            raise usage.UsageError(f"{self['config']}: {error.strerror}") from None
+        if self["check"]:
+            sys.stdout.write(f"{self['config']}: no mistakes\n")
+            sys.exit(0)
+
+
+def makeService(options: Options) -> Hub:
+    """The hub, as twistd asks for it."""
+    sys.excepthook = _one_line
+    return _hub(os.path.abspath(options["config"]), options.settings)
+
+
+def hub_from_file(path: str) -> Hub:
+    """The hub that a configuration file describes, for a ``.tac`` file.
+
+    Raises:
+        ConfigError: With every mistake in the file.
+        OSError: It cannot be read.
+    """
+    return _hub(path, load(path))
+
+
+def _hub(path: str, settings: Settings) -> Hub:
+    world = real_world()
+    hub = Hub(settings, world, lambda: load(path))
+    world.reactor.callWhenRunning(reload_on_hangup, hub, world.reactor)
+    return hub
+
+
+def reload_on_hangup(hub: Hub, reactor: Any) -> None:
+    """Let SIGHUP reload the configuration (SIGUSR1 is twistd's: it rotates the log)."""
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(hub.reload))
+
+
+def real_world() -> Surroundings:
+    """The machine that we run on."""
+    from twisted.internet import reactor as the_reactor  # noqa: PLC0415, TID251  # the one place
+
+    reactor: Any = the_reactor
+    return Surroundings(
+        reactor=reactor,
+        now=time.time,
+        entropy=secrets.token_bytes,
+        chance=random.SystemRandom(),
+        boot_id=boot_id() or secrets.token_hex(16),  # without a name each start counts as one
+        threads=lambda number, name: ThreadedDisk(reactor, number, name),
+    )
+
+
+def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell an operator's mistake in one line, and a bug of ours in full."""
+    line = told(error)
+    if line is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        sys.stderr.write(f"mailhub: {line}\n")
