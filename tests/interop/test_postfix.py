@@ -1,0 +1,165 @@
+"""Postfix as a peer, in both directions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from email.policy import SMTP
+from pathlib import Path
+
+import pytest
+
+from bench.postfix import Postfix, search_path
+from tests.interop.conftest import message, start
+
+pytestmark = pytest.mark.interop
+
+ALICE = "alice@hub.example"
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Pair:
+    """A hub that relays to a Postfix that relays to the hub."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = free_port()
+        self.hub = start(home)
+        self.postfix = Postfix(home / "postfix", self.port, "")
+
+    def restart_hub(self, more: str) -> None:
+        """Run the demo's configuration under twistd, with its route to the world replaced."""
+        self.hub.process.terminate()
+        self.hub.process.wait(20)
+        file = self.hub.state / "mailhub.ini"
+        text = file.read_text(encoding="utf-8").partition("# Everything that is not")[0]
+        file.write_text(text + more, encoding="utf-8")
+        twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+        twistd += ["--nodaemon", "--pidfile=", f"--logfile={self.home}/log", "mailhub"]
+        self.hub.process = subprocess.Popen([*twistd, "--config", str(file)], cwd=self.home)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with smtplib.SMTP(self.hub.host, self.hub.ports["smtp"]):
+                    return
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    if not shutil.which("postfix", path=search_path()):
+        pytest.skip("postfix is not installed")
+    if os.geteuid() != 0:
+        pytest.skip("postfix starts as root only")
+    # Not pytest's own directory: other users must reach this one.
+    home = Path(tempfile.mkdtemp(prefix="mailhub-pair-"))
+    home.chmod(0o755)
+    made = Pair(home)
+    hub = made.hub
+    made.postfix = Postfix(
+        home / "postfix",
+        made.port,
+        f"""
+transport_maps = inline:{{ hub.example=smtp:[127.0.0.1]:{hub.ports["smtp"]} }}
+relay_domains = hub.example
+smtp_tls_security_level = encrypt
+virtual_mailbox_domains = far.example
+virtual_mailbox_base = {home}/far
+virtual_mailbox_maps = inline:{{ carol@far.example=carol/, dave@far.example=dave/ }}
+virtual_uid_maps = static:65534
+virtual_gid_maps = static:65534
+virtual_transport = virtual
+""",
+    )
+    (home / "far").mkdir()
+    shutil.chown(home / "far", 65534, 65534)
+    made.postfix.start()
+    made.restart_hub(f"[route postfix]\nhost = 127.0.0.1:{made.port}\ntls = none\n")
+    yield made
+    made.postfix.stop()
+    hub.process.terminate()
+    assert hub.process.wait(20) in (0, -signal.SIGTERM), "twistd ends by the signal it was sent"
+    shutil.rmtree(home)
+
+
+def arrived(pair: Pair, who: str, subject: str) -> bytes:
+    """A message in Postfix's mailbox."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for path in (pair.home / "far" / who).glob("new/*"):
+            octets = path.read_bytes()
+            if f"Subject: {subject}".encode() in octets:
+                return octets
+        time.sleep(0.05)
+    raise AssertionError(f"{who} got no {subject!r}:\n{pair.postfix.log[-3000:]}")
+
+
+def submit(pair: Pair, *recipients: str, subject: str) -> None:
+    """Alice sends."""
+    hub = pair.hub
+    made = message(subject)
+    made.replace_header("From", ALICE)
+    with smtplib.SMTP(hub.host, hub.ports["submission"]) as client:
+        client.starttls(context=hub.context())
+        client.login(ALICE, hub.passwords[ALICE])
+        client.sendmail(ALICE, recipients, made.as_bytes(policy=SMTP))
+
+
+def test_to_postfix(pair: Pair) -> None:
+    """The hub relays to Postfix, both recipients in one transaction."""
+    submit(pair, "carol@far.example", "dave@far.example", subject="hub to postfix")
+    for who in ("carol", "dave"):
+        assert b"Return-Path: <alice@hub.example>" in arrived(pair, who, "hub to postfix")
+    assert pair.postfix.log.count("nrcpt=2") == 1
+
+
+def test_from_postfix(pair: Pair) -> None:
+    """Postfix relays to the hub, under TLS."""
+    with smtplib.SMTP("127.0.0.1", pair.port) as client:
+        octets = message("postfix to hub").as_bytes(policy=SMTP)
+        client.sendmail("carol@far.example", [ALICE], octets)
+    received = pair.hub.wait(ALICE, "postfix to hub")
+    assert b"with ESMTPS" in received
+    assert b"TLSv1.3" in received
+
+
+def test_a_refusal_becomes_a_bounce(pair: Pair) -> None:
+    """Postfix's 550 reaches the sender, in Postfix's words."""
+    submit(pair, "nobody@far.example", "carol@far.example", subject="partly refused")
+    arrived(pair, "carol", "partly refused")
+    bounce = pair.hub.wait(ALICE, "Not delivered").decode()
+    assert "Final-Recipient: rfc822; nobody@far.example" in bounce
+    assert "Action: failed" in bounce
+    assert "Status: 5.1.1" in bounce
+    assert "550" in bounce
+    assert "User unknown" in bounce
+    assert (
+        "carol@far.example"
+        not in bounce.partition("message/delivery-status")[2].partition("\r\n\r\n\r\n")[0]
+    )
+
+
+def test_postfix_takes_our_refusal(pair: Pair) -> None:
+    """An unknown user of ours bounces at Postfix, with our reply."""
+    with smtplib.SMTP("127.0.0.1", pair.port) as client:
+        octets = message("to nobody").as_bytes(policy=SMTP)
+        client.sendmail("carol@far.example", ["nobody@hub.example"], octets)
+    bounce = arrived(pair, "carol", "Undelivered Mail")
+    assert b"550 5.1.1" in bounce

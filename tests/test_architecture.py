@@ -1,0 +1,284 @@
+"""The rules of the design that matter: a rule that is not here is not a rule."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODE = ROOT / "mailhub"
+
+CORE = {"mail", "policy", "trust", "sasl", "smtp", "pop3", "imap", "sieve", "ports"}
+"""Decides: no Twisted, no clock, no randomness, no I/O."""
+CORE_MODULES = {"queue.item", "queue.dsn", "queue.journey", "queue.change", "queue.rows"}
+KEEP = {"store", "queue", "accounts", "config"}
+"""Remembers: blocking, no Twisted."""
+EDGE = {"net", "relay", "web"}
+"""Talks: Twisted, with everything else handed in."""
+WIRING = {"reception", "assembly", "hub", "service"}
+"""Plugs all of it together, each with the help of those before it; `service` asks the world."""
+WORLD = {"sim", "cli"}
+
+NOUNS = {"mail", "ports"}
+MAY_IMPORT = {
+    "mail": set[str](),
+    "ports": {"mail"},
+    "policy": NOUNS,
+    "trust": NOUNS,
+    "sasl": NOUNS,
+    "smtp": NOUNS | {"policy", "sasl"},
+    "pop3": NOUNS | {"sasl"},
+    "imap": NOUNS | {"sasl"},
+    "sieve": NOUNS,
+    "queue": NOUNS | {"policy"},
+    "accounts": NOUNS | {"policy", "sasl"},
+    "store": NOUNS | {"imap"},
+    "config": CORE | KEEP,
+    "net": CORE | KEEP,
+    "relay": CORE | KEEP | {"net"},
+    "web": CORE | KEEP | {"net", "relay"},
+    "reception": CORE | KEEP | EDGE | WIRING,
+    "assembly": CORE | KEEP | EDGE,
+    "hub": CORE | KEEP | EDGE | {"assembly", "reception"},
+    "service": CORE | KEEP | EDGE | WIRING,
+    "cli": CORE | KEEP | EDGE | WIRING | WORLD,
+    "sim": CORE | KEEP | EDGE | WIRING,
+    "__main__": {"cli"},
+}
+"""For each package those that its modules may import, besides its own."""
+
+WORLDLY = {
+    *("asyncio", "threading", "multiprocessing", "concurrent", "socket", "selectors", "ssl"),
+    *("os", "io", "pathlib", "shutil", "tempfile", "sqlite3", "subprocess", "signal"),
+    *("time", "random", "secrets", "uuid", "getpass", "locale", "logging", "sys"),
+}
+"""Modules by which the core would touch the world."""
+TWISTED = {"twisted", "zope", "OpenSSL"}
+HANDED_IN = {"time", "random", "secrets", "uuid"}
+"""Modules whose functions the edge is given, so that a simulated world can give others."""
+
+UNTESTED = {
+    "ports": "holds interfaces, which their implementations' tests try",
+    "__main__": "is one call",
+}
+"""Modules without a test module, and why."""
+
+LINES_LIMIT = 600
+"""Lines of a file; most should be far below, see docs/report.py."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of mailhub."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """``smtp.session``, without the ``mailhub.``."""
+        parts = self.path.relative_to(CODE).with_suffix("").parts
+        return ".".join(part for part in parts if part != "__init__")
+
+    @property
+    def package(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def is_core(self) -> bool:
+        return self.package in CORE or self.name in CORE_MODULES
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    def imports(self, *, at_import_time: bool = False) -> Iterator[str]:
+        """Names of modules it imports; of ``from a import b`` both a and a.b."""
+        for node in _nodes(self.tree, skip_functions=at_import_time):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                assert node.level == 0, f"{self.name}: relative import"
+                yield node.module
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _nodes(tree: ast.AST, *, skip_functions: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if skip_functions and (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        ):
+            continue
+        yield node
+        yield from _nodes(node, skip_functions=skip_functions)
+
+
+MODULES = [Module(path) for path in sorted(CODE.rglob("*.py"))]
+NAMES = {module.name for module in MODULES}
+
+every_module = pytest.mark.parametrize(
+    "module", [it for it in MODULES if it.name], ids=lambda it: it.name
+)
+
+
+@every_module
+def test_imports_point_down(module: Module) -> None:
+    """Nothing imports what is above it."""
+    allowed = MAY_IMPORT[module.package] | {module.package}
+    for name in module.imports():
+        if name.startswith("mailhub.") and name.removeprefix("mailhub.") in NAMES:
+            package = name.split(".")[1]
+            assert package in allowed, f"{module.name} imports {name}"
+
+
+@every_module
+def test_core_is_pure(module: Module) -> None:
+    """The core knows no clock, no chance, no disk and no network; nobody but the edge Twisted."""
+    roots = {name.partition(".")[0] for name in module.imports()}
+    if module.is_core:
+        assert not roots & (WORLDLY | TWISTED), module.name
+        called = {
+            node.func.id
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"open", "print", "input", "breakpoint"}, module.name
+        assert "datetime.now" not in ast.unparse(module.tree), module.name
+    elif module.package in KEEP:
+        assert not roots & TWISTED, module.name
+    elif module.package in EDGE:
+        assert not roots & HANDED_IN, module.name
+    elif module.package in WIRING - {"service"}:  # a `random.Random` has a type
+        assert not roots & (HANDED_IN - {"random"}), module.name
+
+
+def test_queue_core_stays_below() -> None:
+    """The queue's pure modules import no module of it that touches a disk."""
+    for module in MODULES:
+        if module.name in CORE_MODULES:
+            inner = {name.removeprefix("mailhub.") for name in module.imports()} & NAMES
+            assert {name for name in inner if name.startswith("queue.")} <= CORE_MODULES
+
+
+def test_no_cycles() -> None:
+    """No two modules need each other to be imported."""
+    graph = {
+        module.name: {
+            name.removeprefix("mailhub.")
+            for name in module.imports(at_import_time=True)
+            if name.removeprefix("mailhub.") in NAMES and name != "mailhub"
+        }
+        - {module.name}
+        for module in MODULES
+        if module.name
+    }
+    while graph:
+        leaves = {name for name, needs in graph.items() if not needs & set(graph)}
+        assert leaves, f"in a cycle: {sorted(graph)}"
+        graph = {name: needs for name, needs in graph.items() if name not in leaves}
+
+
+def test_global_reactor() -> None:
+    """The global reactor is imported in one function, of service.py, and nowhere else."""
+    places = [
+        f"{module.name}.{function.name if function else ''}"
+        for module in MODULES
+        for function, node in _imports_with_function(module.tree)
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "twisted.internet"
+        and any(alias.name == "reactor" for alias in node.names)
+    ]
+    text = [m.name for m in MODULES if "twisted.internet.reactor" in ast.unparse(m.tree)]
+    assert text == []
+    assert len(places) <= 1, places
+    assert all(place.startswith("service.") and not place.endswith(".") for place in places)
+
+
+def _imports_with_function(
+    tree: ast.AST, function: ast.FunctionDef | None = None
+) -> Iterator[tuple[ast.FunctionDef | None, ast.AST]]:
+    for node in ast.iter_child_nodes(tree):
+        inside = node if isinstance(node, ast.FunctionDef) else function
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield function, node
+        yield from _imports_with_function(node, inside)
+
+
+def test_plugin_is_light() -> None:
+    """The plugin, which every twistd imports, is one statement and imports no mail."""
+    directory = ROOT / "twisted" / "plugins"
+    tree = ast.parse((directory / "mailhub_plugin.py").read_text())
+    docstring, importing, statement = tree.body
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(importing, ast.ImportFrom)
+    assert importing.module == "twisted.application.service"
+    assert isinstance(statement, ast.Assign)
+    assert not list((ROOT / "twisted").rglob("__init__.py"))
+
+
+@every_module
+def test_documented(module: Module) -> None:
+    """Each module says what it is."""
+    assert ast.get_docstring(module.tree), module.name
+
+
+def test_every_module_has_its_test() -> None:
+    """tests/smtp/test_reader.py tests smtp/reader.py, and so on."""
+    wanted = {
+        module.name: ROOT / "tests" / Path(*parts[:-1]) / f"test_{parts[-1]}.py"
+        for module in MODULES
+        if module.path.name != "__init__.py" and module.name not in UNTESTED
+        for parts in [module.name.split(".")]
+    }
+    missing = sorted(name for name, path in wanted.items() if not path.exists())
+    assert missing == []
+    assert not [name for name in UNTESTED if (ROOT / "tests" / f"test_{name}.py").exists()]
+
+
+@every_module
+def test_size(module: Module) -> None:
+    """No file grows beyond what a person reads in one sitting; the contract is many small ones."""
+    if module.name == "ports":
+        return
+    assert len(module.path.read_text(encoding="utf-8").splitlines()) <= LINES_LIMIT
+
+
+# ---- Standards -----------------------------------------------------------------------------
+
+CITED = re.compile(r"\bRFC (\d{3,5})\b")
+# One form: RFC 5321 §4.5.3.1.4
+MISSPELT = re.compile(
+    r"\bRFC[-_]?(?!822\b)(?!5322\b)\d|\brfc \d|\bRFC  |\bRFC \d+,? (?:[sS]ect|sec\.|§ |\d+\.\d)|§§"
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*(it.path for it in MODULES), *sorted((ROOT / "tests").rglob("*.py"))],
+    ids=lambda it: str(it.relative_to(ROOT)),
+)
+def test_citations_have_one_form(path: Path) -> None:
+    """A standard is cited as in the line above, so that a section can be searched for."""
+    if path == Path(__file__):
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        assert not MISSPELT.search(line), f"{path.name}:{number}: {line.strip()}"
+
+
+def test_readme_lists_the_standards() -> None:
+    """README lists the standards that the code cites, and no others."""
+    cited = {
+        int(number)
+        for module in MODULES
+        for number in CITED.findall(module.path.read_text(encoding="utf-8"))
+    }
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Standards\n")[2]
+    listed = {int(it) for it in re.findall(r"\b\d{3,5}\b", section.partition("\n## ")[0])}
+    assert sorted(cited - listed) == [], "cited, but not in README.md"
+    assert sorted(listed - cited) == [], "in README.md, but nowhere cited"
