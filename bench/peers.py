@@ -1,0 +1,275 @@
+"""The two servers under test, each started on private loopback ports with its own state.
+
+A `Peer` offers the same four things: ``smtp`` (port 25's role), ``imap``,
+``pop3`` and ``imaps``, with accounts ``user0@bench.example`` … and the
+password `PASSWORD`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Protocol
+
+from bench import processes
+from bench.postfix import Postfix, search_path
+
+PASSWORD = "bench-password"
+DOMAIN = "bench.example"
+ACCOUNTS = 8
+
+
+class Peer(Protocol):
+    """A running server."""
+
+    name: str
+    ports: dict[str, int]
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def roots(self) -> list[int]: ...
+
+
+def address(number: int = 0) -> str:
+    """An account's address."""
+    return f"user{number}@{DOMAIN}"
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(port: int, greeting: bytes, seconds: float = 20) -> None:
+    """Wait until a server greets on a port."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 2) as talk:
+                if talk.recv(100).startswith(greeting):
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"nothing greets on port {port}")
+        time.sleep(0.05)
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost, by openssl."""
+    key, cert = directory / "key.pem", directory / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]
+    command += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
+class Classic:
+    """Postfix in front of Dovecot over LMTP, as Debian packages them."""
+
+    name = "Postfix + Dovecot"
+
+    def __init__(self) -> None:
+        self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps", "lmtp")}
+        self._home = Path(tempfile.mkdtemp(prefix="bench-classic-", dir=scratch()))
+        self._home.chmod(0o755)
+        self._dovecot: subprocess.Popen[bytes] | None = None
+        self._postfix = Postfix(
+            self._home / "postfix",
+            self.ports["smtp"],
+            f"""
+virtual_mailbox_domains = {DOMAIN}
+virtual_mailbox_maps = static:ok
+virtual_transport = lmtp:inet:127.0.0.1:{self.ports["lmtp"]}
+""",
+        )
+
+    @staticmethod
+    def missing() -> list[str]:
+        """Programs that are not installed."""
+        wanted = ("postfix", "smtp-source", "dovecot", "openssl")
+        return [name for name in wanted if not shutil.which(name, path=search_path())]
+
+    def start(self) -> None:
+        self._start_dovecot()
+        self._postfix.start()
+        wait_for(self.ports["imap"], b"* OK")
+        wait_for(self.ports["smtp"], b"220")
+
+    def stop(self) -> None:
+        self._postfix.stop()
+        if self._dovecot is not None:
+            self._dovecot.terminate()
+            self._dovecot.wait(10)
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def roots(self) -> list[int]:
+        assert self._dovecot is not None
+        return [self._dovecot.pid, self._postfix.pid]
+
+    def _start_dovecot(self) -> None:
+        home, ports = self._home, self.ports
+        cert, key = certificate(home)
+        mail = home / "mail"
+        mail.mkdir()
+        shutil.chown(mail, "nobody", "nogroup")
+        config = home / "dovecot.conf"
+        config.write_text(
+            f"""
+base_dir = {home}/run
+protocols = imap pop3 lmtp
+listen = 127.0.0.1
+log_path = {home}/dovecot.log
+mail_location = maildir:~/Maildir
+first_valid_uid = 1
+default_internal_user = dovecot
+default_login_user = dovenull
+disable_plaintext_auth = no
+ssl = yes
+ssl_cert = <{cert}
+ssl_key = <{key}
+mail_max_userip_connections = 10000
+default_process_limit = 1000
+default_client_limit = 5000
+passdb {{
+  driver = static
+  args = password={PASSWORD}
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={mail}/%u allow_all_users=yes
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {ports["imap"]}
+  }}
+  inet_listener imaps {{
+    port = {ports["imaps"]}
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {ports["pop3"]}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {ports["lmtp"]}
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+""",
+            encoding="utf-8",
+        )
+        program = shutil.which("dovecot", path=search_path())
+        assert program
+        self._dovecot = subprocess.Popen(
+            [program, "-F", "-c", str(config)], stderr=subprocess.DEVNULL
+        )
+
+
+class Mailhub:
+    """mailhub as ``twistd mailhub`` runs it, durable as by default."""
+
+    name = "mailhub"
+
+    def __init__(self) -> None:
+        self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps")}
+        self._home = Path(tempfile.mkdtemp(prefix="bench-mailhub-", dir=scratch()))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        home, ports = self._home, self.ports
+        cert, key = certificate(home)
+        config = home / "mailhub.ini"
+        config.write_text(
+            f"""
+[hub]
+hostname = mx.{DOMAIN}
+state = {home}/state
+
+[listen]
+smtp = tcp:{ports["smtp"]}:interface=127.0.0.1
+imap = tcp:{ports["imap"]}:interface=127.0.0.1
+imaps = tcp:{ports["imaps"]}:interface=127.0.0.1
+pop3 = tcp:{ports["pop3"]}:interface=127.0.0.1
+submission =
+submissions =
+pop3s =
+
+[tls]
+certificates = {cert} {key}
+
+[auth]
+plaintext on loopback = yes
+
+[limits]
+connections per address = 100000
+connections = 100000
+""",
+            encoding="utf-8",
+        )
+        (home / "state").mkdir(mode=0o700)
+        operate = [sys.executable, "-m", "mailhub", "--config", str(config)]
+        subprocess.run([*operate, "domain", "add", DOMAIN], check=True, stdout=subprocess.DEVNULL)
+        for number in range(ACCOUNTS):
+            command = [*operate, "account", "add", address(number), "--password", "-"]
+            subprocess.run(
+                command, input=PASSWORD.encode() + b"\n", check=True, stdout=subprocess.DEVNULL
+            )
+        twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+        twistd += ["--nodaemon", "--pidfile=", f"--logfile={home}/log", "mailhub"]
+        self._process = subprocess.Popen([*twistd, "--config", str(config)], cwd=home)
+        wait_for(ports["smtp"], b"220")
+        wait_for(ports["imap"], b"* OK")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(20)
+            self._process.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def roots(self) -> list[int]:
+        assert self._process is not None
+        return [self._process.pid]
+
+
+def scratch() -> str | None:
+    """Where the servers' state goes: a real disk, for durability is being measured."""
+    return os.environ.get("BENCH_DIR")
+
+
+def client_context() -> ssl.SSLContext:
+    """TLS that trusts any certificate: these are our own servers, a moment old."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def used(peer: Peer) -> float:
+    """CPU seconds of the server so far."""
+    return processes.cpu(peer.roots())

@@ -1,0 +1,73 @@
+"""Runs the steps against mailhub and against Postfix + Dovecot in turn, and prints the ratios.
+
+    python -m bench.run [--rounds N] [--only many,retr] [--alone]
+
+Each round starts both servers afresh, one after the other, on private ports of
+127.0.0.1; figures are the medians of the rounds, ratios are formed within a
+round and their median is shown: machines drift, and a ratio drifts less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+
+from bench.peers import Classic, Mailhub, Peer
+from bench.steps import STEPS, Figure
+
+
+def measure(peer: Peer, steps: list[str]) -> dict[str, Figure]:
+    """All figures of one server, started for the purpose."""
+    figures: dict[str, Figure] = {}
+    try:
+        peer.start()
+        for step in steps:
+            for figure in STEPS[step](peer):
+                figures[figure.name] = figure
+                print(f"  {peer.name:18} {figure.name:46} {figure.value:10.2f} {figure.unit}")
+                sys.stdout.flush()
+    finally:
+        peer.stop()
+    return figures
+
+
+def report(rounds: list[tuple[dict[str, Figure], dict[str, Figure]]]) -> None:
+    """The table: medians of both, and of the ratio as "times better"."""
+    print(f"\n| {'figure':46} | mailhub | Postfix + Dovecot | mailhub is |")
+    print("|---|---|---|---|")
+    for name, sample in rounds[0][0].items():
+        ours = [mine[name].value for mine, _ in rounds]
+        theirs = [other[name].value for _, other in rounds if name in other]
+        row = f"| {name:46} | {statistics.median(ours):.4g} {sample.unit} "
+        if theirs:
+            pairs = zip(ours, theirs, strict=True)
+            ratios = [a / b if sample.more else b / a for a, b in pairs if a and b]
+            better = f"{statistics.median(ratios):.1f}×" if ratios else "-"
+            row += f"| {statistics.median(theirs):.4g} {sample.unit} | {better} better |"
+        else:
+            row += "| | |"
+        print(row)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(STEPS), help="steps, separated by commas")
+    parser.add_argument("--alone", action="store_true", help="mailhub only")
+    options = parser.parse_args()
+    steps = options.only.split(",")
+    missing = Classic.missing()
+    if missing and not options.alone:
+        sys.exit(f"to compare, install: {' '.join(missing)} (or use --alone)")
+    rounds = []
+    for number in range(options.rounds):
+        print(f"round {number + 1}")
+        other = {} if options.alone else measure(Classic(), steps)
+        rounds.append((measure(Mailhub(), steps), other))
+    report(rounds)
+
+
+if __name__ == "__main__":
+    main()
