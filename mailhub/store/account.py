@@ -1,0 +1,433 @@
+"""All of one account's mailboxes: listed, made, removed, renamed, opened, appended to.
+
+Invariants:
+
+1. Directories are made, removed and renamed by one at a time (`_order`), who then also
+   holds the locks of the mailboxes concerned; locks are taken in order of directories.
+2. A name that is used again shows a greater UIDVALIDITY than it ever did.
+3. The mailbox of a directory is one object for as long as anybody has it open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
+from functools import partial
+from typing import TypeVar
+
+from mailhub.ports import (
+    Account,
+    Appending,
+    Disk,
+    Listed,
+    Placed,
+    Status,
+    StoreFault,
+    StoreRefused,
+    Uid,
+    UidValidity,
+    Upload,
+    Usage,
+)
+from mailhub.store import folders, maildir, quota, reconcile, subscriptions, transfer
+from mailhub.store.box import Box
+from mailhub.store.content import ReadCache
+from mailhub.store.ground import Ground
+from mailhub.store.index import FILE as INDEX
+from mailhub.store.index import Index, IndexLost, IndexPool
+from mailhub.store.mailbox import SharedMailbox, Told
+from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of
+from mailhub.store.placing import as_refused
+from mailhub.store.profile import Profiles
+from mailhub.store.quota import Sum
+from mailhub.store.upload import DiskUpload
+from mailhub.store.work import wholly
+
+T = TypeVar("T")
+
+
+class AccountStore:
+    """A `ports.MailStore`, shared by all sessions of the account.
+
+    Attributes:
+        account: As it was when somebody last logged in: its quota may change.
+        made: Its maildir is there.
+        mailboxes: Those that are open or kept warm, by directory.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        path: bytes,
+        *,
+        ground: Ground,
+        disk: Disk,
+        cache: ReadCache,
+        pool: IndexPool,
+        boot: str,
+        cooled: Callable[[SharedMailbox], None],
+    ) -> None:
+        self.account = account
+        self.path = path
+        self.made = False
+        self.mailboxes: dict[bytes, SharedMailbox] = {}
+        self.index = Index(path + b"/" + INDEX, pool, ground.files, boot, ground.log)
+        self.profiles = Profiles(ground.files, path, ground.clock, ground.log)
+        self._ground = ground
+        self._disk = disk
+        self._cache = cache
+        self._cooled = cooled
+        self._order = disk.lock()
+        self._pop3 = False
+
+    # ---- Mailboxes as objects --------------------------------------------------------------
+
+    def mailbox(self, name: str) -> SharedMailbox:
+        """The shared mailbox, whether it exists or not; `leave` gives it back.
+
+        Raises:
+            StoreRefused: CANNOT: no mailbox can be called so.
+        """
+        name = checked(name, self._ground.limits)
+        directory = directory_of(name)
+        mailbox = self.mailboxes.get(directory)
+        if mailbox is None:
+            box = Box(self._ground, self.index, self.profiles, self.path, directory)
+            mailbox = SharedMailbox(self, box, name, self._disk, self._cache)
+            self.mailboxes[directory] = mailbox
+        mailbox.users += 1
+        return mailbox
+
+    def leave(self, mailbox: SharedMailbox) -> None:
+        """Somebody is done with a mailbox."""
+        mailbox.users -= 1
+        if mailbox.users:
+            return
+        if mailbox.gone or not mailbox.box.ready:
+            self.forget(mailbox)
+        else:
+            self._cooled(mailbox)
+
+    def forget(self, mailbox: SharedMailbox) -> None:
+        """Keep a mailbox no longer; whoever wants it loads it anew."""
+        if self.mailboxes.get(mailbox.box.directory) is mailbox:
+            del self.mailboxes[mailbox.box.directory]
+
+    @asynccontextmanager
+    async def _held(self, names: Iterable[str]) -> AsyncIterator[list[SharedMailbox]]:
+        """Mailboxes with their locks."""
+        mailboxes = [self.mailbox(name) for name in names]
+        try:
+            async with AsyncExitStack() as stack:
+                unique = {mailbox.box.directory: mailbox for mailbox in mailboxes}
+                for _, mailbox in sorted(unique.items()):
+                    await stack.enter_async_context(mailbox.lock)
+                yield mailboxes
+        finally:
+            for mailbox in mailboxes:
+                self.leave(mailbox)
+
+    async def _run(self, job: Callable[[], T], after: Callable[[], None] = lambda: None) -> T:
+        try:
+            return await wholly(self._disk, job, after)
+        except OSError as error:
+            raise as_refused(error) from error
+
+    # ---- Directories -----------------------------------------------------------------------
+
+    async def list(self) -> Sequence[Listed]:
+        """Every mailbox, and every level above one, in order of names."""
+        return await self._run(
+            lambda: folders.listed(self._ground.files, self.path, self.profiles.get().uses)
+        )
+
+    async def create(self, name: str, special_use: Sequence[str] = ()) -> None:
+        """Make a mailbox, and the levels above it (RFC 3501 §6.3.3).
+
+        Raises:
+            StoreRefused: CANNOT, ALREADY_EXISTS, LIMIT, SERVER_BUG.
+        """
+        # A final separator only says that there will be levels below.
+        name = checked(name.removesuffix(SEPARATOR), self._ground.limits)
+        directory, files = directory_of(name), self._ground.files
+
+        def job() -> None:
+            path = self.path + b"/" + directory
+            if not directory or maildir.exists(files, path):
+                raise StoreRefused(StoreFault.ALREADY_EXISTS, "Mailbox exists already")
+            if len(maildir.directories(files, self.path)) >= self._ground.limits.mailboxes:
+                raise StoreRefused(StoreFault.LIMIT, "Too many mailboxes")
+            maildir.make(files, path, folder=True)
+            self.profiles.use(directory, tuple(special_use))
+
+        async with self._order:
+            await self._run(job)
+
+    async def delete(self, name: str) -> None:
+        """Remove a mailbox and its messages; its children stay (RFC 3501 §6.3.4).
+
+        Raises:
+            StoreRefused: CANNOT for INBOX and for a level without a mailbox,
+                NONEXISTENT, SERVER_BUG.
+        """
+        name = checked(name, self._ground.limits)
+        if name == INBOX:
+            raise StoreRefused(StoreFault.CANNOT, "INBOX cannot be deleted")
+        directory = directory_of(name)
+
+        def job() -> None:
+            folders.delete(self._ground, self.path, directory, self.profiles)
+            with suppress(OSError, IndexLost), self.index.transaction() as transaction:
+                transaction.forget_mailbox(directory)
+
+        async with self._order, self._held([name]) as (mailbox,):
+            await self._run(job, lambda: self._follow(mailbox, directory))
+
+    def _follow(self, mailbox: SharedMailbox, directory: bytes) -> None:
+        """See what became of a mailbox's directory."""
+        if not self._there(directory):
+            mailbox.vanish()
+            self.forget(mailbox)
+
+    def _there(self, directory: bytes) -> bool:
+        """Whether a mailbox is there for certain."""
+        try:
+            return maildir.exists(self._ground.files, self.path + b"/" + directory)
+        except OSError:
+            return False
+
+    async def rename(self, name: str, new: str) -> None:
+        """Rename with children; from INBOX, move its messages (RFC 3501 §6.3.5).
+
+        Raises:
+            StoreRefused: NONEXISTENT, ALREADY_EXISTS, CANNOT, SERVER_BUG.
+        """
+        name = checked(name, self._ground.limits)
+        new = checked(new.removesuffix(SEPARATOR), self._ground.limits)
+        if name == INBOX:
+            await self.create(new)
+            async with self._opened(INBOX) as inbox:
+                await inbox.move([Uid(uid) for uid in inbox.uids], new)
+            return
+        if new == name or new.startswith(name + SEPARATOR):
+            raise StoreRefused(StoreFault.CANNOT, "A mailbox cannot be moved into itself")
+        async with self._order:
+            moves = await self._run(lambda: folders.moves(self._ground, self.path, name, new))
+            names = [level for pair in moves for level in pair]
+            async with self._held(names) as mailboxes:
+                renewed: list[bytes] = []
+                await self._run(
+                    lambda: folders.rename(
+                        self._ground, self.path, moves, self.profiles, self.index, renewed
+                    ),
+                    lambda: self._moved(moves, mailboxes, renewed),
+                )
+
+    def _moved(
+        self,
+        moves: Sequence[tuple[str, str]],
+        mailboxes: Sequence[SharedMailbox],
+        renewed: Sequence[bytes],
+    ) -> None:
+        """Let open mailboxes follow their directories."""
+        for (_, new), mailbox, target in zip(moves, mailboxes[::2], mailboxes[1::2], strict=True):
+            old_directory, directory = mailbox.box.directory, directory_of(new)
+            if self._there(old_directory):
+                continue  # it failed
+            self.forget(mailbox)
+            self.forget(target)
+            if directory in renewed or not mailbox.box.ready or not self._there(directory):
+                mailbox.vanish()
+                continue
+            mailbox.name = new
+            mailbox.box.directory = directory
+            self.mailboxes[directory] = mailbox
+
+    # ---- Subscriptions ---------------------------------------------------------------------
+
+    async def subscribe(self, name: str) -> None:
+        """Add to the subscriptions, whether it exists or not.
+
+        Raises:
+            StoreRefused: CANNOT for what can be no mailbox, LIMIT.
+        """
+        await self._subscribe(name, subscribed=True)
+
+    async def unsubscribe(self, name: str) -> None:
+        """Take off the subscriptions."""
+        await self._subscribe(name, subscribed=False)
+
+    async def _subscribe(self, name: str, *, subscribed: bool) -> None:
+        name = checked(name, self._ground.limits)
+        async with self._order:
+            done = await self._run(
+                partial(
+                    subscriptions.change,
+                    self._ground.files,
+                    self.path,
+                    name,
+                    subscribed=subscribed,
+                    limit=self._ground.limits.subscriptions,
+                )
+            )
+        if not done:
+            raise StoreRefused(StoreFault.LIMIT, "Too many subscriptions")
+
+    # ---- Messages --------------------------------------------------------------------------
+
+    async def status(self, name: str) -> Status:
+        """The numbers of a mailbox, open or not."""
+        mailbox = self.mailbox(name)
+        try:
+            return await mailbox.status()
+        finally:
+            self.leave(mailbox)
+
+    async def open(self, name: str) -> SharedMailbox:
+        """The shared mailbox; `Mailbox.release` gives it back."""
+        mailbox = self.mailbox(name)
+        try:
+            await mailbox.enter()
+        except BaseException:
+            self.leave(mailbox)
+            raise
+        return mailbox
+
+    @asynccontextmanager
+    async def _opened(self, name: str) -> AsyncIterator[SharedMailbox]:
+        mailbox = await self.open(name)
+        try:
+            yield mailbox
+        finally:
+            await mailbox.release()
+
+    async def upload(self, size: int | None = None) -> DiskUpload:
+        """Begin an APPEND of a message of `size` octets.
+
+        Raises:
+            StoreRefused: OVER_QUOTA, or LIMIT: it is too big.
+        """
+        if size is not None:
+            if size > self._ground.limits.message:
+                raise StoreRefused(StoreFault.LIMIT, "The message is too big")
+            if quota.limited(self.account.quota):
+                await self._run(lambda: self.check_quota(Sum(size, 1)))
+        return DiskUpload(self._ground, self._disk, self.path)
+
+    async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
+        """File uploaded messages, durably, all or none; ends the uploads either way.
+
+        Raises:
+            StoreRefused: NONEXISTENT, OVER_QUOTA, LIMIT, SERVER_BUG.
+        """
+        now = self._ground.clock()
+        try:
+            incoming = [
+                _uploaded(message.upload).incoming(
+                    message.flags, now if message.internal_date is None else message.internal_date
+                )
+                for message in messages
+            ]
+            if quota.limited(self.account.quota):
+                total = Sum(sum(message.size for message in incoming), len(incoming))
+                await self._run(lambda: self.check_quota(total))
+            mailbox = self.mailbox(name)
+            try:
+                uids = await mailbox.append(incoming)
+                return Placed(mailbox.uid_validity, (), uids)
+            finally:
+                self.leave(mailbox)
+        finally:
+            for message in messages:
+                await message.upload.abort()
+
+    async def transfer(
+        self, source: SharedMailbox, uids: Sequence[int], target: str, *, move: bool
+    ) -> Placed:
+        """Copy or move messages to another mailbox of the account.
+
+        Raises:
+            StoreRefused: NONEXISTENT target, OVER_QUOTA, SERVER_BUG.
+        """
+        async with self._held([source.name, target]) as (same, other):
+            if same is not source:
+                raise StoreRefused(StoreFault.NONEXISTENT, "The mailbox was deleted")
+
+            def job(told: Told) -> transfer.Transfer:
+                told.append((other, reconcile.refresh(other.box)))
+                if not move and quota.limited(self.account.quota):
+                    rows = source.box.rows(uids)
+                    self.check_quota(Sum(sum(row.size for row in rows), len(rows)))
+                done = transfer.transfer(source.box, other.box, uids, move=move)
+                told.append((source, done.source))
+                told.append((other, done.target))
+                if not move:
+                    added = done.target.added
+                    self.note(sum(row.size for row in added), len(added))
+                return done
+
+            others = () if other is source else (other,)
+            done = await source.work(job, *others)
+            validity = UidValidity(other.box.kept.uid_validity)
+        return Placed(
+            validity,
+            tuple(Uid(old) for old, _ in done.pairs),
+            tuple(Uid(new) for _, new in done.pairs),
+        )
+
+    # ---- Quota and POP3 --------------------------------------------------------------------
+
+    async def usage(self) -> Usage:
+        """What the account holds and may hold."""
+        limits = self.account.quota
+        total = await self._run(
+            lambda: quota.usage(self._ground.files, self.path, limits, self._ground.clock())
+        )
+        return Usage(total.octets, total.messages, limits)
+
+    def check_quota(self, more: Sum) -> None:
+        """Blocking: refuse what would exceed the quota.
+
+        Raises:
+            StoreRefused: OVER_QUOTA.
+            OSError: The disk said no.
+        """
+        limits = self.account.quota
+        if not quota.limited(limits):
+            return
+        total = quota.usage(self._ground.files, self.path, limits, self._ground.clock())
+        if (total + more).exceeds(limits):
+            raise StoreRefused(StoreFault.OVER_QUOTA, "Over quota")
+
+    def note(self, octets: int, messages: int) -> None:
+        """Blocking: record that messages came or went."""
+        if messages:
+            quota.note(self._ground.files, self.path, self.account.quota, Sum(octets, messages))
+
+    async def lock(self) -> AbstractAsyncContextManager[None]:
+        """POP3's exclusive access to the maildrop (RFC 1939 §4); IMAP does not ask for it.
+
+        Raises:
+            StoreRefused: IN_USE by another POP3 session.
+        """
+        if self._pop3:
+            raise StoreRefused(StoreFault.IN_USE, "Another POP3 session is active")
+        self._pop3 = True
+        return self._locked()
+
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            self._pop3 = False
+
+
+def _uploaded(upload: Upload) -> DiskUpload:
+    assert isinstance(upload, DiskUpload), "an upload of another store"
+    return upload

@@ -1,0 +1,334 @@
+"""One mailbox on disk: its maildir, its UID list and its rows in the index, kept together.
+
+Blocking, and not safe from several threads: who uses a box holds the mailbox's lock.
+What is done to it is in `reconcile`, `change`, `transfer`, `placing` and `reading`.
+
+Invariants:
+
+1. The index shows what memory shows: both change by the same `Delta`, or neither does.
+2. A change is first made to the files, then to the index. What a crash or an error
+   leaves between the two, `reconcile` finds and makes good from the files.
+3. `seen` is what the times of change of ``new`` and ``cur`` were when index and files
+   last agreed; 0 for one of which that is not sure.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from mailhub.mail.flag import KEYWORD_LIMIT, KEYWORD_SHIFT, SYSTEM_FLAGS
+from mailhub.ports import StoreFault, StoreRefused
+from mailhub.store import dovecot, maildir, uidlist
+from mailhub.store.durable import Corrupt
+from mailhub.store.ground import Ground
+from mailhub.store.index import Index, IndexLost
+from mailhub.store.name import known_bits, own_unique, parse_base, seconds_of
+from mailhub.store.profile import Profiles
+from mailhub.store.rows import Kept, Row, Transaction
+from mailhub.store.uidlist import UID_LIMIT, UidList
+
+_SYSTEM: Final = {name.lower(): bit for name, bit in SYSTEM_FLAGS.items()}
+
+
+@dataclass(slots=True)
+class Delta:
+    """What has become different in a mailbox, in the order in which it is to be told.
+
+    Attributes:
+        removed: UIDs, in ascending order.
+        changed: UID, flags and MODSEQ of messages whose flags are others now.
+        added: New messages, in ascending order of UID.
+    """
+
+    removed: Sequence[int] = ()
+    changed: Sequence[tuple[int, int, int]] = ()
+    added: Sequence[Row] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.changed or self.added)
+
+
+class Vanished(StoreRefused):
+    """The mailbox has been deleted."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        super().__init__(StoreFault.NONEXISTENT, "No such mailbox")
+
+
+class Box:
+    """One mailbox on disk.
+
+    Attributes:
+        path: Its maildir.
+        directory: The same below the account's; empty for INBOX.
+        ready: `load` has succeeded.
+        keywords: Names, for the letters from ``a`` up.
+    """
+
+    def __init__(
+        self, ground: Ground, index: Index, profiles: Profiles, account: bytes, directory: bytes
+    ) -> None:
+        self.ground = ground
+        self.index = index
+        self.account = account
+        self.directory = directory
+        self.ready = False
+        self.keywords: tuple[str, ...] = ()
+        self.kept = Kept(0, 0, 1, 1, 1)
+        self.ceiling = 1
+        self.seen = (0, 0)
+        self._profiles = profiles
+        self._generation = -1
+        self._verify_at = math.inf
+
+    @property
+    def path(self) -> bytes:
+        """The maildir."""
+        return self.account + b"/" + self.directory if self.directory else self.account
+
+    @property
+    def known(self) -> int:
+        """The flag bits that mean something here."""
+        return known_bits(len(self.keywords))
+
+    # ---- Loading --------------------------------------------------------------------------
+
+    def load(self) -> tuple[bool, dovecot.Adopted | None]:
+        """Read UID list and index row, or make them; `reconcile` must follow.
+
+        Returns:
+            Whether the index knew nothing of this mailbox, and what Dovecot
+            knew of it, if it is seen for the first time.
+
+        Raises:
+            Vanished: There is no such maildir.
+            OSError: The disk said no.
+            IndexLost: Try again.
+        """
+        files = self.ground.files
+        if not maildir.exists(files, self.path):
+            raise Vanished(self)
+        adopted, uid_list = None, self._uid_list()
+        if uid_list is None:
+            adopted = dovecot.load(files, self.path)
+            uid_list = self._begin(adopted)
+        self.keywords, self.ceiling = uid_list.keywords, uid_list.ceiling
+        with self.index.transaction() as transaction:
+            kept = transaction.mailbox(self.directory)
+            lost = kept is None or kept.uid_validity != uid_list.uid_validity
+            if kept is None or lost:
+                kept = transaction.add_mailbox(self.directory, uid_list.uid_validity)
+            transaction.forget_departed(self.ground.clock() - self.ground.limits.departed)
+            self._generation = self.index.generation
+        kept.modseq = max(kept.modseq, uid_list.modseq)
+        if self.kept.uid_validity == kept.uid_validity:
+            # It was loaded before, and the index may have forgotten what we gave out.
+            kept.uid_next = kept.uid_next if lost else max(kept.uid_next, self.kept.uid_next)
+            kept.modseq = max(kept.modseq, self.kept.modseq)
+            kept.recent = max(kept.recent, self.kept.recent)
+        self.kept = kept
+        self.seen = (kept.new_changed, kept.cur_changed)
+        self._verify_at = math.inf
+        limits = self.ground.limits
+        maildir.sweep(files, self.path, self.ground.clock() - limits.stale)
+        self.ready = True
+        return lost, adopted
+
+    def _uid_list(self) -> UidList | None:
+        try:
+            return uidlist.load(self.ground.files, self.path)
+        except Corrupt as error:
+            self.ground.log(f"set aside, the mailbox gets a new UIDVALIDITY: {error}")
+            with suppress(OSError):
+                self.ground.files.rename(error.path, error.path + b".corrupt")
+            return None
+
+    def _begin(self, adopted: dovecot.Adopted | None) -> UidList:
+        if adopted is None:
+            uid_list = UidList(self._profiles.next_uid_validity())
+        else:
+            self._profiles.seen(adopted.uid_validity)
+            uid_list = UidList(adopted.uid_validity, adopted.uid_next, keywords=adopted.keywords)
+        uidlist.save(self.ground.files, self.path, uid_list)
+        return uid_list
+
+    def renew(self) -> None:
+        """Give it a new UIDVALIDITY: the name it has now showed a greater one before."""
+        self._profiles.retire(self.kept.uid_validity)
+        self.kept.uid_validity = self._profiles.next_uid_validity()
+        self._save_uid_list()
+        with self.transaction() as transaction:
+            transaction.save_mailbox(self.kept)
+
+    # ---- Index ----------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[Transaction]:
+        """Have the index for a while.
+
+        Raises:
+            IndexLost: It is not the one that this box was loaded from.
+            OSError: The disk said no; `reconcile` will compare files and index.
+        """
+        try:
+            with self.index.transaction(write=write) as transaction:
+                if self.index.generation != self._generation:
+                    raise IndexLost
+                yield transaction
+        except IndexLost:
+            self.ready = False
+            raise
+        except OSError:
+            self.missed()
+            raise
+
+    def save(self, transaction: Transaction) -> None:
+        """Write the mailbox's own row."""
+        self.kept.new_changed, self.kept.cur_changed = self.seen
+        transaction.save_mailbox(self.kept)
+
+    def rows(self, uids: Sequence[int]) -> list[Row]:
+        """What the index has of `uids` (in ascending order)."""
+        with self.transaction(write=False) as transaction:
+            return transaction.rows(self.kept.id, uids)
+
+    # ---- What is seen of the directories -------------------------------------------------------
+
+    def look(self) -> tuple[int, int]:
+        """The directories' times of change, now.
+
+        Raises:
+            Vanished: It was deleted.
+        """
+        try:
+            return maildir.changed(self.ground.files, self.path)
+        except FileNotFoundError:
+            raise Vanished(self) from None
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Change the directories: what we do inside counts as seen."""
+        before = self.look()
+        seen = self.seen
+        self.verify_in(self.ground.limits.verify)
+        self.missed()
+        yield
+        after = self.look()
+        self.seen = (
+            after[0] if before[0] == seen[0] else 0,
+            after[1] if before[1] == seen[1] else 0,
+        )
+
+    def missed(self) -> None:
+        """Files and index may not agree: compare them soon."""
+        self.seen = (0, 0)
+
+    @property
+    def must_verify(self) -> bool:
+        """Whether a change by another may be hidden behind another one of the same moment."""
+        return self.ground.clock() >= self._verify_at
+
+    def verify_in(self, seconds: float) -> None:
+        """Compare all files with the index after a while, whatever the directories' times say."""
+        self._verify_at = min(self._verify_at, self.ground.clock() + seconds)
+
+    def verified(self) -> None:
+        """All files have been compared with the index."""
+        self._verify_at = math.inf
+
+    # ---- Numbers and names given out --------------------------------------------------------
+
+    def next_modseq(self) -> int:
+        """A MODSEQ greater than all before, also those that a lost index knew of."""
+        self.kept.modseq = max(self.kept.modseq + 1, int(self.ground.clock() * 1_000_000))
+        return self.kept.modseq
+
+    def allocate(self, count: int) -> int:
+        """The first of `count` UIDs that nobody had before; the ceiling is durable above them.
+
+        Raises:
+            StoreRefused: LIMIT where UIDs are used up.
+            OSError: The disk said no.
+        """
+        first = self.kept.uid_next
+        if first + count > UID_LIMIT:
+            raise StoreRefused(StoreFault.LIMIT, "No UIDs are left in this mailbox")
+        if first + count > self.ceiling:
+            self.raise_ceiling(first + count)
+        self.kept.uid_next = first + count
+        return first
+
+    def raise_ceiling(self, uid: int) -> None:
+        """Make a ceiling durable that leaves room above `uid`."""
+        before = self.ceiling
+        self.ceiling = min(uid + self.ground.limits.uid_block, UID_LIMIT)
+        try:
+            self._save_uid_list()
+        except BaseException:
+            self.ceiling = before
+            raise
+
+    def _save_uid_list(self) -> None:
+        kept = self.kept
+        uid_list = UidList(kept.uid_validity, self.ceiling, kept.modseq, self.keywords)
+        uidlist.save(self.ground.files, self.path, uid_list)
+
+    def bits(self, names: Iterable[str], *, make: bool = True, spare: bool = False) -> int:
+        r"""The bits of flags by name; unknown keywords get a letter, if `make`.
+
+        Names of system flags that cannot be stored (``\Recent``) count as nothing, and
+        so do, with `spare`, keywords for which no letter is left.
+
+        Raises:
+            StoreRefused: LIMIT where no letter is left, CANNOT for a name
+                that is no keyword (RFC 3501 §9, flag-keyword).
+            OSError: The disk said no.
+        """
+        keywords = list(self.keywords)
+        letters = {keyword.lower(): n for n, keyword in enumerate(keywords)}
+        bits = 0
+        for name in names:
+            lowered = name.lower()
+            if lowered.startswith("\\"):
+                bits |= _SYSTEM.get(lowered, 0)
+                continue
+            if lowered not in letters:
+                if not make or (spare and len(keywords) >= KEYWORD_LIMIT):
+                    continue
+                if len(keywords) >= KEYWORD_LIMIT:
+                    raise StoreRefused(StoreFault.LIMIT, "No more keywords in this mailbox")
+                if not name or not name.isascii() or not name.isprintable() or " " in name:
+                    raise StoreRefused(StoreFault.CANNOT, "Not a keyword")
+                letters[lowered] = len(keywords)
+                keywords.append(name)
+            bits |= 1 << (KEYWORD_SHIFT + letters[lowered])
+        if len(keywords) > len(self.keywords):
+            before, self.keywords = self.keywords, tuple(keywords)
+            try:
+                self._save_uid_list()
+            except BaseException:
+                self.keywords = before
+                raise
+        return bits
+
+    def note_departure(self, transaction: Transaction, rows: Iterable[Row]) -> None:
+        """Remember filed messages that leave: their filing may yet be repeated."""
+        now = self.ground.clock()
+        young = now - self.ground.limits.departed
+        gone = []
+        for row in rows:
+            stem = parse_base(row.name).stem
+            unique = own_unique(stem)
+            if unique is not None and (seconds_of(stem) or 0) > young:
+                gone.append(unique)
+        if gone:
+            transaction.depart(gone, now)
+
+    def __str__(self) -> str:
+        return os.fsdecode(self.path)

@@ -1,0 +1,62 @@
+"""What the store allows, and how much it keeps at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of the store; sizes in octets, times in seconds.
+
+    Attributes:
+        mailboxes: Mailboxes an account may have.
+        levels: Levels of a mailbox's name.
+        directory: Octets of a mailbox's directory name, as the file system allows (NAME_MAX).
+        subscriptions: Names an account may subscribe to.
+        message: The largest message APPEND may bring.
+        upload_memory: What an upload keeps in memory before it goes to a file.
+        read_whole: The largest message that is read in one piece.
+        read_ahead_messages: Messages read in one go for a client that reads in order.
+        read_ahead_octets: Octets read in one go likewise.
+        read_cache: Octets read ahead that all mailboxes together may hold.
+        piece: Octets read at a time from a large message.
+        batch: Messages changed between two chances for others to have the mailbox.
+        read_batch: Messages of which headers or summaries are read likewise.
+        changes: Entries of a mailbox's change log, or one for each message if that is more.
+        warm_mailboxes: Closed mailboxes kept ready to be opened again.
+        warm_messages: Messages in all of them together.
+        open_indexes: Index databases held open.
+        uid_block: How far the ceiling of UIDs is raised at once.
+        verify: Time after which a directory that we changed ourselves is listed again,
+            in case another program changed it in the same moment.
+        sync_each: Up to so many filed messages are synced one by one, more all together.
+        filed: Filings remembered, so that one that is repeated is recognised.
+        departed: How long removed messages are remembered, so that a filing that is
+            repeated after a crash does not bring them back.
+        stale: Age at which files in ``tmp`` are swept away.
+    """
+
+    mailboxes: int = 5_000
+    levels: int = 32
+    directory: int = 255
+    subscriptions: int = 10_000
+    message: int = 64 << 20
+    upload_memory: int = 128 << 10
+    read_whole: int = 64 << 10
+    read_ahead_messages: int = 64
+    read_ahead_octets: int = 512 << 10
+    read_cache: int = 16 << 20
+    piece: int = 256 << 10
+    batch: int = 2_048
+    read_batch: int = 256
+    changes: int = 4_096
+    warm_mailboxes: int = 256
+    warm_messages: int = 500_000
+    open_indexes: int = 64
+    uid_block: int = 512
+    verify: float = 300.0
+    sync_each: int = 8
+    filed: int = 16_384
+    departed: float = 2 * 86_400.0
+    stale: float = 36 * 3_600.0

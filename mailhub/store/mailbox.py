@@ -1,0 +1,517 @@
+"""The state of one mailbox, shared by all sessions that have it open.
+
+Invariants:
+
+1. The arrays change only on the event loop, between two awaits, and only by a `Delta` that
+   files and index already show.
+2. One job at a time works on a mailbox; who waits gets it in order, and long work is done
+   in batches so that others get their turn.
+3. `watch`ers are called in the turn in which the arrays change.
+4. Arrays cost 32 octets a message, and the history 4 to 8.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import compress
+from typing import Protocol, TypeVar
+
+from mailhub.ports import (
+    Change,
+    Content,
+    Disk,
+    FlagAction,
+    ModSeq,
+    Placed,
+    Status,
+    StoreFault,
+    StoreRefused,
+    Summary,
+    Uid,
+    UidValidity,
+)
+from mailhub.store import change, placing, reading, reconcile
+from mailhub.store.box import Box, Delta, Vanished
+from mailhub.store.changes import Changes
+from mailhub.store.content import LargeContent, ReadCache, WholeContent
+from mailhub.store.index import IndexLost
+from mailhub.store.placing import Incoming, as_refused
+from mailhub.store.rows import Columns, Row, columns
+from mailhub.store.work import wholly
+
+T = TypeVar("T")
+Told = list[tuple["SharedMailbox", Delta]]
+"""What a job has to tell of mailboxes, in order."""
+
+
+class Owner(Protocol):
+    """The account's store, as far as a mailbox needs it."""
+
+    def leave(self, mailbox: SharedMailbox) -> None:
+        """Somebody is done with a mailbox."""
+
+    def forget(self, mailbox: SharedMailbox) -> None:
+        """Keep a mailbox no longer."""
+
+    def note(self, octets: int, messages: int) -> None:
+        """Blocking: record that messages came or went, for the quota."""
+
+    async def transfer(
+        self, source: SharedMailbox, uids: Sequence[int], target: str, *, move: bool
+    ) -> Placed:
+        """Copy or move messages to another mailbox."""
+
+
+@dataclass(eq=False, slots=True)
+class _Append:
+    """A session's APPEND, waiting to be carried out together with others'."""
+
+    messages: Sequence[Incoming]
+    uids: tuple[Uid, ...] | None = None
+    error: StoreRefused | None = None
+
+
+@dataclass(slots=True)
+class _ReadAhead:
+    """How many messages to read in one go: few at first, more for who reads in order."""
+
+    last: int = -1
+    messages: int = 1
+
+    def at(self, position: int, limit: int) -> int:
+        """How many to read, for a client that wants the message at `position`."""
+        self.messages = min(self.messages * 4, limit) if position == self.last + 1 else 1
+        self.last = position
+        return self.messages
+
+
+class SharedMailbox:
+    """A `ports.Mailbox`.
+
+    Attributes:
+        users: Sessions that have it open, and work under way.
+        loaded: The arrays are filled. Only `MailStore.open` needs them.
+        gone: It was deleted.
+    """
+
+    def __init__(self, account: Owner, box: Box, name: str, disk: Disk, cache: ReadCache) -> None:
+        self.name = name
+        self.account = account
+        self.box = box
+        self.lock = disk.lock()
+        self.users = 0
+        self.loaded = False
+        self.gone = False
+        self.uid_validity = UidValidity(0)
+        self.uid_next = Uid(1)
+        self.highest_modseq = ModSeq(1)
+        self.keywords: Sequence[str] = ()
+        self._disk = disk
+        self._cache = cache
+        self._serial = cache.serial()
+        self._limits = box.ground.limits
+        self.cursor = 0
+        self._show(columns())
+        self._changes = Changes()
+        self._watchers: dict[Callable[[], None], None] = {}
+        self._ahead = _ReadAhead()
+        self._appends: list[_Append] = []
+        self._recent_taken = False
+
+    def _show(self, found: Columns) -> None:
+        self._columns = found
+        self.uids, self.flags, self.modseqs, self.sizes, self.dates = found
+
+    # ---- What is true now ---------------------------------------------------------------------
+
+    def position(self, uid: int) -> int | None:
+        """The index of `uid` in the arrays, or None if it is gone."""
+        uids = self.uids
+        position = bisect_left(uids, uid)
+        return position if position < len(uids) and uids[position] == uid else None
+
+    def changes(self, cursor: int) -> Sequence[tuple[Change, Uid]] | None:
+        """What has happened since `cursor`, oldest first; None if that is too long ago."""
+        return self._changes.since(cursor)
+
+    def take_recent(self) -> frozenset[Uid]:
+        r"""UIDs no session has seen yet: the caller's ``\Recent`` (RFC 3501 §2.3.2)."""
+        first = self.box.kept.recent
+        uids = self.uids
+        recent = frozenset(map(Uid, uids[bisect_left(uids, first) :]))
+        if self.uid_next > first:
+            self.box.kept.recent = self.uid_next
+            self._recent_taken = True
+        return recent
+
+    def watch(self, woken: Callable[[], None]) -> None:
+        """Call `woken` after each change, whoever made it."""
+        self._watchers[woken] = None
+
+    def unwatch(self, woken: Callable[[], None]) -> None:
+        """Stop doing so."""
+        self._watchers.pop(woken, None)
+
+    # ---- How it changes -----------------------------------------------------------------------
+
+    def apply(self, delta: Delta) -> None:
+        """Show what files and index show already, and wake who watches."""
+        kept = self.box.kept
+        self.uid_validity = UidValidity(kept.uid_validity)
+        self.uid_next = Uid(kept.uid_next)
+        self.highest_modseq = ModSeq(kept.modseq)
+        self.keywords = self.box.keywords
+        if not delta or not self.loaded:
+            return
+        self._remove(delta.removed)
+        self._reflag(delta.changed)
+        self._add(delta.added)
+        self._changes.trim(max(self._limits.changes, len(self.uids)))
+        self.cursor = self._changes.cursor
+        for woken in list(self._watchers):
+            woken()
+
+    def _remove(self, uids: Sequence[int]) -> None:
+        positions = [at for uid in uids if (at := self.position(uid)) is not None]
+        removed = [self.uids[position] for position in positions]
+        if len(positions) < 32:
+            for position in reversed(positions):
+                for column in self._columns:
+                    del column[position]
+        else:
+            stays = bytearray(b"\1") * len(self.uids)
+            for position in positions:
+                stays[position] = 0
+            for column in self._columns:
+                column[:] = array(column.typecode, compress(column, stays))
+        self._changes.add(Change.EXPUNGED, removed)
+
+    def _reflag(self, changed: Sequence[tuple[int, int, int]]) -> None:
+        told = []
+        for uid, flags, modseq in changed:
+            position = self.position(uid)
+            if position is not None:
+                self.flags[position] = flags
+                self.modseqs[position] = modseq
+                told.append(uid)
+        self._changes.add(Change.FLAGGED, told)
+
+    def _add(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        uids, _, flags, modseqs, sizes, dates = zip(*rows, strict=True)
+        added = Columns(uids, flags, modseqs, sizes, dates)  # type: ignore[arg-type]  # to extend
+        for column, values in zip(self._columns, added, strict=True):
+            column.extend(values)
+        self._changes.add(Change.ARRIVED, uids)
+
+    async def work(self, function: Callable[[Told], T], *others: SharedMailbox) -> T:
+        """Do a job on this mailbox (and `others`), whose locks the caller holds.
+
+        What the job tells is applied when it has ended, also if it failed.
+
+        Raises:
+            StoreRefused: What the job refused, NONEXISTENT if the mailbox was
+                deleted, SERVER_BUG for an error of the disk.
+        """
+        for _ in range(3):
+            if self.gone:
+                raise StoreRefused(StoreFault.NONEXISTENT, "The mailbox was deleted")
+            for mailbox in (self, *others):
+                if mailbox.loaded:
+                    await mailbox._reload()  # noqa: SLF001 -- one of us
+            told: Told = []
+            try:
+                return await wholly(self._disk, partial(function, told), partial(_apply_all, told))
+            except IndexLost:
+                continue
+            except Vanished as error:
+                for mailbox in (self, *others):
+                    if mailbox.box is error.box:
+                        mailbox.vanish()
+                raise
+            except OSError as error:
+                raise as_refused(error) from error
+        raise as_refused(OSError("the index was lost again and again"))
+
+    async def _reload(self) -> None:
+        """If the index was lost, load the box anew, and see what that made different."""
+        if self.box.ready:
+            return
+        old = Columns(*(column[:] for column in self._columns))
+
+        def job(told: Told) -> None:
+            reconcile.refresh(self.box)
+            with self.box.transaction(write=False) as transaction:
+                told.append((self, _difference(old, transaction.load(self.box.kept.id))))
+
+        told: Told = []
+        try:
+            await wholly(self._disk, partial(job, told), partial(_apply_all, told))
+        except Vanished:
+            self.vanish()
+            raise
+        except (OSError, IndexLost) as error:
+            raise as_refused(error) from error
+
+    def vanish(self) -> None:
+        """It was deleted: all messages are gone."""
+        if not self.gone:
+            self.gone = True
+            self.apply(Delta(removed=self.uids[:]))
+
+    # ---- Opening and releasing ------------------------------------------------------------------
+
+    async def enter(self) -> None:
+        """Fill the arrays, or see what others did since they were filled.
+
+        Raises:
+            StoreRefused: NONEXISTENT, or SERVER_BUG.
+        """
+        if self.loaded:
+            await self.refresh()
+            return
+        loaded: list[Columns] = []
+
+        def job(told: Told) -> None:
+            told.append((self, reconcile.refresh(self.box)))
+            with self.box.transaction(write=False) as transaction:
+                loaded.append(transaction.load(self.box.kept.id))
+
+        async with self.lock:
+            if not self.loaded:
+                await self.work(job)
+                self._show(loaded[-1])
+                self.loaded = True
+                return
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """See what other programs did to the maildir since we last looked."""
+        async with self.lock:
+            if not self.gone:
+                await self.work(self._refresh)
+
+    def _refresh(self, told: Told) -> None:
+        told.append((self, reconcile.refresh(self.box)))
+
+    async def release(self) -> None:
+        """This session is done with it. Called once for each `MailStore.open`."""
+        try:
+            if self.users == 1 and self._recent_taken and not self.gone:
+                self._recent_taken = False
+                with suppress(StoreRefused):
+                    async with self.lock:
+                        await self.work(self._save)
+        finally:
+            self.account.leave(self)
+
+    def _save(self, told: Told) -> None:  # noqa: ARG002 -- nothing to tell
+        with self.box.transaction() as transaction:
+            self.box.save(transaction)
+
+    async def status(self) -> Status:
+        """The numbers of the mailbox.
+
+        Raises:
+            StoreRefused: NONEXISTENT, or SERVER_BUG.
+        """
+
+        def job(told: Told) -> Status:
+            told.append((self, reconcile.refresh(self.box)))
+            kept = self.box.kept
+            with self.box.transaction(write=False) as transaction:
+                totals = transaction.totals(kept.id, kept.recent)
+            return Status(
+                *totals, Uid(kept.uid_next), UidValidity(kept.uid_validity), ModSeq(kept.modseq)
+            )
+
+        async with self.lock:
+            return await self.work(job)
+
+    # ---- Changing messages --------------------------------------------------------------------
+
+    async def store(
+        self, uids: Sequence[int], action: FlagAction, names: Iterable[str]
+    ) -> tuple[Uid, ...]:
+        """Change flags; unknown keywords are made. Those whose flags did change are returned.
+
+        Raises:
+            StoreRefused: LIMIT where no keyword is left, SERVER_BUG.
+        """
+        names = tuple(names)
+        changed: list[Uid] = []
+        for batch in self._batches(uids, self._limits.batch):
+
+            def job(told: Told, batch: Sequence[int] = batch) -> Delta:
+                delta = change.store(self.box, batch, action, names)
+                told.append((self, delta))
+                return delta
+
+            async with self.lock:
+                delta = await self.work(job)
+            changed += [Uid(uid) for uid, _, _ in delta.changed]
+        return tuple(changed)
+
+    async def expunge(self, uids: Sequence[int]) -> tuple[Uid, ...]:
+        """Remove these messages for good, flagged or not; those removed are returned.
+
+        Raises:
+            StoreRefused: SERVER_BUG: some may be left.
+        """
+        removed: list[Uid] = []
+        for batch in self._batches(uids, self._limits.batch):
+
+            def job(told: Told, batch: Sequence[int] = batch) -> change.Removal:
+                removal = change.expunge(self.box, batch)
+                told.append((self, removal.delta))
+                self.account.note(-sum(row.size for row in removal.rows), -len(removal.rows))
+                return removal
+
+            async with self.lock:
+                removal = await self.work(job)
+            if removal.error is not None:
+                raise as_refused(removal.error)
+            removed += [Uid(row.uid) for row in removal.rows]
+        return tuple(removed)
+
+    async def copy(self, uids: Sequence[int], target: str) -> Placed:
+        """Copy to another mailbox with flags and dates, all or none (RFC 3501 §6.4.7).
+
+        Raises:
+            StoreRefused: NONEXISTENT target, OVER_QUOTA, SERVER_BUG.
+        """
+        return await self.account.transfer(self, sorted(set(uids)), target, move=False)
+
+    async def move(self, uids: Sequence[int], target: str) -> Placed:
+        """Move likewise (RFC 6851)."""
+        return await self.account.transfer(self, sorted(set(uids)), target, move=True)
+
+    async def append(self, messages: Sequence[Incoming]) -> tuple[Uid, ...]:
+        """Add messages durably; those of several sessions go together.
+
+        Raises:
+            StoreRefused: LIMIT, SERVER_BUG; nothing was added.
+        """
+        request = _Append(messages)
+        self._appends.append(request)
+        try:
+            async with self.lock:
+                if request in self._appends:
+                    requests, self._appends = self._appends, []
+                    await self._append_all(requests)
+        finally:
+            if request in self._appends:
+                self._appends.remove(request)
+        if request.error is not None:
+            raise request.error
+        assert request.uids is not None
+        return request.uids
+
+    async def _append_all(self, requests: Sequence[_Append]) -> None:
+        def job(told: Told) -> Delta:
+            told.append((self, reconcile.refresh(self.box)))
+            messages = [message for request in requests for message in request.messages]
+            delta = placing.append(self.box, messages)
+            told.append((self, delta))
+            self.account.note(sum(message.size for message in messages), len(messages))
+            return delta
+
+        try:
+            delta = await self.work(job)
+        except StoreRefused as error:
+            if len(requests) == 1:
+                requests[0].error = error
+                return
+            for request in requests:  # one of them may be to blame
+                await self._append_all([request])
+            return
+        uids = iter([Uid(row.uid) for row in delta.added])
+        for request in requests:
+            request.uids = tuple(next(uids) for _ in request.messages)
+
+    def _batches(self, uids: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+        ordered = sorted(set(uids))
+        return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+    # ---- Reading messages -----------------------------------------------------------------------
+
+    async def content(self, uid: int) -> Content | None:
+        """The message's octets; None if it is gone. Cheap to call in ascending order.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        position = self.position(uid)
+        if position is None:
+            return None
+        known = self._cache.get(self._serial, uid)
+        if known is not None:
+            self._ahead.last = position
+            return WholeContent(known)
+        messages = self._ahead.at(position, self._limits.read_ahead_messages)
+
+        def job(told: Told) -> reading.Ahead:  # noqa: ARG001 -- reading changes nothing
+            return reading.read_ahead(self.box, uid, messages)
+
+        async with self.lock:
+            ahead = await self.work(job)
+        if ahead.large is not None:
+            return LargeContent(self._disk, ahead.large)
+        octets = ahead.whole.pop(uid, None)
+        self._cache.put(self._serial, ahead.whole)
+        return None if octets is None else WholeContent(octets)
+
+    async def headers(self, uids: Sequence[int]) -> Sequence[bytes | None]:
+        """The header sections, each with its empty line; None for those that are gone.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        return await self._read(uids, reading.headers)
+
+    async def summaries(self, uids: Sequence[int]) -> Sequence[Summary | None]:
+        """What the index keeps of each; None for those that are gone.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        return await self._read(uids, reading.summaries)
+
+    async def _read(
+        self, uids: Sequence[int], function: Callable[[Box, Sequence[int]], dict[int, T]]
+    ) -> Sequence[T | None]:
+        found: dict[int, T] = {}
+        for batch in self._batches(uids, self._limits.read_batch):
+
+            def job(told: Told, batch: Sequence[int] = batch) -> dict[int, T]:  # noqa: ARG001
+                return function(self.box, batch)
+
+            async with self.lock:
+                found.update(await self.work(job))
+        return [found.get(uid) for uid in uids]
+
+
+def _apply_all(told: Told) -> None:
+    for mailbox, delta in told:
+        mailbox.apply(delta)
+
+
+def _difference(old: Columns, new: Columns) -> Delta:
+    """What leads from `old` to `new`."""
+    before = {uid: n for n, uid in enumerate(old.uids)}
+    after = set(new.uids)
+    changed: list[tuple[int, int, int]] = []
+    added: list[Row] = []
+    for uid, flags, modseq, size, date in zip(*new, strict=True):
+        at = before.get(uid)
+        if at is None:
+            added.append(Row(uid, b"", flags, modseq, size, date))
+        elif old.flags[at] != flags or old.modseqs[at] != modseq:
+            changed.append((uid, flags, modseq))
+    return Delta([uid for uid in old.uids if uid not in after], changed, added)

@@ -1,0 +1,332 @@
+"""The tables of an account's index, and every statement on them: the store's SQL is here.
+
+Invariants:
+
+1. A message's key is its mailbox's number times 2**32, plus its UID: a mailbox's
+   messages lie together, in order, and a range of UIDs is a range of keys.
+2. What is wide and seldom asked for (`summary`) lies apart from what is read
+   whenever a mailbox is opened (`message`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from mailhub.ports import Summary
+
+VERSION: Final = 1
+"""Of the tables; a database of another one is no error, but a lost cache."""
+TABLES: Final = """
+CREATE TABLE state(boot TEXT NOT NULL, identity INTEGER NOT NULL);
+CREATE TABLE mailbox(
+    id INTEGER PRIMARY KEY,
+    directory BLOB NOT NULL UNIQUE,
+    uid_validity INTEGER NOT NULL,
+    uid_next INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    recent INTEGER NOT NULL,
+    new_changed INTEGER NOT NULL,
+    cur_changed INTEGER NOT NULL,
+    stale INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE message(
+    key INTEGER PRIMARY KEY,
+    name BLOB NOT NULL,
+    flags INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    date INTEGER NOT NULL
+);
+CREATE TABLE summary(
+    key INTEGER PRIMARY KEY,
+    envelope BLOB NOT NULL,
+    body BLOB NOT NULL,
+    bodystructure BLOB NOT NULL
+);
+CREATE TABLE departed(name BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+_SHIFT: Final = 32
+_UID: Final = 4_294_967_295
+
+
+class Row(NamedTuple):
+    """A message, as the index keeps it."""
+
+    uid: int
+    name: bytes
+    flags: int
+    modseq: int
+    size: int
+    date: int
+
+
+class Columns(NamedTuple):
+    """A mailbox's messages as `ports.Mailbox` has them, in parallel arrays."""
+
+    uids: array[int]
+    flags: array[int]
+    modseqs: array[int]
+    sizes: array[int]
+    dates: array[int]
+
+
+class Totals(NamedTuple):
+    """Sums over a mailbox."""
+
+    messages: int
+    recent: int
+    unseen: int
+    deleted: int
+    size: int
+
+
+@dataclass(slots=True)
+class Kept:
+    """A mailbox, as the index keeps it.
+
+    Attributes:
+        recent: The UID from which messages are new to all sessions.
+        new_changed: Time of change of ``new`` when it was last read; 0 for not.
+        cur_changed: The same of ``cur``.
+        stale: The machine has crashed, or may have, since it was written.
+    """
+
+    id: int
+    uid_validity: int
+    uid_next: int
+    modseq: int
+    recent: int
+    new_changed: int = 0
+    cur_changed: int = 0
+    stale: bool = False
+
+
+def columns() -> Columns:
+    """Arrays without messages."""
+    return Columns(array("I"), array("I"), array("Q"), array("Q"), array("q"))
+
+
+class Transaction:
+    """What can be asked of the database while one has it."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def rebuilt(self) -> None:
+        """Let every process that has this database open load all it knows of it anew."""
+        self._database.execute("UPDATE state SET identity = abs(random())")
+
+    # ---- Mailboxes ------------------------------------------------------------------------
+
+    def mailbox(self, directory: bytes) -> Kept | None:
+        """What is kept of the mailbox in a directory."""
+        row = self._database.execute(
+            "SELECT id, uid_validity, uid_next, modseq, recent, new_changed, cur_changed, stale"
+            " FROM mailbox WHERE directory = ?",
+            (directory,),
+        ).fetchone()
+        return None if row is None else Kept(*row)
+
+    def add_mailbox(self, directory: bytes, uid_validity: int) -> Kept:
+        """Begin a mailbox without messages; whatever was kept of that directory is forgotten."""
+        self.forget_mailbox(directory)
+        cursor = self._database.execute(
+            "INSERT INTO mailbox(directory, uid_validity, uid_next, modseq, recent,"
+            " new_changed, cur_changed) VALUES (?, ?, 1, 1, 1, 0, 0)",
+            (directory, uid_validity),
+        )
+        return Kept(cursor.lastrowid or 0, uid_validity, 1, 1, 1)
+
+    def save_mailbox(self, kept: Kept) -> None:
+        """Write what has changed of a mailbox."""
+        self._database.execute(
+            "UPDATE mailbox SET uid_validity = ?, uid_next = ?, modseq = ?, recent = ?,"
+            " new_changed = ?, cur_changed = ?, stale = ? WHERE id = ?",
+            (
+                kept.uid_validity,
+                kept.uid_next,
+                kept.modseq,
+                kept.recent,
+                kept.new_changed,
+                kept.cur_changed,
+                kept.stale,
+                kept.id,
+            ),
+        )
+
+    def rename_mailbox(self, directory: bytes, new: bytes) -> None:
+        """Follow a directory that was renamed."""
+        self.forget_mailbox(new)
+        self._database.execute(
+            "UPDATE mailbox SET directory = ? WHERE directory = ?", (new, directory)
+        )
+
+    def forget_mailbox(self, directory: bytes) -> None:
+        """Drop all that is kept of a mailbox."""
+        kept = self.mailbox(directory)
+        if kept is None:
+            return
+        self.clear(kept.id)
+        self._database.execute("DELETE FROM mailbox WHERE id = ?", (kept.id,))
+
+    def clear(self, mailbox: int) -> None:
+        """Drop a mailbox's messages."""
+        for table in ("message", "summary"):
+            self._database.execute(
+                f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- two constants
+                _span(mailbox),
+            )
+
+    # ---- Messages -------------------------------------------------------------------------
+
+    def load(self, mailbox: int) -> Columns:
+        """All messages, for memory."""
+        found = columns()
+        cursor = self._database.execute(
+            "SELECT key & 4294967295, flags, modseq, size, date FROM message"
+            " WHERE key BETWEEN ? AND ? ORDER BY key",
+            _span(mailbox),
+        )
+        while rows := cursor.fetchmany(4096):
+            for column, values in zip(found, zip(*rows, strict=True), strict=True):
+                column.extend(values)
+        return found
+
+    def totals(self, mailbox: int, recent: int) -> Totals:
+        """Sums over all messages; `recent` is the first UID that counts as such."""
+        row = self._database.execute(
+            "SELECT count(*), coalesce(sum(key & 4294967295 >= ?), 0),"
+            " coalesce(sum(~flags & 1), 0), coalesce(sum((flags >> 3) & 1), 0),"
+            " coalesce(sum(size), 0)"
+            " FROM message WHERE key BETWEEN ? AND ?",
+            (recent, *_span(mailbox)),
+        ).fetchone()
+        return Totals(*row)
+
+    def names(self, mailbox: int) -> dict[bytes, int]:
+        """The UIDs of all messages by their names."""
+        cursor = self._database.execute(
+            "SELECT name, key & 4294967295 FROM message WHERE key BETWEEN ? AND ?",
+            _span(mailbox),
+        )
+        return dict(cursor.fetchall())
+
+    def rows(self, mailbox: int, uids: Sequence[int]) -> list[Row]:
+        """Those of `uids` (in ascending order) that there are, in that order."""
+        if not uids:
+            return []
+        base = mailbox << _SHIFT
+        if uids[-1] - uids[0] < 4 * len(uids):
+            rows = self._rows(base + uids[0], base + uids[-1])
+            if len(rows) == len(uids) == uids[-1] - uids[0] + 1:
+                return rows
+            wanted = set(uids)
+            return [row for row in rows if row[0] in wanted]
+        return [row for uid in uids for row in self._rows(base + uid, base + uid)]
+
+    def rows_from(self, mailbox: int, uid: int, limit: int) -> list[Row]:
+        """Up to `limit` messages from `uid` on."""
+        cursor = self._database.execute(
+            "SELECT key & 4294967295, name, flags, modseq, size, date FROM message"
+            " WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
+            ((mailbox << _SHIFT) + uid, _span(mailbox)[1], limit),
+        )
+        return list(map(Row._make, cursor))
+
+    def _rows(self, first: int, last: int) -> list[Row]:
+        cursor = self._database.execute(
+            "SELECT key & 4294967295, name, flags, modseq, size, date FROM message"
+            " WHERE key BETWEEN ? AND ? ORDER BY key",
+            (first, last),
+        )
+        return list(map(Row._make, cursor))
+
+    def put(self, mailbox: int, rows: Iterable[Row]) -> None:
+        """Add messages, or replace what is kept of them."""
+        base = mailbox << _SHIFT
+        self._database.executemany(
+            "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?)",
+            [(base + row[0], *row[1:]) for row in rows],
+        )
+
+    def reflag(self, mailbox: int, rows: Iterable[tuple[bytes, int, int, int]]) -> None:
+        """Change name, flags and MODSEQ of messages; the UID stands last."""
+        base = mailbox << _SHIFT
+        self._database.executemany(
+            "UPDATE message SET name = ?, flags = ?, modseq = ? WHERE key = ?",
+            [(name, flags, modseq, base + uid) for name, flags, modseq, uid in rows],
+        )
+
+    def remove(self, mailbox: int, uids: Iterable[int]) -> None:
+        """Forget messages."""
+        keys = [((mailbox << _SHIFT) + uid,) for uid in uids]
+        self._database.executemany("DELETE FROM message WHERE key = ?", keys)
+        self._database.executemany("DELETE FROM summary WHERE key = ?", keys)
+
+    # ---- Summaries ------------------------------------------------------------------------
+
+    def summaries(self, mailbox: int, uids: Sequence[int]) -> dict[int, Summary]:
+        """What is kept of the content of `uids` (in ascending order)."""
+        if not uids:
+            return {}
+        base = mailbox << _SHIFT
+        select = (
+            "SELECT key & 4294967295, envelope, body, bodystructure FROM summary"
+            " WHERE key BETWEEN ? AND ?"
+        )
+        if uids[-1] - uids[0] < 4 * len(uids):
+            spans: Iterable[tuple[int, int]] = ((base + uids[0], base + uids[-1]),)
+        else:
+            spans = ((base + uid, base + uid) for uid in uids)
+        found = {}
+        for span in spans:
+            for uid, envelope, body, bodystructure in self._database.execute(select, span):
+                found[uid] = Summary(envelope, body, bodystructure)
+        return found
+
+    def put_summaries(self, mailbox: int, summaries: Iterable[tuple[int, Summary]]) -> None:
+        """Keep what was made of messages' content."""
+        base = mailbox << _SHIFT
+        self._database.executemany(
+            "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?)",
+            [
+                (base + uid, summary.envelope, summary.body, summary.bodystructure)
+                for uid, summary in summaries
+            ],
+        )
+
+    def copy_summaries(self, source: int, target: int, uids: Iterable[tuple[int, int]]) -> None:
+        """Keep for copies what is kept of their originals."""
+        self._database.executemany(
+            "INSERT OR REPLACE INTO summary"
+            " SELECT ?, envelope, body, bodystructure FROM summary WHERE key = ?",
+            [((target << _SHIFT) + new, (source << _SHIFT) + old) for old, new in uids],
+        )
+
+    # ---- Messages that have left ------------------------------------------------------------
+
+    def depart(self, names: Iterable[bytes], now: float) -> None:
+        """Remember the unique parts of filed messages that were removed or moved away."""
+        self._database.executemany(
+            "INSERT OR REPLACE INTO departed VALUES (?, ?)", [(name, int(now)) for name in names]
+        )
+
+    def departed(self, name: bytes) -> bool:
+        """Whether a filed message was here, and has left."""
+        row = self._database.execute("SELECT 1 FROM departed WHERE name = ?", (name,)).fetchone()
+        return row is not None
+
+    def forget_departed(self, before: float) -> None:
+        """Forget those that left long ago."""
+        self._database.execute("DELETE FROM departed WHERE at < ?", (int(before),))
+
+
+def _span(mailbox: int) -> tuple[int, int]:
+    """The first and the last key that a mailbox's messages may have."""
+    return mailbox << _SHIFT, (mailbox << _SHIFT) | _UID

@@ -1,0 +1,190 @@
+"""Finds the stores of accounts, keeps closed mailboxes warm, and makes the whole of `store`.
+
+What an integrator needs is here: `Stores`, its `filer`, and `rebuild`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Final
+from weakref import WeakValueDictionary
+
+from mailhub.ports import Account, Disk, Summary
+from mailhub.store import folders, maildir, quota
+from mailhub.store.account import AccountStore
+from mailhub.store.content import ReadCache
+from mailhub.store.files import Files
+from mailhub.store.filing import MaildirFiler
+from mailhub.store.ground import Ground
+from mailhub.store.index import IndexPool
+from mailhub.store.limits import Limits
+from mailhub.store.mailbox import SharedMailbox
+from mailhub.store.quota import Sum
+from mailhub.store.work import wholly
+
+MAILBOXES: Final[Mapping[str, Sequence[str]]] = {
+    "Drafts": ("\\Drafts",),
+    "Sent": ("\\Sent",),
+    "Archive": ("\\Archive",),
+    "Junk": ("\\Junk",),
+    "Trash": ("\\Trash",),
+}
+"""What a new account gets besides INBOX, with special uses (RFC 6154 §2)."""
+
+
+class Warm:
+    """Mailboxes that nobody has open, kept ready for whoever opens them again."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._mailboxes: OrderedDict[SharedMailbox, None] = OrderedDict()
+        self._messages = 0
+
+    def add(self, mailbox: SharedMailbox) -> None:
+        """The last one has left it."""
+        self._drop(mailbox)
+        self._mailboxes[mailbox] = None
+        self._messages = sum(len(kept.uids) for kept in self._mailboxes)
+        limits = self._limits
+        while len(self._mailboxes) > limits.warm_mailboxes or (
+            self._messages > limits.warm_messages and self._mailboxes
+        ):
+            oldest = next(iter(self._mailboxes))
+            self._drop(oldest)
+            self._messages -= len(oldest.uids)
+            if not oldest.users:
+                oldest.account.forget(oldest)
+
+    def _drop(self, mailbox: SharedMailbox) -> None:
+        self._mailboxes.pop(mailbox, None)
+
+
+class Stores:
+    """A `ports.MailStores`, over maildirs below one directory."""
+
+    def __init__(
+        self,
+        root: str,
+        disk: Disk,
+        *,
+        clock: Callable[[], float],
+        host: str,
+        token: str,
+        boot: str,
+        summarise: Callable[[bytes], Summary],
+        log: Callable[[str], None],
+        limits: Limits | None = None,
+        mailboxes: Mapping[str, Sequence[str]] = MAILBOXES,
+        files: Files | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            root: `Account.maildir` is relative to it.
+            disk: Where blocking work is done.
+            clock: Seconds since the epoch; called from any thread.
+            host: Our name, for the names of messages.
+            token: Differs each time the process starts, on this host.
+            boot: `durable.boot_id`, or ``""`` where there is none.
+            summarise: Renders a message's content for IMAP; called from any thread.
+            log: Takes lines for the operator; called from any thread.
+            limits: What the store allows.
+            mailboxes: What a new account gets besides INBOX, and their special uses.
+            files: The operating system's calls.
+        """
+        numbers = count()
+        self._root = os.fsencode(root)
+        self._disk = disk
+        self._boot = boot or token
+        self._mailboxes = mailboxes
+        self._ground = Ground(
+            files or Files(),
+            clock,
+            host,
+            lambda: f"{token}_{next(numbers)}",
+            summarise,
+            log,
+            limits or Limits(),
+        )
+        self._pool = IndexPool(self._ground.limits.open_indexes)
+        self._cache = ReadCache(self._ground.limits.read_cache)
+        self._warm = Warm(self._ground.limits)
+        self._stores: WeakValueDictionary[str, AccountStore] = WeakValueDictionary()
+
+    async def of(self, account: Account) -> AccountStore:
+        """The account's store, made on first use with an INBOX.
+
+        Raises:
+            OSError: The disk said no.
+        """
+        store = self.store_of(account)
+        if not store.made:
+            await wholly(self._disk, lambda: self.make(store), lambda: None)
+        return store
+
+    def store_of(self, account: Account) -> AccountStore:
+        """The account's store, whether its maildir is there or not."""
+        store = self._stores.get(account.maildir)
+        if store is None:
+            store = self._stores[account.maildir] = AccountStore(
+                account,
+                self._path(account),
+                ground=self._ground,
+                disk=self._disk,
+                cache=self._cache,
+                pool=self._pool,
+                boot=self._boot,
+                cooled=self._warm.add,
+            )
+        if store.account.quota != account.quota:
+            store.made = False  # the quota's file is another one
+        store.account = account
+        return store
+
+    def make(self, store: AccountStore) -> None:
+        """Blocking: make the account's maildir, if it is not there.
+
+        Raises:
+            OSError: The disk said no.
+        """
+        if store.made:
+            return
+        folders.make_account(self._ground, store.path, store.profiles, self._mailboxes)
+        if not quota.limited(store.account.quota):
+            quota.forget(self._ground.files, store.path)
+        maildir.sweep(
+            self._ground.files, store.path, self._ground.clock() - self._ground.limits.stale
+        )
+        store.made = True
+
+    def _path(self, account: Account) -> bytes:
+        return os.path.join(self._root, os.fsencode(account.maildir))
+
+    async def over_quota(self, account: Account, octets: int) -> bool:
+        """Whether a message of this size would exceed the quota: for RCPT (452 4.2.2).
+
+        Raises:
+            OSError: The disk said no.
+        """
+        limits = account.quota
+        if not quota.limited(limits):
+            return False
+        store = self.store_of(account)
+
+        def job() -> bool:
+            self.make(store)
+            total = quota.usage(self._ground.files, store.path, limits, self._ground.clock())
+            return (total + Sum(octets, 1)).exceeds(limits)
+
+        return await self._disk.run(job)
+
+    def filer(self) -> MaildirFiler:
+        """Local delivery's way in; one for the hub."""
+        return MaildirFiler(self, self._ground, self._disk)
+
+    def close(self) -> None:
+        """Blocking: close the indexes. For a hub that stops."""
+        self._pool.close()

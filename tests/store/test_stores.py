@@ -1,0 +1,83 @@
+"""Stores of accounts, and mailboxes kept warm."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from pathlib import Path
+
+from mailhub import ports
+from mailhub.ports import AccountId, Quota
+from mailhub.store.limits import Limits
+from tests.rig import run
+from tests.store.world import TEXT, Hub
+
+
+def test_port(tmp_path: Path) -> None:
+    """It is what the portal is written against."""
+    stores: ports.MailStores = Hub(tmp_path).stores
+    assert stores is not None
+
+
+class TestAccounts:
+    def test_shared(self, tmp_path: Path) -> None:
+        """All sessions of an account share its store, with the quota it has now."""
+        hub = Hub(tmp_path)
+        one = hub.store
+        assert run(hub.stores.of(replace(hub.account, quota=Quota(5)))) is one
+        assert one.account.quota == Quota(5)
+
+    def test_forgotten(self, tmp_path: Path) -> None:
+        """A store that nobody uses costs nothing."""
+        hub = Hub(tmp_path)
+        for n in range(20):
+            run(hub.stores.of(replace(hub.account, id=AccountId(n), maildir=f"m/{n}")))
+        gc.collect()
+        assert len(hub.stores._stores) <= 1
+
+    def test_maildir_elsewhere(self, tmp_path: Path) -> None:
+        """An absolute path is taken as it is."""
+        hub = Hub(tmp_path / "a")
+        run(hub.stores.of(replace(hub.account, maildir=str(tmp_path / "b"))))
+        assert (tmp_path / "b/cur").is_dir()
+
+
+class TestWarm:
+    def test_number(self, tmp_path: Path) -> None:
+        """So many are kept, those that were used last."""
+        hub = Hub(tmp_path, limits=Limits(warm_mailboxes=1))
+        store = hub.store
+        for name in ("INBOX", "Sent"):
+            run(hub.open(name).release())
+        assert list(store.mailboxes) == [b".Sent"]
+
+    def test_messages(self, tmp_path: Path) -> None:
+        """So many messages are kept in all."""
+        hub = Hub(tmp_path, limits=Limits(warm_messages=3))
+        store = hub.store
+        hub.append(TEXT, TEXT)
+        hub.append(TEXT, TEXT, name="Sent")
+        for name in ("INBOX", "Sent"):
+            run(hub.open(name).release())
+        assert list(store.mailboxes) == [b".Sent"]
+
+    def test_one_in_use_stays(self, tmp_path: Path) -> None:
+        """A mailbox that was opened again is not taken away."""
+        hub = Hub(tmp_path, limits=Limits(warm_mailboxes=1))
+        store = hub.store
+        run(hub.open("Sent").release())
+        sent = hub.open("Sent")
+        run(hub.open().release())
+        assert hub.open("Sent") is sent
+        assert store.mailboxes[b".Sent"] is sent
+
+
+def test_boot(tmp_path: Path) -> None:
+    """Where the system names no boot, each start of the process counts as one."""
+    hub = Hub(tmp_path)
+    hub.boot = ""
+    hub.restart()
+    hub.append(TEXT)
+    uid_next = hub.open().uid_next
+    hub.restart()
+    assert hub.open().uid_next > uid_next
