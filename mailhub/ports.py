@@ -11,7 +11,7 @@ Nothing here knows Twisted, a clock or a disk.
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -102,7 +102,8 @@ class Session(Protocol):
         """Answer all that can be answered now, then return.
 
         The driver sends what is yielded in order, and waits for a slow peer
-        between two pieces (at most 64 KiB each).
+        between two pieces (at most 64 KiB each). An empty piece asks that others
+        have their turn before more is computed.
         """
 
     def secured(self, tls: Tls) -> None:
@@ -435,7 +436,7 @@ class Upload(Protocol):
         """Take more of it.
 
         Raises:
-            StoreRefused: OVER_QUOTA, LIMIT (too big), or SERVER_BUG.
+            StoreRefused: OVER_QUOTA or SERVER_BUG.
         """
 
     async def abort(self) -> None:
@@ -639,6 +640,50 @@ class Filing:
     mailbox: str = "INBOX"
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A message that a session was told is in a mailbox, while its file is not synced yet.
+
+    Attributes:
+        unique: The middle of its maildir name, as in `Filing`.
+        flags: Names of system flags and keywords.
+        date: INTERNALDATE, seconds since the epoch.
+    """
+
+    account: Account
+    mailbox: str
+    unique: str
+    content: bytes
+    flags: tuple[str, ...]
+    date: float
+
+
+class Ledger(Protocol):
+    """Keeps promises: small messages are durable here before their files are.
+
+    Attributes:
+        limit: Octets of a message that it takes.
+    """
+
+    limit: int
+
+    def unique(self) -> str:
+        """A `Promise.unique` for a promise to come."""
+
+    def promise(self, promises: Sequence[Promise]) -> Awaitable[None]:
+        """Begin to write promises; awaited, it returns once they are durable.
+
+        Raises:
+            OSError: The disk said no: nothing was promised.
+        """
+
+    def keep(self, promises: Sequence[Promise]) -> None:
+        """Their messages are in the mailbox: sync them some time, then let the promises go."""
+
+    def forget(self, promises: Sequence[Promise]) -> None:
+        """Nobody was told: let the promises go, once they are written."""
+
+
 class Filer(Protocol):
     """Local delivery's way into the store: quick first, durable later."""
 
@@ -653,6 +698,20 @@ class Filer(Protocol):
 
         Raises:
             OSError: The disk said no; they may not be forgotten.
+        """
+
+    async def redeem(self, promise: Promise) -> None:
+        """Put a promised message into its mailbox, unless it has been there.
+
+        Raises:
+            StoreRefused: NONEXISTENT if the mailbox has gone, SERVER_BUG.
+        """
+
+    async def settle(self, accounts: Sequence[Account]) -> None:
+        """Make everything durable that lies in these accounts' maildirs.
+
+        Raises:
+            OSError: The disk said no.
         """
 
 

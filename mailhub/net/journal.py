@@ -28,7 +28,7 @@ Invariants:
    one, in their order.
 3. A call that cannot be written does not harm those that share its commit:
    they are written again one by one.
-4. What is on its way to the disk is bounded by `Limits.in_flight`: callers wait.
+4. What is on its way to the disk is bounded by `JournalLimits.in_flight`: callers wait.
 5. Cancelling a caller does not stop its commit.
 
 The statements are run in the loop's thread, where they take microseconds,
@@ -41,13 +41,13 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mailhub.net.content import FileContent, LargeContent, Octets
 from mailhub.net.disk import Lock
+from mailhub.policy.limits import JournalLimits
 from mailhub.ports import Content, Disk, QueueId
 from mailhub.queue.change import (
     Accept,
@@ -56,6 +56,7 @@ from mailhub.queue.change import (
     Drop,
     Due,
     Filed,
+    Promised,
     Settle,
     Unfiled,
 )
@@ -65,22 +66,6 @@ from mailhub.queue.journey import Attempted
 from mailhub.queue.spool import Spool
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the journal allows itself.
-
-    Attributes:
-        inline: Octets of content up to which it lies in the database; beyond,
-            in a file of its own.
-        in_flight: Octets of content that may be on their way to the disk.
-        batch: Changes written in one commit.
-    """
-
-    inline: int = 64 * 1024
-    in_flight: int = 64 * 1024 * 1024
-    batch: int = 256
-
-
 class _Unit:
     """What one caller wants written, and the caller."""
 
@@ -88,7 +73,9 @@ class _Unit:
 
     def __init__(self, changes: tuple[Change, ...]) -> None:
         self.changes = changes
-        self.weight = sum(len(each.content or b"") for each in changes if isinstance(each, Accept))
+        self.weight = sum(
+            len(each.content or b"") for each in changes if isinstance(each, Accept | Promised)
+        )
         self.done: Deferred[Failure | None] = Deferred()
 
 
@@ -103,8 +90,10 @@ class Journal:
     thread that nothing else keeps busy; `disk` does the slow reading.
     """
 
-    def __init__(self, spool: Spool, writer: Disk, disk: Disk, limits: Limits = Limits()) -> None:
-        self.limits = limits
+    def __init__(
+        self, spool: Spool, writer: Disk, disk: Disk, limits: JournalLimits | None = None
+    ) -> None:
+        self.limits = limits or JournalLimits()
         self._spool = spool
         self._reads = spool.another()  # for quick reads, in the loop's thread
         self._writer = writer
@@ -229,10 +218,12 @@ class Journal:
                 await self._writer.run(self._spool.apply, changes)
             else:
                 await self._writer.run(self._spool.commit)
-        except Exception:  # whatever it is, it is told to whoever asked for it
+        except Exception as error:  # whatever it is, it is told to whoever asked for it
             self._marks[:0] = marks
-            if len(batch) == 1:
-                return [(batch[0], Failure())]
+            if len(batch) == 1 or isinstance(error, Busy):
+                # Busy after all patience: each for itself would wait as long again.
+                failure = Failure()
+                return [(unit, failure) for unit in batch]
             return [told for unit in batch for told in await self._durable([unit])]
         return [(unit, None) for unit in batch]
 
@@ -291,6 +282,18 @@ class Journal:
                 for each in found:
                     yield each
                 last = found[-1].item.queue_id
+        finally:
+            spool.close()
+
+    async def promises(self, page: int = 200) -> AsyncGenerator[Promised, None]:
+        """All promises that are not kept yet, once, at the start."""
+        last: QueueId | None = None
+        spool = await self._disk.run(self._spool.another)
+        try:
+            while found := await self._disk.run(spool.promises, last, page):
+                for each in found:
+                    yield each
+                last = found[-1].queue_id
         finally:
             spool.close()
 

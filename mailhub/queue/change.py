@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailhub.mail.address import Path
-from mailhub.ports import QueueId
+from mailhub.ports import AccountId, QueueId
 from mailhub.queue.item import Item
 from mailhub.queue.journey import Attempted
 
@@ -60,6 +60,25 @@ class Drop:
     item: Item
     numbers: tuple[int, ...]
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A message that is to be in a mailbox, whatever happens: see `ports.Promise`."""
+
+    queue_id: QueueId
+    account: AccountId
+    mailbox: str
+    flags: tuple[str, ...]
+    date: float
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """These promises are kept, or were never told to anybody."""
+
+    queue_ids: tuple[QueueId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +135,7 @@ class Cancel:
 Amend = Flush | Hold | Release | Cancel
 """What operators do, in this process or another: to whatever is in a fitting state."""
 
-Change = Accept | Settle | Filed | Drop
+Change = Accept | Settle | Filed | Drop | Promised | Kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,11 @@ class Busy(OSError):
 
 
 @contextmanager
-def translated() -> Generator[None, None, None]:
+def translated(path: str | None = None) -> Generator[None, None, None]:
     """Turn SQLite's failures into the `OSError` that the rest of the hub can answer.
 
-    What is a mistake of ours, not of the disk, stays as it is.
+    It names `path`, if there is one. What is a mistake of ours, not of the disk,
+    stays as it is.
     """
     try:
         yield
@@ -67,7 +68,7 @@ def translated() -> Generator[None, None, None]:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Busy(errno.EBUSY, "the spool is busy") from error
         if code in _ERRNOS:
-            raise OSError(_ERRNOS[code], f"spool: {error}") from error
+            raise OSError(_ERRNOS[code], f"spool: {error}", path) from error
         raise
 
 
@@ -79,8 +80,9 @@ class Database:
     """
 
     def __init__(self, path: str, connect: Connect = sqlite3.connect) -> None:
+        self._path = path
         self._patient = True
-        with translated():
+        with translated(path):
             self._connection = connect(
                 path,
                 timeout=PATIENCE,
@@ -118,7 +120,7 @@ class Database:
         Raises:
             Busy: Another process writes, and `patient` was false or in vain.
         """
-        with translated():
+        with translated(self._path):
             if self._patient is not patient:
                 milliseconds = int(PATIENCE * 1000) if patient else 0
                 self.execute(f"PRAGMA busy_timeout={milliseconds}").close()
@@ -132,7 +134,7 @@ class Database:
 
     def commit(self) -> None:
         """Make the open transaction durable."""
-        with translated():
+        with translated(self._path):
             try:
                 self.execute("COMMIT")
             except BaseException:
@@ -154,12 +156,12 @@ class Database:
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         """All rows of a query."""
-        with translated():
+        with translated(self._path):
             return self._connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, *parameters: Any) -> Any:
         """The first row of a query, or None."""
-        with translated():
+        with translated(self._path):
             return self._connection.execute(sql, parameters).fetchone()
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ import re
 from binascii import b2a_qp
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 from mailhub.mail.address import Path
@@ -64,12 +65,14 @@ class Source:
         date: Seconds since the epoch.
         message_id: With its angle brackets.
         boundary: Unlikely to occur in any message.
+        helper: Who helps those who do not understand it; None for nobody.
     """
 
     host: str
     date: float
     message_id: str
     boundary: str
+    helper: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +222,7 @@ _INTRODUCTIONS: Final[Mapping[Action, str]] = {
     Action.FAILED: "Your message could not be delivered to:",
     Action.DELAYED: "Your message has not been delivered yet to:",
     Action.DELIVERED: "Your message has been delivered to:",
-    Action.RELAYED: "Your message has been handed on, to a host that confirms nothing, for:",
+    Action.RELAYED: "Your message has been accepted by a host that does not confirm delivery, for:",
     Action.EXPANDED: "Your message has been passed on to the members of:",
 }
 
@@ -244,6 +247,8 @@ def _human(
     lines += [
         f"It arrived here on {format_date(item.arrived)}, with queue id {item.queue_id}.",
     ]
+    if source.helper is not None:
+        lines.append(f"For help, write to <{source.helper.shown}>, and name the queue id.")
     return "".join(line + "\r\n" for line in lines)
 
 
@@ -340,7 +345,7 @@ def _recipient_fields(
     status = "4.4.7" if expired else _default_status(action) if reply is None else reply.status
     fields.append(("Status", status))
     if host:
-        fields.append(("Remote-MTA", f"dns; {host}"))  # RFC 3464 §2.3.5
+        fields.append(("Remote-MTA", f"dns; {_mta(host)}"))  # RFC 3464 §2.3.5
     if reply is not None and (host or action in (Action.FAILED, Action.DELAYED)):
         kind = "smtp" if host else "x-mailhub"  # only a peer's words are SMTP's (RFC 3464 §2.3.6)
         fields.append(("Diagnostic-Code", f"{kind}; {reply.text}"))
@@ -349,6 +354,15 @@ def _recipient_fields(
     if action is Action.DELAYED and retry_until is not None:
         fields.append(("Will-Retry-Until", format_date(retry_until)))  # RFC 3464 §2.3.9
     return fields
+
+
+def _mta(host: str) -> str:
+    """A host as a name of type dns: a domain, or an address in brackets (RFC 3464 §2.1.2)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
 def _default_status(action: Action) -> str:

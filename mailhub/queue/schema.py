@@ -72,5 +72,15 @@ MIGRATIONS: Final = (
     ) STRICT;
     CREATE INDEX attempted ON attempt (item);
     """,
+    """
+    CREATE TABLE promise (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the number of the queue id in its file's name
+        account INTEGER NOT NULL,
+        mailbox TEXT NOT NULL,
+        flags TEXT NOT NULL,  -- separated by blanks
+        date REAL NOT NULL,
+        octets BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 """Each brings the database one version up; `PRAGMA user_version` counts those done."""

@@ -30,7 +30,7 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from mailhub.mail.address import Path
-from mailhub.ports import QueueId
+from mailhub.ports import AccountId, QueueId
 from mailhub.queue import rows
 from mailhub.queue.change import (
     Accept,
@@ -43,6 +43,8 @@ from mailhub.queue.change import (
     Filed,
     Flush,
     Hold,
+    Kept,
+    Promised,
     Release,
     Select,
     Settle,
@@ -62,6 +64,8 @@ from mailhub.queue.journey import (
 from mailhub.queue.rows import ITEM_COLUMNS, RECIPIENT_COLUMNS, SETTLED, State
 
 DATABASE: Final = "spool.db"
+LOST: Final = ".lost"
+"""Behind the name of content whose item nobody knows."""
 AMEND_LIMIT: Final = 5000
 """Recipients changed in one transaction: others can write in between."""
 ATTEMPTS_KEPT: Final = 250_000
@@ -181,6 +185,10 @@ class Spool:
                         dropped.add(item)
                     else:
                         self._drop(item, change)
+                case Promised():
+                    self._promise(change)
+                case Kept():
+                    self._keep(change)
         self._mark([mark for mark in marks if mark[0] not in dropped])
         self._forget(dropped)
 
@@ -221,6 +229,17 @@ class Spool:
         if newest % _ATTEMPTS_STEP == 0:
             last = newest - self._attempts_kept
             self._database.execute("DELETE FROM attempt WHERE id<=?", (last,))
+
+    def _promise(self, change: Promised) -> None:
+        number, flags = to_number(change.queue_id), " ".join(change.flags)
+        row = (number, change.account, change.mailbox, flags, change.date, change.content)
+        self._database.execute("INSERT INTO promise VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def _keep(self, change: Kept) -> None:
+        self._database.execute_many(
+            "DELETE FROM promise WHERE id=?",
+            [(to_number(queue_id),) for queue_id in change.queue_ids],
+        )
 
     def _mark(self, marks: list[tuple[int, int]]) -> None:
         if marks:
@@ -305,7 +324,8 @@ class Spool:
 
         What was filed in an earlier boot of the machine may not have reached
         the disk, so it is to be filed again. Content files without an item are
-        removed; how many is returned.
+        removed; how many is returned. In a spool that never held an item they
+        may belong to a database that was lost: there they are only renamed.
         """
         database = self._database
         with database.transaction(patient=True):
@@ -320,13 +340,31 @@ class Spool:
             if database.row(has_file, to_number(queue_id)) is None
         ]
         for path in orphans:
-            self._remove(path)
+            if self.floor():
+                self._remove(path)
+            else:
+                os.rename(path, path + LOST)
         return len(orphans)
 
     def floor(self) -> int:
         """The number of the highest queue id that was ever here."""
-        row = self._database.row("SELECT seq FROM sqlite_sequence WHERE name='item'")
-        return 0 if row is None else int(row[0])
+        row = self._database.row(
+            "SELECT max(seq) FROM sqlite_sequence WHERE name IN ('item', 'promise')"
+        )
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def promises(self, after: QueueId | None = None, limit: int = 200) -> list[Promised]:
+        """Promises not yet kept, in order of their ids, from `after` on."""
+        found = self._database.rows(
+            "SELECT id, account, mailbox, flags, date, octets FROM promise"
+            " WHERE id>? ORDER BY id LIMIT ?",
+            -1 if after is None else to_number(after),
+            limit,
+        )
+        return [
+            Promised(to_queue_id(row[0]), AccountId(row[1]), row[2], (*row[3].split(),), *row[4:])
+            for row in found
+        ]
 
     def unfiled(self, after: QueueId | None = None, limit: int = 200) -> list[Unfiled]:
         """Items with local recipients not yet dropped, in order of their ids, from `after` on."""

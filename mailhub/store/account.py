@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -17,6 +18,7 @@ from contextlib import (
     asynccontextmanager,
     suppress,
 )
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -24,8 +26,10 @@ from mailhub.ports import (
     Account,
     Appending,
     Disk,
+    Ledger,
     Listed,
     Placed,
+    Promise,
     Status,
     StoreFault,
     StoreRefused,
@@ -42,7 +46,7 @@ from mailhub.store.index import FILE as INDEX
 from mailhub.store.index import Index, IndexLost, IndexPool
 from mailhub.store.mailbox import SharedMailbox, Told
 from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of
-from mailhub.store.placing import as_refused
+from mailhub.store.placing import Incoming, as_refused
 from mailhub.store.profile import Profiles
 from mailhub.store.quota import Sum
 from mailhub.store.upload import DiskUpload
@@ -57,6 +61,7 @@ class AccountStore:
     Attributes:
         account: As it was when somebody last logged in: its quota may change.
         made: Its maildir is there.
+        making: Held by the thread that makes it.
         mailboxes: Those that are open or kept warm, by directory.
     """
 
@@ -71,10 +76,12 @@ class AccountStore:
         pool: IndexPool,
         boot: str,
         cooled: Callable[[SharedMailbox], None],
+        ledger: Ledger | None = None,
     ) -> None:
         self.account = account
         self.path = path
         self.made = False
+        self.making = threading.Lock()
         self.mailboxes: dict[bytes, SharedMailbox] = {}
         self.index = Index(path + b"/" + INDEX, pool, ground.files, boot, ground.log)
         self.profiles = Profiles(ground.files, path, ground.clock, ground.log)
@@ -82,6 +89,7 @@ class AccountStore:
         self._disk = disk
         self._cache = cache
         self._cooled = cooled
+        self._ledger = ledger
         self._order = disk.lock()
         self._pop3 = False
 
@@ -96,7 +104,7 @@ class AccountStore:
         name = checked(name, self._ground.limits)
         directory = directory_of(name)
         mailbox = self.mailboxes.get(directory)
-        if mailbox is None:
+        if mailbox is None or mailbox.gone:
             box = Box(self._ground, self.index, self.profiles, self.path, directory)
             mailbox = SharedMailbox(self, box, name, self._disk, self._cache)
             self.mailboxes[directory] = mailbox
@@ -310,13 +318,10 @@ class AccountStore:
         """Begin an APPEND of a message of `size` octets.
 
         Raises:
-            StoreRefused: OVER_QUOTA, or LIMIT: it is too big.
+            StoreRefused: OVER_QUOTA.
         """
-        if size is not None:
-            if size > self._ground.limits.message:
-                raise StoreRefused(StoreFault.LIMIT, "The message is too big")
-            if quota.limited(self.account.quota):
-                await self._run(lambda: self.check_quota(Sum(size, 1)))
+        if size is not None and quota.limited(self.account.quota):
+            await self._run(lambda: self.check_quota(Sum(size, 1)))
         return DiskUpload(self._ground, self._disk, self.path)
 
     async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
@@ -338,13 +343,72 @@ class AccountStore:
                 await self._run(lambda: self.check_quota(total))
             mailbox = self.mailbox(name)
             try:
-                uids = await mailbox.append(incoming)
+                if self._promisable(incoming):
+                    uids = await self._promised(mailbox, incoming)
+                else:
+                    uids = await mailbox.append(incoming)
                 return Placed(mailbox.uid_validity, (), uids)
             finally:
                 self.leave(mailbox)
         finally:
             for message in messages:
                 await message.upload.abort()
+
+    def _promisable(self, incoming: Sequence[Incoming]) -> bool:
+        """Whether the ledger takes all of them."""
+        ledger = self._ledger
+        return ledger is not None and all(
+            it.path is None and it.size <= ledger.limit for it in incoming
+        )
+
+    async def _promised(
+        self, mailbox: SharedMailbox, incoming: Sequence[Incoming]
+    ) -> tuple[Uid, ...]:
+        """Append while the ledger makes a promise of it; both must succeed.
+
+        Raises:
+            StoreRefused: LIMIT, SERVER_BUG; nothing was added.
+        """
+        ledger = self._ledger
+        assert ledger is not None
+        named = [replace(it, unique=ledger.unique()) for it in incoming]
+        promises = [
+            Promise(self.account, mailbox.name, it.unique, it.octets, it.flags, it.date)
+            for it in named
+        ]
+        writing = ledger.promise(promises)
+        try:
+            uids = await mailbox.append(named)
+        except BaseException:
+            ledger.forget(promises)
+            raise
+        try:
+            await writing
+        except OSError as error:
+            await mailbox.expunge(uids)
+            raise as_refused(error) from error
+        except BaseException:
+            ledger.forget(promises)
+            raise
+        ledger.keep(promises)
+        return uids
+
+    async def redeem(self, promise: Promise) -> None:
+        """Append a promised message, unless it has been there; see `ports.Filer.redeem`."""
+        mailbox = self.mailbox(promise.mailbox)
+        try:
+            await mailbox.redeem(
+                Incoming(
+                    promise.content,
+                    None,
+                    len(promise.content),
+                    promise.flags,
+                    promise.date,
+                    promise.unique,
+                )
+            )
+        finally:
+            self.leave(mailbox)
 
     async def transfer(
         self, source: SharedMailbox, uids: Sequence[int], target: str, *, move: bool

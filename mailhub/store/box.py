@@ -85,6 +85,7 @@ class Box:
         self.seen = (0, 0)
         self._profiles = profiles
         self._generation = -1
+        self._missed = False
         self._verify_at = math.inf
 
     @property
@@ -158,14 +159,6 @@ class Box:
         uidlist.save(self.ground.files, self.path, uid_list)
         return uid_list
 
-    def renew(self) -> None:
-        """Give it a new UIDVALIDITY: the name it has now showed a greater one before."""
-        self._profiles.retire(self.kept.uid_validity)
-        self.kept.uid_validity = self._profiles.next_uid_validity()
-        self._save_uid_list()
-        with self.transaction() as transaction:
-            transaction.save_mailbox(self.kept)
-
     # ---- Index ----------------------------------------------------------------------------
 
     @contextmanager
@@ -211,6 +204,15 @@ class Box:
         except FileNotFoundError:
             raise Vanished(self) from None
 
+    def disturbed(self) -> bool:
+        """Whether files and index may differ; asked without the mailbox's lock it is a guess.
+
+        Raises:
+            Vanished: It was deleted.
+            OSError: The disk said no.
+        """
+        return self.look() != self.seen or self.kept.stale or self.must_verify
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Change the directories: what we do inside counts as seen."""
@@ -218,15 +220,18 @@ class Box:
         seen = self.seen
         self.verify_in(self.ground.limits.verify)
         self.missed()
+        self._missed = False
         yield
         after = self.look()
-        self.seen = (
-            after[0] if before[0] == seen[0] else 0,
-            after[1] if before[1] == seen[1] else 0,
-        )
+        if not self._missed:
+            self.seen = (
+                after[0] if before[0] == seen[0] else 0,
+                after[1] if before[1] == seen[1] else 0,
+            )
 
     def missed(self) -> None:
         """Files and index may not agree: compare them soon."""
+        self._missed = True
         self.seen = (0, 0)
 
     @property
@@ -325,7 +330,9 @@ class Box:
         for row in rows:
             stem = parse_base(row.name).stem
             unique = own_unique(stem)
-            if unique is not None and (seconds_of(stem) or 0) > young:
+            if unique is None:
+                continue
+            if (seconds_of(stem) or 0) > young or unique in self.ground.promised:
                 gone.append(unique)
         if gone:
             transaction.depart(gone, now)

@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol
 
-from mailhub.ports import Account, Disk, Filing, StoreFault, StoreRefused
+from mailhub.ports import Account, Disk, Filing, Promise, StoreFault, StoreRefused
 from mailhub.store import placing, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.box import Delta
@@ -37,6 +37,9 @@ class Accounts(Protocol):
 
     def store_of(self, account: Account) -> AccountStore:
         """The account's store, whether its maildir is there or not."""
+
+    async def of(self, account: Account) -> AccountStore:
+        """The account's store, its maildir made if need be."""
 
     def make(self, store: AccountStore) -> None:
         """Blocking: make the account's maildir, if it is not there."""
@@ -158,6 +161,24 @@ class MaildirFiler:
         )
         for filing in filings:
             self._filed.synced(filing)
+
+    async def settle(self, accounts: Sequence[Account]) -> None:
+        """Make everything durable that lies in these accounts' maildirs.
+
+        Raises:
+            OSError: The disk said no.
+        """
+        places = {self._accounts.store_of(account).path for account in accounts}
+        await self._disk.run(self._sync, None, places)
+
+    async def redeem(self, promise: Promise) -> None:
+        """Put a promised message into its mailbox, unless it has been there.
+
+        Raises:
+            StoreRefused: NONEXISTENT if the mailbox has gone, SERVER_BUG.
+        """
+        store = await self._accounts.of(promise.account)
+        await store.redeem(promise)
 
     def _sync(self, paths: Sequence[bytes] | None, places: set[bytes]) -> None:
         if paths is not None and self._sync_each(paths):

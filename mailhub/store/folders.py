@@ -11,7 +11,7 @@ from mailhub.store.durable import Corrupt, sync_directory
 from mailhub.store.files import Files
 from mailhub.store.ground import Ground
 from mailhub.store.index import Index, IndexLost
-from mailhub.store.name import SEPARATOR, checked, directory_of, mailbox_of, parents
+from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of, mailbox_of, parents
 from mailhub.store.profile import Profiles
 from mailhub.store.uidlist import UidList
 
@@ -156,4 +156,6 @@ def make_account(
         maildir.make(files, account + b"/" + directory, folder=True)
         if uses:
             profiles.use(directory, tuple(uses))
+    if mailboxes:  # many clients show nothing but what is subscribed
+        subscriptions.begin(files, account, [INBOX, *mailboxes], ground.unique())
     maildir.make(files, account, folder=False)

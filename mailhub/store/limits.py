@@ -14,7 +14,6 @@ class Limits:
         levels: Levels of a mailbox's name.
         directory: Octets of a mailbox's directory name, as the file system allows (NAME_MAX).
         subscriptions: Names an account may subscribe to.
-        message: The largest message APPEND may bring.
         upload_memory: What an upload keeps in memory before it goes to a file.
         read_whole: The largest message that is read in one piece.
         read_ahead_messages: Messages read in one go for a client that reads in order.
@@ -26,10 +25,12 @@ class Limits:
         changes: Entries of a mailbox's change log, or one for each message if that is more.
         warm_mailboxes: Closed mailboxes kept ready to be opened again.
         warm_messages: Messages in all of them together.
+        recent_accounts: Accounts whose store is kept at hand though nobody uses it.
         open_indexes: Index databases held open.
         uid_block: How far the ceiling of UIDs is raised at once.
         verify: Time after which a directory that we changed ourselves is listed again,
             in case another program changed it in the same moment.
+        look: Time between two looks at open mailboxes for what other programs changed there.
         sync_each: Up to so many filed messages are synced one by one, more all together.
         filed: Filings remembered, so that one that is repeated is recognised.
         departed: How long removed messages are remembered, so that a filing that is
@@ -41,7 +42,6 @@ class Limits:
     levels: int = 32
     directory: int = 255
     subscriptions: int = 10_000
-    message: int = 64 << 20
     upload_memory: int = 128 << 10
     read_whole: int = 64 << 10
     read_ahead_messages: int = 64
@@ -53,9 +53,11 @@ class Limits:
     changes: int = 4_096
     warm_mailboxes: int = 256
     warm_messages: int = 500_000
+    recent_accounts: int = 256
     open_indexes: int = 64
     uid_block: int = 512
     verify: float = 300.0
+    look: float = 5.0
     sync_each: int = 8
     filed: int = 16_384
     departed: float = 2 * 86_400.0

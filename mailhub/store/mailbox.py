@@ -1,28 +1,22 @@
-"""The state of one mailbox, shared by all sessions that have it open.
+"""One mailbox, shared by all sessions that have it open.
 
 Invariants:
 
-1. The arrays change only on the event loop, between two awaits, and only by a `Delta` that
-   files and index already show.
+1. Its state (`store.state`) changes on the event loop only, between two awaits.
 2. One job at a time works on a mailbox; who waits gets it in order, and long work is done
    in batches so that others get their turn.
-3. `watch`ers are called in the turn in which the arrays change.
-4. Arrays cost 32 octets a message, and the history 4 to 8.
+3. What a job did is shown when it has ended, whatever became of the session that wanted it.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
 from typing import Protocol, TypeVar
 
 from mailhub.ports import (
-    Change,
     Content,
     Disk,
     FlagAction,
@@ -37,11 +31,11 @@ from mailhub.ports import (
 )
 from mailhub.store import change, placing, reading, reconcile
 from mailhub.store.box import Box, Delta, Vanished
-from mailhub.store.changes import Changes
 from mailhub.store.content import LargeContent, ReadCache, WholeContent
 from mailhub.store.index import IndexLost
 from mailhub.store.placing import Incoming, as_refused
-from mailhub.store.rows import Columns, Row, columns
+from mailhub.store.rows import Columns
+from mailhub.store.state import MailboxState, difference
 from mailhub.store.work import wholly
 
 T = TypeVar("T")
@@ -72,7 +66,8 @@ class _Append:
     """A session's APPEND, waiting to be carried out together with others'."""
 
     messages: Sequence[Incoming]
-    uids: tuple[Uid, ...] | None = None
+    settled: bool = False
+    uids: tuple[Uid, ...] = ()
     error: StoreRefused | None = None
 
 
@@ -90,125 +85,29 @@ class _ReadAhead:
         return self.messages
 
 
-class SharedMailbox:
+class SharedMailbox(MailboxState):
     """A `ports.Mailbox`.
 
     Attributes:
         users: Sessions that have it open, and work under way.
-        loaded: The arrays are filled. Only `MailStore.open` needs them.
         gone: It was deleted.
     """
 
     def __init__(self, account: Owner, box: Box, name: str, disk: Disk, cache: ReadCache) -> None:
+        super().__init__(box)
         self.name = name
         self.account = account
-        self.box = box
         self.lock = disk.lock()
         self.users = 0
-        self.loaded = False
         self.gone = False
-        self.uid_validity = UidValidity(0)
-        self.uid_next = Uid(1)
-        self.highest_modseq = ModSeq(1)
-        self.keywords: Sequence[str] = ()
         self._disk = disk
         self._cache = cache
         self._serial = cache.serial()
         self._limits = box.ground.limits
-        self.cursor = 0
-        self._show(columns())
-        self._changes = Changes()
-        self._watchers: dict[Callable[[], None], None] = {}
         self._ahead = _ReadAhead()
         self._appends: list[_Append] = []
-        self._recent_taken = False
 
-    def _show(self, found: Columns) -> None:
-        self._columns = found
-        self.uids, self.flags, self.modseqs, self.sizes, self.dates = found
-
-    # ---- What is true now ---------------------------------------------------------------------
-
-    def position(self, uid: int) -> int | None:
-        """The index of `uid` in the arrays, or None if it is gone."""
-        uids = self.uids
-        position = bisect_left(uids, uid)
-        return position if position < len(uids) and uids[position] == uid else None
-
-    def changes(self, cursor: int) -> Sequence[tuple[Change, Uid]] | None:
-        """What has happened since `cursor`, oldest first; None if that is too long ago."""
-        return self._changes.since(cursor)
-
-    def take_recent(self) -> frozenset[Uid]:
-        r"""UIDs no session has seen yet: the caller's ``\Recent`` (RFC 3501 §2.3.2)."""
-        first = self.box.kept.recent
-        uids = self.uids
-        recent = frozenset(map(Uid, uids[bisect_left(uids, first) :]))
-        if self.uid_next > first:
-            self.box.kept.recent = self.uid_next
-            self._recent_taken = True
-        return recent
-
-    def watch(self, woken: Callable[[], None]) -> None:
-        """Call `woken` after each change, whoever made it."""
-        self._watchers[woken] = None
-
-    def unwatch(self, woken: Callable[[], None]) -> None:
-        """Stop doing so."""
-        self._watchers.pop(woken, None)
-
-    # ---- How it changes -----------------------------------------------------------------------
-
-    def apply(self, delta: Delta) -> None:
-        """Show what files and index show already, and wake who watches."""
-        kept = self.box.kept
-        self.uid_validity = UidValidity(kept.uid_validity)
-        self.uid_next = Uid(kept.uid_next)
-        self.highest_modseq = ModSeq(kept.modseq)
-        self.keywords = self.box.keywords
-        if not delta or not self.loaded:
-            return
-        self._remove(delta.removed)
-        self._reflag(delta.changed)
-        self._add(delta.added)
-        self._changes.trim(max(self._limits.changes, len(self.uids)))
-        self.cursor = self._changes.cursor
-        for woken in list(self._watchers):
-            woken()
-
-    def _remove(self, uids: Sequence[int]) -> None:
-        positions = [at for uid in uids if (at := self.position(uid)) is not None]
-        removed = [self.uids[position] for position in positions]
-        if len(positions) < 32:
-            for position in reversed(positions):
-                for column in self._columns:
-                    del column[position]
-        else:
-            stays = bytearray(b"\1") * len(self.uids)
-            for position in positions:
-                stays[position] = 0
-            for column in self._columns:
-                column[:] = array(column.typecode, compress(column, stays))
-        self._changes.add(Change.EXPUNGED, removed)
-
-    def _reflag(self, changed: Sequence[tuple[int, int, int]]) -> None:
-        told = []
-        for uid, flags, modseq in changed:
-            position = self.position(uid)
-            if position is not None:
-                self.flags[position] = flags
-                self.modseqs[position] = modseq
-                told.append(uid)
-        self._changes.add(Change.FLAGGED, told)
-
-    def _add(self, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
-        uids, _, flags, modseqs, sizes, dates = zip(*rows, strict=True)
-        added = Columns(uids, flags, modseqs, sizes, dates)  # type: ignore[arg-type]  # to extend
-        for column, values in zip(self._columns, added, strict=True):
-            column.extend(values)
-        self._changes.add(Change.ARRIVED, uids)
+    # ---- Work ---------------------------------------------------------------------------------
 
     async def work(self, function: Callable[[Told], T], *others: SharedMailbox) -> T:
         """Do a job on this mailbox (and `others`), whose locks the caller holds.
@@ -243,12 +142,12 @@ class SharedMailbox:
         """If the index was lost, load the box anew, and see what that made different."""
         if self.box.ready:
             return
-        old = Columns(*(column[:] for column in self._columns))
+        old = Columns(*(column[:] for column in self.columns))
 
         def job(told: Told) -> None:
             reconcile.refresh(self.box)
             with self.box.transaction(write=False) as transaction:
-                told.append((self, _difference(old, transaction.load(self.box.kept.id))))
+                told.append((self, difference(old, transaction.load(self.box.kept.id))))
 
         told: Told = []
         try:
@@ -286,7 +185,7 @@ class SharedMailbox:
         async with self.lock:
             if not self.loaded:
                 await self.work(job)
-                self._show(loaded[-1])
+                self.show(loaded[-1])
                 self.loaded = True
                 return
         await self.refresh()
@@ -402,38 +301,55 @@ class SharedMailbox:
         self._appends.append(request)
         try:
             async with self.lock:
-                if request in self._appends:
-                    requests, self._appends = self._appends, []
+                if not request.settled:
+                    others = [other for other in self._appends if other is not request]
+                    requests, self._appends = [request, *others], []
                     await self._append_all(requests)
         finally:
             if request in self._appends:
                 self._appends.remove(request)
         if request.error is not None:
             raise request.error
-        assert request.uids is not None
         return request.uids
 
     async def _append_all(self, requests: Sequence[_Append]) -> None:
-        def job(told: Told) -> Delta:
+        """Settle the first of these, and the others if nothing interrupts us."""
+
+        def job(told: Told) -> None:
             told.append((self, reconcile.refresh(self.box)))
             messages = [message for request in requests for message in request.messages]
             delta = placing.append(self.box, messages)
             told.append((self, delta))
             self.account.note(sum(message.size for message in messages), len(messages))
-            return delta
+            uids = iter([Uid(row.uid) for row in delta.added])
+            for request in requests:
+                request.uids = tuple(next(uids) for _ in request.messages)
+                request.settled = True
 
         try:
-            delta = await self.work(job)
+            await self.work(job)
         except StoreRefused as error:
             if len(requests) == 1:
-                requests[0].error = error
+                requests[0].error, requests[0].settled = error, True
                 return
             for request in requests:  # one of them may be to blame
                 await self._append_all([request])
-            return
-        uids = iter([Uid(row.uid) for row in delta.added])
-        for request in requests:
-            request.uids = tuple(next(uids) for _ in request.messages)
+
+    async def redeem(self, message: Incoming) -> None:
+        """Append a promised message, unless it is here, or was and has left since.
+
+        Raises:
+            StoreRefused: NONEXISTENT, LIMIT, SERVER_BUG; nothing was added.
+        """
+
+        def job(told: Told) -> None:
+            told.append((self, reconcile.refresh(self.box)))
+            if not placing.known(self.box, message):
+                told.append((self, placing.append(self.box, [message])))
+                self.account.note(message.size, 1)
+
+        async with self.lock:
+            await self.work(job)
 
     def _batches(self, uids: Sequence[int], size: int) -> Iterable[Sequence[int]]:
         ordered = sorted(set(uids))
@@ -500,18 +416,3 @@ class SharedMailbox:
 def _apply_all(told: Told) -> None:
     for mailbox, delta in told:
         mailbox.apply(delta)
-
-
-def _difference(old: Columns, new: Columns) -> Delta:
-    """What leads from `old` to `new`."""
-    before = {uid: n for n, uid in enumerate(old.uids)}
-    after = set(new.uids)
-    changed: list[tuple[int, int, int]] = []
-    added: list[Row] = []
-    for uid, flags, modseq, size, date in zip(*new, strict=True):
-        at = before.get(uid)
-        if at is None:
-            added.append(Row(uid, b"", flags, modseq, size, date))
-        elif old.flags[at] != flags or old.modseqs[at] != modseq:
-            changed.append((uid, flags, modseq))
-    return Delta([uid for uid in old.uids if uid not in after], changed, added)

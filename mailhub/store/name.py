@@ -46,11 +46,17 @@ _LETTERS: Final[dict[int, int]] = {
 
 
 class Base(NamedTuple):
-    """The parts of a message's name before its flags."""
+    """The parts of a message's name before its flags.
+
+    Attributes:
+        size: Octets of the file (``S=``): Dovecot fails to read a file where that is wrong.
+        served: Octets once its line ends are CR LF (``W=``).
+    """
 
     stem: bytes
     size: int | None
     uid: int | None
+    served: int | None = None
 
 
 # ---- Messages ------------------------------------------------------------------------------
@@ -106,15 +112,17 @@ def _number(field: bytes) -> int | None:
 def parse_base(base: bytes) -> Base:
     """Take the base of a name apart; fields of others' programs stay in the stem."""
     stem, *fields = base.split(b",")
-    size = uid = None
+    size = uid = served = None
     for field in fields:
         if field.startswith(b"S="):
             size = _number(field[2:])
         elif field.startswith(b"U="):
             uid = _number(field[2:])
-        elif not field.startswith(b"W="):
+        elif field.startswith(b"W="):
+            served = _number(field[2:])
+        else:
             stem += b"," + field
-    return Base(stem, size, uid)
+    return Base(stem, size, uid, served)
 
 
 def unnumbered(stem: bytes, size: int) -> bytes:
@@ -122,9 +130,12 @@ def unnumbered(stem: bytes, size: int) -> bytes:
     return b"%b,S=%d" % (stem, size)
 
 
-def numbered(stem: bytes, size: int, uid: int, letters: bytes = b"") -> bytes:
-    """The name of a message that has its UID."""
-    return b"%b,S=%d,U=%d:2,%b" % (stem, size, uid, letters)
+def numbered(
+    stem: bytes, size: int, uid: int, letters: bytes = b"", served: int | None = None
+) -> bytes:
+    """The name of a message that has its UID; `served` is its size with CR LF, if another."""
+    wide = b"" if served is None or served == size else b",W=%d" % served
+    return b"%b,S=%d%b,U=%d:2,%b" % (stem, size, wide, uid, letters)
 
 
 def known_bits(keywords: int) -> int:

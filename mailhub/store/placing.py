@@ -4,7 +4,8 @@ Invariants:
 
 1. A message appears under its final name with all its octets: it is written under
    ``tmp`` and renamed, or linked.
-2. What APPEND places is durable when `append` returns, and all of it is there or none.
+2. What APPEND places is durable when `append` returns, unless a ledger promises it, and
+   all of it is there or none.
 3. A filing that is repeated finds its message by its unique part, whatever became of the
    name since; one that a crash of the machine tore is made whole.
 """
@@ -44,6 +45,7 @@ class Incoming:
     Attributes:
         octets: Its content; or the path of a file (on this file system, ours to take).
         date: INTERNALDATE, seconds since the epoch.
+        unique: The middle of its name, if it is promised elsewhere and need not be synced.
     """
 
     octets: bytes
@@ -51,10 +53,11 @@ class Incoming:
     size: int
     flags: tuple[str, ...]
     date: float
+    unique: str = ""
 
 
 def append(box: Box, messages: Sequence[Incoming]) -> Delta:
-    """Add messages, durably, all or none; the box must be ready.
+    """Add messages, all or none, those that are not promised durably; the box must be ready.
 
     Raises:
         StoreRefused: LIMIT where no keyword or UID is left.
@@ -75,10 +78,14 @@ def append(box: Box, messages: Sequence[Incoming]) -> Delta:
             for uid, message, flags, name in zip(
                 range(first, first + len(messages)), messages, bits, temporary, strict=True
             ):
-                row = _row(box, message, uid, flags, modseq, unique=os.path.basename(name))
+                unique = message.unique or os.path.basename(name).decode()
+                if message.unique:
+                    box.ground.promised.add(spelt_unique(unique))
+                row = _row(box, message, uid, flags, modseq, unique)
                 files.rename(name, path + b"/cur/" + row.name)
                 rows.append(row)
-            sync_directory(files, path + b"/cur")
+            if not all(message.unique for message in messages):
+                sync_directory(files, path + b"/cur")
         with box.transaction() as transaction:
             transaction.put(box.kept.id, rows)
             box.save(transaction)
@@ -91,8 +98,8 @@ def append(box: Box, messages: Sequence[Incoming]) -> Delta:
     return Delta(added=rows)
 
 
-def _row(box: Box, message: Incoming, uid: int, flags: int, modseq: int, unique: bytes) -> Row:
-    stem = make_stem(message.date, unique.decode(), box.ground.host)
+def _row(box: Box, message: Incoming, uid: int, flags: int, modseq: int, unique: str) -> Row:
+    stem = make_stem(message.date, unique, box.ground.host)
     letters = relettered(b"", flags, box.known)
     name = numbered(stem, message.size, uid, letters)
     return Row(uid, name, flags, modseq, message.size, max(int(message.date), 0))
@@ -100,7 +107,7 @@ def _row(box: Box, message: Incoming, uid: int, flags: int, modseq: int, unique:
 
 def _write(files: Files, message: Incoming, path: bytes) -> None:
     if message.path is None:
-        write_file(files, path, (message.octets,), sync=True)
+        write_file(files, path, (message.octets,), sync=not message.unique)
     else:
         descriptor = files.open(message.path, os.O_RDONLY)
         try:
@@ -275,20 +282,62 @@ def place(files: Files, mailbox: bytes, filing: Filing, path: bytes) -> None:
 def _filed(ground: Ground, batch: Batch) -> Mapping[bytes, bytes]:
     """Where those filings lie that were carried out before; ``b""`` for one that has left."""
     doubtful = {spelt_unique(filing.unique) for filing, repeated in batch.filings if repeated}
+    return _whereabouts(ground.files, batch.account, batch.directory, batch.index, doubtful)
+
+
+def known(box: Box, message: Incoming) -> bool:
+    """Whether a promised message is in its mailbox, or was there and has left.
+
+    A file that a crash tore is removed: the message is to be placed again.
+    """
+    unique = spelt_unique(message.unique)
+    box.ground.promised.add(unique)
+    files = box.ground.files
+    found = _whereabouts(files, box.account, box.directory, box.index, {unique})
+    path = found.get(unique)
+    if not path:
+        return path is not None
+    with suppress(FileNotFoundError):  # renamed or removed this moment: it was whole
+        if files.stat(path).st_size != message.size:
+            files.unlink(path)
+            return False
+    return True
+
+
+def _whereabouts(
+    files: Files, account: bytes, directory: bytes, index: Index, uniques: set[bytes]
+) -> dict[bytes, bytes]:
+    """Where messages lie by their unique parts; ``b""`` for one that has left the mailbox.
+
+    It may have been moved to another mailbox; a crash may even have kept the
+    index from knowing.
+    """
     found: dict[bytes, bytes] = {}
-    if not doubtful:
+    if not uniques:
         return found
-    for place_name in (b"new", b"cur"):
-        directory = b"/".join((batch.path, place_name))
-        for name in maildir.names(ground.files, directory):
-            unique = own_unique(name)
-            if unique in doubtful:
-                found[unique] = directory + b"/" + name
-    with suppress(OSError, IndexLost), batch.index.transaction(write=False) as transaction:
-        for unique in doubtful - found.keys():
-            if transaction.departed(unique):
-                found[unique] = b""
+    path = account + b"/" + directory if directory else account
+    _search(files, path, uniques, found)
+    left = uniques - found.keys()
+    if left:
+        with suppress(OSError, IndexLost), index.transaction(write=False) as transaction:
+            found.update((unique, b"") for unique in left if transaction.departed(unique))
+    if uniques - found.keys():
+        elsewhere: dict[bytes, bytes] = {}
+        for other in maildir.directories(files, account):
+            if other != directory:
+                path = account + b"/" + other if other else account
+                _search(files, path, uniques, elsewhere)
+        found = {**dict.fromkeys(elsewhere, b""), **found}
     return found
+
+
+def _search(files: Files, path: bytes, uniques: set[bytes], found: dict[bytes, bytes]) -> None:
+    """Find the files in a mailbox that have one of these unique parts."""
+    for place_name in (b"/new", b"/cur"):
+        for name in maildir.names(files, path + place_name):
+            unique = own_unique(name)
+            if unique in uniques:
+                found[unique] = path + place_name + b"/" + name
 
 
 def _mend(ground: Ground, batch: Batch, filing: Filing, path: bytes) -> None:

@@ -90,10 +90,13 @@ def _rows(box: Box, *, lost: bool) -> list[int]:
         old = {row.uid: row for row in transaction.rows_from(kept.id, 0, -1)}
         uncertain = lost or kept.stale
         rows: dict[int, Row] = {}
-        for name in maildir.names(box.ground.files, box.path + b"/cur"):
-            row = _row(box, name, old, modseq, uncertain=uncertain)
-            if row is not None:
-                rows.setdefault(row.uid, row)
+        for _ in range(2):  # readdir(3) may pass over a file that is renamed meanwhile
+            for name in maildir.names(box.ground.files, box.path + b"/cur"):
+                row = _row(box, name, old, modseq, uncertain=uncertain)
+                if row is not None:
+                    rows.setdefault(row.uid, row)
+        # What is not there goes when the mailbox is opened, if it is really not there.
+        rows = old | rows
         kept.uid_next = max([kept.uid_next, *(uid + 1 for uid in rows)])
         if uncertain:
             kept.uid_next = max(kept.uid_next, box.ceiling)
@@ -127,4 +130,4 @@ def _row(box: Box, name: bytes, old: dict[int, Row], modseq: int, *, uncertain: 
     flags = flags_of(letters_of(name)) & box.known
     if before is not None and before.flags == flags:
         modseq = before.modseq
-    return Row(base.uid, name, flags, modseq, *measured)
+    return Row(base.uid, name, flags, modseq, measured.size, measured.date)

@@ -61,6 +61,14 @@ class Fresh(NamedTuple):
     uid: int | None
 
 
+class Measured(NamedTuple):
+    """A file's size as it is served (RFC822.SIZE), its INTERNALDATE, and its size on disk."""
+
+    size: int
+    date: int
+    stored: int
+
+
 @dataclass(slots=True)
 class Findings:
     """What is different between index and files.
@@ -87,7 +95,7 @@ def refresh(box: Box) -> Delta:
     if not box.ready:
         lost, adopted = box.load()
         return reconcile(box, lost=lost, adopted=adopted)
-    if box.look() == box.seen and not box.kept.stale and not box.must_verify:
+    if not box.disturbed():
         return Delta()
     return reconcile(box)
 
@@ -267,9 +275,10 @@ def _take_in(box: Box, file: Fresh, uid: int, *, trusted: bool) -> Row | None:
         measured = measure(box, path, file.base, trusted=trusted)
         if measured is None:
             return None
-        size, date = measured
+        size, date, stored = measured
         flags = flags_of(letters) & box.known
-        name = numbered(file.base.stem, size, uid, relettered(letters, flags, box.known))
+        letters = relettered(letters, flags, box.known)
+        name = numbered(file.base.stem, stored, uid, letters, size)
         if file.place != b"cur" or name != file.name:
             files.rename(path, b"/".join((box.path, b"cur", name)))
     except FileNotFoundError:
@@ -278,8 +287,8 @@ def _take_in(box: Box, file: Fresh, uid: int, *, trusted: bool) -> Row | None:
     return Row(uid, name, flags, 0, size, date)
 
 
-def measure(box: Box, path: bytes, base: Base, *, trusted: bool) -> tuple[int, int] | None:
-    """RFC822.SIZE and INTERNALDATE of a file; None if it was torn.
+def measure(box: Box, path: bytes, base: Base, *, trusted: bool) -> Measured | None:
+    """Sizes and date of a file; None if it was torn.
 
     What a name says of the size is believed if we made the name, and it is true.
     """
@@ -290,13 +299,13 @@ def measure(box: Box, path: bytes, base: Base, *, trusted: bool) -> tuple[int, i
     if date is None:
         date = max(int(status.st_mtime), 0)
     if (own or trusted) and base.size == status.st_size:
-        return status.st_size, date
+        return Measured(base.served or status.st_size, date, status.st_size)
     if own and base.size is not None and status.st_size < base.size:
         box.ground.log(f"torn by a crash, left out: {path.decode('utf-8', 'replace')}")
         return None
     descriptor = files.open(path, os.O_RDONLY)
     try:
-        return served_size(files, descriptor), date
+        return Measured(served_size(files, descriptor), date, status.st_size)
     finally:
         files.close(descriptor)
 

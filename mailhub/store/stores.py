@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Final
 from weakref import WeakValueDictionary
 
-from mailhub.ports import Account, Disk, Summary
+from mailhub.ports import Account, Disk, Ledger, StoreRefused, Summary
 from mailhub.store import folders, maildir, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.content import ReadCache
@@ -33,6 +34,22 @@ MAILBOXES: Final[Mapping[str, Sequence[str]]] = {
     "Trash": ("\\Trash",),
 }
 """What a new account gets besides INBOX, with special uses (RFC 6154 §2)."""
+
+
+LOOKS: Final = 500
+"""Mailboxes looked at in one go: a few milliseconds of a thread."""
+
+
+def _disturbed(mailboxes: Sequence[SharedMailbox]) -> list[SharedMailbox]:
+    """Those that another program seems to have changed."""
+    found = []
+    for mailbox in mailboxes:
+        try:
+            if mailbox.box.disturbed():
+                found.append(mailbox)
+        except (StoreRefused, OSError):
+            found.append(mailbox)
+    return found
 
 
 class Warm:
@@ -63,7 +80,11 @@ class Warm:
 
 
 class Stores:
-    """A `ports.MailStores`, over maildirs below one directory."""
+    """A `ports.MailStores`, over maildirs below one directory.
+
+    Attributes:
+        ledger: Promises what is appended; without it APPEND syncs files. Set it before use.
+    """
 
     def __init__(
         self,
@@ -113,6 +134,8 @@ class Stores:
         self._cache = ReadCache(self._ground.limits.read_cache)
         self._warm = Warm(self._ground.limits)
         self._stores: WeakValueDictionary[str, AccountStore] = WeakValueDictionary()
+        self._recent: OrderedDict[str, AccountStore] = OrderedDict()  # keeps them alive
+        self.ledger: Ledger | None = None
 
     async def of(self, account: Account) -> AccountStore:
         """The account's store, made on first use with an INBOX.
@@ -138,7 +161,12 @@ class Stores:
                 pool=self._pool,
                 boot=self._boot,
                 cooled=self._warm.add,
+                ledger=self.ledger,
             )
+        self._recent[account.maildir] = store
+        self._recent.move_to_end(account.maildir)
+        if len(self._recent) > self._ground.limits.recent_accounts:
+            self._recent.popitem(last=False)
         if store.account.quota != account.quota:
             store.made = False  # the quota's file is another one
         store.account = account
@@ -147,21 +175,42 @@ class Stores:
     def make(self, store: AccountStore) -> None:
         """Blocking: make the account's maildir, if it is not there.
 
+        A first login and a first delivery may come at the same moment.
+
         Raises:
             OSError: The disk said no.
         """
-        if store.made:
-            return
-        folders.make_account(self._ground, store.path, store.profiles, self._mailboxes)
-        if not quota.limited(store.account.quota):
-            quota.forget(self._ground.files, store.path)
-        maildir.sweep(
-            self._ground.files, store.path, self._ground.clock() - self._ground.limits.stale
-        )
-        store.made = True
+        with store.making:
+            if store.made:
+                return
+            folders.make_account(self._ground, store.path, store.profiles, self._mailboxes)
+            if not quota.limited(store.account.quota):
+                quota.forget(self._ground.files, store.path)
+            maildir.sweep(
+                self._ground.files, store.path, self._ground.clock() - self._ground.limits.stale
+            )
+            store.made = True
 
     def _path(self, account: Account) -> bytes:
         return os.path.join(self._root, os.fsencode(account.maildir))
+
+    async def look(self) -> None:
+        """See what other programs did to mailboxes that are open.
+
+        Clients amid IDLE ask for nothing: whoever runs the hub calls this now and then.
+        It costs two stat(2) for each mailbox.
+        """
+        mailboxes = [
+            mailbox
+            for store in list(self._stores.values())
+            for mailbox in store.mailboxes.values()
+            if mailbox.users and mailbox.loaded and not mailbox.gone
+        ]
+        for start in range(0, len(mailboxes), LOOKS):
+            batch = mailboxes[start : start + LOOKS]
+            for mailbox in await self._disk.run(_disturbed, batch):
+                with suppress(StoreRefused):  # it was deleted, which its clients hear
+                    await mailbox.refresh()
 
     async def over_quota(self, account: Account, octets: int) -> bool:
         """Whether a message of this size would exceed the quota: for RCPT (452 4.2.2).

@@ -8,9 +8,10 @@ UTF-7. Names that do not decode are kept, and not shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from mailhub.store.durable import read_file, replace
+from mailhub.store.durable import read_file, replace, write_file
 from mailhub.store.files import Files
 from mailhub.store.name import INBOX, canonical, directory_of, mailbox_of
 
@@ -53,6 +54,21 @@ def _line(name: str) -> bytes:
 def load(files: Files, maildir: bytes) -> list[str | bytes]:
     """An account's subscriptions."""
     return parse(read_file(files, maildir + b"/" + FILE) or b"")
+
+
+def begin(files: Files, maildir: bytes, names: Sequence[str], unique: str) -> None:
+    """Subscribe a new account to its first mailboxes, unless it has a file already.
+
+    Several threads may do so at once, each with another `unique` text: they agree.
+
+    Raises:
+        OSError: The disk said no.
+    """
+    path = maildir + b"/" + FILE
+    if read_file(files, path) is None:
+        temporary = b"%b.%b" % (path, unique.encode())
+        write_file(files, temporary, (render(list(names)),), sync=True)
+        files.rename(temporary, path)
 
 
 def change(

@@ -129,7 +129,8 @@ class _Way:
         flags = self._translate(row.flags)
         # Letters are their own mailbox's keywords: only what `flags` says goes along.
         letters = relettered(b"", flags, self._target.known)
-        name = numbered(parse_base(base_of(row.name)).stem, row.size, uid, letters)
+        base = parse_base(base_of(row.name))
+        name = numbered(base.stem, base.size or row.size, uid, letters, base.served)
         source, target = self._from + row.name, self._to + name
         if self._move:
             self._files.rename(source, target)

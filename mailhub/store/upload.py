@@ -35,12 +35,9 @@ class DiskUpload:
         """Take more of it.
 
         Raises:
-            StoreRefused: LIMIT (too big), or SERVER_BUG.
+            StoreRefused: SERVER_BUG.
         """
         self.size += len(octets)
-        if self.size > self._ground.limits.message:
-            self._failed = True
-            raise StoreRefused(StoreFault.LIMIT, "The message is too big")
         self._pieces.append(octets)
         if not self._in_file and self.size <= self._ground.limits.upload_memory:
             return

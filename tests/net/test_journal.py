@@ -16,7 +16,8 @@ from twisted.internet import epollreactor
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from mailhub.net.disk import Lock, ThreadedDisk
-from mailhub.net.journal import Journal, Limits
+from mailhub.net.journal import Journal
+from mailhub.policy.limits import JournalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import AccountId
 from mailhub.queue import item as queue
@@ -31,7 +32,7 @@ from tests.rig import InlineDisk, run
 T = TypeVar("T")
 HERE = Local(AccountId(4))
 SCHEDULE = Schedule(jitter=0.0)
-LIMITS = Limits()
+LIMITS = JournalLimits()
 
 
 class SlowDisk:
@@ -74,7 +75,7 @@ class CountingSpool(Spool):
 class Rig:
     """A journal over a slow writer."""
 
-    def __init__(self, directory: Path, limits: Limits = LIMITS, **spool: Any) -> None:
+    def __init__(self, directory: Path, limits: JournalLimits = LIMITS, **spool: Any) -> None:
         self.spool = CountingSpool(str(directory), **spool)
         self.writer = SlowDisk()
         self.journal = Journal(self.spool, self.writer, InlineDisk(), limits)
@@ -156,7 +157,7 @@ class TestGroupCommit:
 
     def test_a_commit_is_bounded(self, tmp_path: Path) -> None:
         """No commit grows beyond its limit, but one call is never divided."""
-        rig = Rig(tmp_path, Limits(batch=3))
+        rig = Rig(tmp_path, JournalLimits(batch=3))
         rig.commit(accept(0))
         rig.commit(*(accept(n) for n in range(1, 6)))
         for n in range(6, 10):
@@ -169,7 +170,7 @@ class TestGroupCommit:
 
     def test_callers_wait_while_too_much_is_on_its_way(self, tmp_path: Path) -> None:
         """Back-pressure: beyond the limit of octets a caller is not even heard."""
-        rig = Rig(tmp_path, Limits(in_flight=100))
+        rig = Rig(tmp_path, JournalLimits(in_flight=100))
         rig.commit(accept(1, b"x" * 80))
         rig.commit(accept(2, b"x" * 80))
         late = rig.commit(accept(3))
@@ -259,6 +260,21 @@ class TestFailures:
         rig.writer.turn()
         assert done == [None]
         assert rig.stored() == [1, 2]
+
+    def test_another_process_never_ends(self, rig: Rig) -> None:
+        """If it was waited for in vain, all who share the commit are told, and none waits again."""
+        rig.other.stage([accept(1)])
+        rig.commit(accept(2))
+        both = [rig.commit(accept(3)), rig.commit(accept(4))]
+        rig.spool._database._connection.execute("PRAGMA busy_timeout=0")
+        rig.spool._database._patient = True
+        rig.writer.turn()
+        rig.spool._database._connection.execute("PRAGMA busy_timeout=0")
+        rig.spool._database._patient = True
+        rig.writer.turn()
+        assert [done[0].errno for done in both] == [errno.EBUSY] * 2
+        assert not rig.writer.waiting
+        rig.other.commit()
 
     def test_closed(self, tmp_path: Path) -> None:
         """A closed journal takes nothing; what was asked before is written."""

@@ -113,7 +113,10 @@ def test_busy(tmp_path: Path) -> None:
 
 
 def test_not_a_database(tmp_path: Path) -> None:
-    """A file that is something else is an I/O error at the start."""
-    Path(path(tmp_path)).write_bytes(b"something else, long enough to be looked at" * 100)
-    with pytest.raises(OSError, match="not a database"):
+    """A file that is something else is an I/O error at the start, and stays as it is."""
+    octets = b"something else, long enough to be looked at" * 100
+    Path(path(tmp_path)).write_bytes(octets)
+    with pytest.raises(OSError, match="not a database") as caught:
         Database(path(tmp_path))
+    assert caught.value.filename == path(tmp_path)
+    assert Path(path(tmp_path)).read_bytes() == octets

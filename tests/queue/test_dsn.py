@@ -90,6 +90,14 @@ def check(notice: Notice) -> None:
 
 
 class TestFailure:
+    def test_a_helper(self) -> None:
+        """Who helps is named, if there is somebody, as people write the address."""
+        source = replace(SOURCE, helper=Path("hilfe", "xn--bcher-kva.example"))
+        notice = compose(failed(BOB), {0: Action.FAILED}, MESSAGE, source)
+        check(notice)
+        human, _, _ = parts(notice)
+        assert "For help, write to <hilfe@bücher.example>" in human.get_content()
+
     def test_whole(self) -> None:
         """A failure in full: header, text, facts, and the message as it was."""
         notice = compose(failed(BOB), {0: Action.FAILED}, MESSAGE, SOURCE)
@@ -150,6 +158,20 @@ class TestFailure:
         assert carol["Status"] == "4.4.7"
         assert "Remote-MTA" not in carol
         assert carol["Diagnostic-Code"] == "x-mailhub; 451 4.7.1 Greylisted come back"
+
+    @pytest.mark.parametrize(
+        ("host", "name"),
+        [
+            ("mx.remote.example", "mx.remote.example"),
+            ("192.0.2.1", "[192.0.2.1]"),
+            ("2001:db8::1", "[IPv6:2001:db8::1]"),
+        ],
+    )
+    def test_host(self, host: str, name: str) -> None:
+        """A host that has no name is an address in brackets (RFC 3464 §2.1.2)."""
+        item = replace(failed(BOB), fates=(Failed(NO, 1.0, host),))
+        _, machine, _ = parts(compose(item, {0: Action.FAILED}, MESSAGE, SOURCE))
+        assert fields(machine)[1]["Remote-MTA"] == f"dns; {name}"
 
 
 NO_FATE = Pending(1.0)
@@ -252,7 +274,7 @@ class TestOthers:
         notice = compose(replace(item, fates=fates), actions, MESSAGE, SOURCE)
         check(notice)
         human, machine, _ = parts(notice)
-        assert "confirms nothing" in human.get_content()
+        assert "does not confirm delivery" in human.get_content()
         groups = fields(machine)[1:]
         assert [g["Action"] for g in groups] == ["delivered", "relayed", "expanded"]
         assert [g["Status"] for g in groups] == ["2.1.5"] * 3

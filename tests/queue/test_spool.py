@@ -58,7 +58,7 @@ from mailhub.queue.item import (
 )
 from mailhub.queue.journey import Attempted
 from mailhub.queue.rows import State
-from mailhub.queue.spool import Spool
+from mailhub.queue.spool import LOST, Spool
 from tests.queue import given as make
 from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK
 
@@ -268,6 +268,15 @@ class TestRecover:
         ContentFile(spool.directory, inline.queue_id).finish()
         assert spool.recover("one") == 2
         assert [queue_id for queue_id, _ in files(spool.directory)] == [item.queue_id]
+
+    def test_a_lost_database(self, spool: Spool) -> None:
+        """A spool that is new, beside content that is not, destroys none of it."""
+        file = ContentFile(spool.directory, make.queue_id(5))
+        file.write(b"accepted once")
+        file.finish()
+        assert spool.recover("one") == 1
+        assert spool.recover("one") == 0
+        assert Path(file.path + LOST).read_bytes() == b"accepted once"
 
 
 class TestDue:

@@ -196,17 +196,18 @@ class TestRename:
 class TestSubscriptions:
     def test_kept(self, tmp_path: Path) -> None:
         """Whether it exists or not; deleting does not unsubscribe (RFC 3501 §6.3.6)."""
-        hub = Hub(tmp_path, limits=Limits(subscriptions=2))
+        hub = Hub(tmp_path, limits=Limits(subscriptions=4))
         for name in ("Sent", "not there"):
             run(hub.store.subscribe(name))
         run(hub.store.delete("Sent"))
         hub.restart()
         subscribed = {row.name: row.selectable for row in run(hub.store.list()) if row.subscribed}
-        assert subscribed == {"Sent": False, "not there": False}
+        assert subscribed == {"INBOX": True, "Sent": False, "Trash": True, "not there": False}
         assert refused(hub.store.subscribe("third")) is StoreFault.LIMIT
         assert refused(hub.store.subscribe("a//b")) is StoreFault.CANNOT
         run(hub.store.unsubscribe("Sent"))
-        assert [row.name for row in run(hub.store.list()) if row.subscribed] == ["not there"]
+        names = [row.name for row in run(hub.store.list()) if row.subscribed]
+        assert names == ["INBOX", "Trash", "not there"]
 
 
 class TestMessages:

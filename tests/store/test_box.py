@@ -171,6 +171,14 @@ class TestSeeing:
             raise ZeroDivisionError
         assert box.seen == (0, 0)
 
+    def test_missed_meanwhile(self, tmp_path: Path) -> None:
+        """What is found missing while we change files is not forgotten by the end of it."""
+        box = Hub(tmp_path).box()
+        box.seen = box.look()
+        with box.changing():
+            box.missed()
+        assert box.seen == (0, 0)
+
     def test_deleted(self, tmp_path: Path) -> None:
         """A maildir that is gone is noticed."""
         hub = Hub(tmp_path)

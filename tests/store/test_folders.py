@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mailhub.store import folders, uidlist
 from mailhub.store.files import Files
+from mailhub.store.stores import MAILBOXES
 from tests.rig import run
 from tests.store.world import TEXT, FailingFiles, Hub, each_failure, faulted
 
@@ -43,14 +45,34 @@ class TestListing:
         assert run(hub.store.list())[1].special_use == ()
 
 
+def there(hub: Hub) -> set[str]:
+    """The mailboxes that exist."""
+    return {name for name, (selectable, _) in listed(hub).items() if selectable}
+
+
 class TestAccount:
     def test_made_once(self, tmp_path: Path) -> None:
         """A new account has what is configured; a maildir that is there keeps its own."""
         hub = Hub(tmp_path)
         assert list(listed(hub)) == ["INBOX", "Sent", "Trash"]
+        assert all(subscribed for _, subscribed in listed(hub).values())
         run(hub.store.delete("Trash"))
         hub.restart()
-        assert list(listed(hub)) == ["INBOX", "Sent"]
+        assert there(hub) == {"INBOX", "Sent"}
+
+    def test_subscribed_already(self, tmp_path: Path) -> None:
+        """Subscriptions that are there before the first login stay as they are."""
+        hub = Hub(tmp_path)
+        hub.maildir.mkdir(parents=True)
+        (hub.maildir / "subscriptions").write_bytes(b"V\t2\n\nTrash\n")
+        assert {name for name, (_, subscribed) in listed(hub).items() if subscribed} == {"Trash"}
+
+    def test_special_uses(self, tmp_path: Path) -> None:
+        """What is configured gets its special use."""
+        hub = Hub(tmp_path)
+        hub.stores._mailboxes = MAILBOXES
+        uses = {row.name: row.special_use for row in run(hub.store.list())}
+        assert uses == {"INBOX": (), **MAILBOXES}
 
     def test_each_call_may_fail(self, tmp_path: Path) -> None:
         """Whatever fails, the next attempt makes all of it."""
@@ -73,13 +95,13 @@ class TestRename:
         hub = Hub(tmp_path, files=(files := FailingFiles()), mailboxes=("a", "a/b", "a/c"))
         hub.append(TEXT, name="a/b")
         for at in range(80):
-            old = "a" if "a" in listed(hub) else "x"
+            old = "a" if "a" in there(hub) else "x"
             new = "x" if old == "a" else "a"
             files.arm(at)
             refused = faulted(lambda: run(hub.store.rename(old, new)))  # noqa: B023 -- at once
             failed = files.failed
             files.disarm()
-            names = set(listed(hub)) - {"INBOX"}
+            names = there(hub) - {"INBOX"}
             assert names in ({"a", "a/b", "a/c"}, {"x", "x/b", "x/c"})
             if not refused:
                 assert new in names
@@ -130,7 +152,7 @@ class TestDelete:
         (run(hub.stores.of(hub.account)).path, hub.maildir)
         (hub.maildir / ".Sent/mailhub-uidlist").write_bytes(b"junk")
         run(hub.store.delete("Sent"))
-        assert "Sent" not in listed(hub)
+        assert "Sent" not in there(hub)
 
 
 def test_names(tmp_path: Path) -> None:
@@ -140,3 +162,19 @@ def test_names(tmp_path: Path) -> None:
     (hub.maildir / ".no-maildir").mkdir()
     assert folders.names(Files(), os.fsencode(hub.maildir)) == ["INBOX", "Sent", "Trash"]
     assert uidlist.FILE.decode() not in os.listdir(hub.maildir)
+
+
+def test_made_by_two_at_once(tmp_path: Path) -> None:
+    """A first login and a first delivery may make an account at the same moment."""
+    hub = Hub(tmp_path)
+    hub.stores._mailboxes = MAILBOXES
+    store = hub.stores.store_of(hub.account)
+    with ThreadPoolExecutor(8) as threads:
+        for made in [threads.submit(hub.stores.make, store) for _ in range(8)]:
+            made.result()
+    assert listed(hub) == dict.fromkeys(sorted(["INBOX", *MAILBOXES]), (True, True))
+    assert {row.name: row.special_use for row in run(hub.store.list())} == {
+        "INBOX": (),
+        **MAILBOXES,
+    }
+    assert not list(hub.maildir.glob("subscriptions.*"))

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mailhub import ports
 from mailhub.ports import Change, FlagAction, StoreFault, StoreRefused
 from mailhub.store import reading
-from mailhub.store.box import Box, Delta
+from mailhub.store.box import Box
 from mailhub.store.index import IndexLost
 from mailhub.store.limits import Limits
-from mailhub.store.mailbox import SharedMailbox, _difference, _ReadAhead
-from mailhub.store.rows import Columns, Row, columns
+from mailhub.store.mailbox import _ReadAhead
 from tests.rig import run
 from tests.store.world import (
     TEXT,
@@ -45,24 +40,6 @@ class TestSharing:
             "q",
         ]
 
-    def test_woken_at_once(self, tmp_path: Path) -> None:
-        """All who watch are woken by each change, until they stop."""
-        hub = Hub(tmp_path)
-        mailbox = hub.open()
-        seen: list[tuple[int, int]] = []
-        watchers = [partial(lambda n: seen.append((n, len(mailbox.uids))), n) for n in range(2)]
-        for woken in watchers:
-            mailbox.watch(woken)
-        hub.deliver("a")
-        assert seen == [(0, 1), (1, 1)]
-        mailbox.unwatch(watchers[0])
-        mailbox.unwatch(watchers[0])
-        run(mailbox.store([1], FlagAction.ADD, ["\\Seen"]))
-        assert seen[2:] == [(1, 1)]
-        run(mailbox.store([1], FlagAction.ADD, ["\\Seen"]))
-        run(mailbox.refresh())
-        assert len(seen) == 3
-
     def test_history(self, tmp_path: Path) -> None:
         """Each change is told once, in order."""
         hub = Hub(tmp_path)
@@ -88,14 +65,6 @@ class TestSharing:
         assert mailbox.changes(0) is None
         assert len(mailbox.changes(mailbox.cursor - 3) or []) == 3
 
-    def test_position(self, tmp_path: Path) -> None:
-        """Positions are those in the arrays."""
-        hub = Hub(tmp_path)
-        hub.append(TEXT, TEXT, TEXT)
-        mailbox = hub.open()
-        run(mailbox.expunge([2]))
-        assert [mailbox.position(uid) for uid in (0, 1, 2, 3, 4)] == [None, 0, None, 1, None]
-
 
 class TestMany:
     def test_batches(self, tmp_path: Path) -> None:
@@ -108,17 +77,6 @@ class TestMany:
         assert len(run(mailbox.summaries([9, 3, 5]))) == 3
         assert run(mailbox.expunge(range(2, 10))) == tuple(range(2, 10))
         assert list(mailbox.uids) == [1, 10]
-
-    @given(st.sets(st.integers(1, 60), max_size=60))
-    def test_removal(self, gone: set[int]) -> None:
-        """Few or many go: the arrays stay parallel."""
-        mailbox = _bare()
-        mailbox.apply(Delta(added=[Row(uid, b"", uid, uid, uid, uid) for uid in range(1, 61)]))
-        mailbox.apply(Delta(removed=sorted(gone)))
-        left = [uid for uid in range(1, 61) if uid not in gone]
-        for column in mailbox._columns:
-            assert list(column) == left
-        assert mailbox.uids is mailbox._columns.uids
 
 
 class TestOpening:
@@ -335,6 +293,33 @@ class TestConcurrency:
         assert tasks[2].result.uids == (2,)
         assert len(hub.cur()) == 2
 
+    def test_cancelled_append_of_many(self, tmp_path: Path) -> None:
+        """Who was carried along by one that goes away gets an answer, and one message."""
+        disk, hub = self.world(tmp_path)
+        store = hub.stores.store_of(hub.account)
+        tasks = [disk.start(append(store, [TEXT])) for _ in range(4)]
+        tasks[0].step()
+        assert tasks[1].waits is not None
+        assert tasks[1].waits.job is not None
+        tasks[1].waits.job()
+        tasks[1].cancel()
+        disk.finish(*tasks)
+        assert [task.error is None for task in tasks] == [True, False, True, True]
+        assert [task.result.uids for task in tasks[2:]] == [(3,), (4,)]
+        assert len(hub.cur()) == 4
+
+    def test_cancelled_before_the_job_of_many(self, tmp_path: Path) -> None:
+        """If its job never began, the others do it themselves."""
+        disk, hub = self.world(tmp_path)
+        store = hub.stores.store_of(hub.account)
+        tasks = [disk.start(append(store, [TEXT])) for _ in range(4)]
+        tasks[0].step()
+        tasks[1].cancel()
+        disk.finish(*tasks)
+        assert [task.error is None for task in tasks] == [True, False, True, True]
+        assert [task.result.uids for task in tasks[2:]] == [(2,), (3,)]
+        assert len(hub.cur()) == 3
+
     def test_copies_both_ways(self, tmp_path: Path) -> None:
         """Two copies in opposite directions do not wait for each other for ever."""
         disk, hub = self.world(tmp_path)
@@ -374,27 +359,3 @@ class TestConcurrency:
         disk.finish(task)
         assert isinstance(task.error, Cancelled)
         assert list(mailbox.flags) == [1]
-
-
-def test_difference() -> None:
-    """From one state to another: what went, what changed, what came."""
-    old, new = _columns(1, 2, 3), _columns(2, 3, 9)
-    new.flags[0] = 7
-    delta = _difference(old, new)
-    assert (delta.removed, delta.changed) == ([1], [(2, 7, 1)])
-    assert delta.added == [Row(9, b"", 0, 1, 1, 1)]
-
-
-def _columns(*uids: int) -> Columns:
-    found = columns()
-    for uid in uids:
-        for column, value in zip(found, (uid, 0, 1, 1, 1), strict=True):
-            column.append(value)
-    return found
-
-
-def _bare() -> SharedMailbox:
-    with TemporaryDirectory() as path:
-        mailbox = Hub(Path(path)).store.mailbox("INBOX")
-    mailbox.loaded = True
-    return mailbox

@@ -60,19 +60,26 @@ class TestBases:
     def test_ours(self) -> None:
         """Stem, size and UID."""
         base = name.base_of(name.numbered(b"1.x.h", 12, 7, b"S"))
-        assert name.parse_base(base) == (b"1.x.h", 12, 7)
-        assert name.parse_base(name.unnumbered(b"1.x.h", 12)) == (b"1.x.h", 12, None)
+        assert name.parse_base(base) == name.Base(b"1.x.h", 12, 7)
+        assert name.parse_base(name.unnumbered(b"1.x.h", 12)) == name.Base(b"1.x.h", 12, None)
+
+    def test_line_ends(self) -> None:
+        """A file that is served longer than it is has both sizes, as Dovecot wants it."""
+        base = name.base_of(name.numbered(b"1.x.h", 12, 7, b"S", 15))
+        assert base == b"1.x.h,S=12,W=15,U=7"
+        assert name.parse_base(base) == name.Base(b"1.x.h", 12, 7, 15)
+        assert name.numbered(b"1.x.h", 12, 7, b"S", 12) == b"1.x.h,S=12,U=7:2,S"
 
     @pytest.mark.parametrize(
         ("base", "expected"),
         [
-            (b"1.M2P3.h,S=5,W=6", (b"1.M2P3.h", 5, None)),
-            (b"1.h,X=1,S=2", (b"1.h,X=1", 2, None)),
-            (b"1.h,S=,U=x", (b"1.h", None, None)),
-            (b"1.h,U=99999999999999999999", (b"1.h", None, None)),
+            (b"1.M2P3.h,S=5,W=6", name.Base(b"1.M2P3.h", 5, None, 6)),
+            (b"1.h,X=1,S=2", name.Base(b"1.h,X=1", 2, None)),
+            (b"1.h,S=,U=x", name.Base(b"1.h", None, None)),
+            (b"1.h,U=99999999999999999999", name.Base(b"1.h", None, None)),
         ],
     )
-    def test_others(self, base: bytes, expected: tuple[bytes, int | None, int | None]) -> None:
+    def test_others(self, base: bytes, expected: name.Base) -> None:
         """Sizes are ours to say; fields we do not know stay."""
         assert name.parse_base(base) == expected
 

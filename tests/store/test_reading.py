@@ -49,6 +49,12 @@ class TestLargeFile:
             found += piece
         assert found == served
 
+    def test_cut_short_meanwhile(self, tmp_path: Path) -> None:
+        """A file that another program cuts short ends where it ends."""
+        file = large(tmp_path / "x", b"one\ntwo\n", 5)
+        (tmp_path / "x").write_bytes(b"one\n")
+        assert file.read(0, 100) == b"one\r\n"
+
     def test_closed_while_it_reads(self, tmp_path: Path) -> None:
         """The descriptor is not taken from under a read that is under way."""
         file = large(tmp_path / "x", b"abc")

@@ -51,8 +51,11 @@ class TestNewMessages:
         os.utime(path, (77, 77))
         mailbox = hub.open()
         assert (mailbox.sizes[0], mailbox.dates[0], mailbox.flags[0]) == (11, 77, 5)
-        assert hub.cur() == ["1.M1.x,S=11,U=1:2,FS"]
+        assert hub.cur() == ["1.M1.x,S=8,W=11,U=1:2,FS"]
         assert run(contents(mailbox)) == [b"A: b\r\n\r\nc\r\n"]
+        hub.lose_index()
+        mailbox = hub.open()
+        assert (mailbox.sizes[0], hub.cur()) == (11, ["1.M1.x,S=8,W=11,U=1:2,FS"])
 
     def test_own_binary(self, tmp_path: Path) -> None:
         """Octets that we were given are served as they are, bare LF and all."""
@@ -421,6 +424,29 @@ class TestFailures:
 
 def _full(*_: object) -> None:
     raise OSError("full")
+
+
+def test_renamed_again_meanwhile(tmp_path: Path) -> None:
+    """A file that loses its place while we give it its name back is found the next time."""
+    hub = Hub(tmp_path)
+    hub.append(TEXT)
+    mailbox = hub.open()
+    (name,) = hub.cur()
+    bare = name.partition(",U=")[0]
+    (hub.maildir / "cur" / name).rename(hub.maildir / "new" / bare)
+
+    class Racing(Files):
+        @staticmethod
+        def rename(*_: object, **__: object) -> None:
+            raise FileNotFoundError
+
+    ground = mailbox.box.ground
+    object.__setattr__(ground, "files", Racing())
+    run(mailbox.refresh())
+    object.__setattr__(ground, "files", Files())
+    run(mailbox.refresh())
+    assert list(mailbox.uids) == [1]
+    assert hub.cur() == [name]
 
 
 def test_without_numbers(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,18 +30,62 @@ class TestAccounts:
         assert one.account.quota == Quota(5)
 
     def test_forgotten(self, tmp_path: Path) -> None:
-        """A store that nobody uses costs nothing."""
-        hub = Hub(tmp_path)
+        """Of the stores that nobody uses only the latest are kept at hand."""
+        hub = Hub(tmp_path, limits=Limits(recent_accounts=3))
         for n in range(20):
             run(hub.stores.of(replace(hub.account, id=AccountId(n), maildir=f"m/{n}")))
         gc.collect()
-        assert len(hub.stores._stores) <= 1
+        assert len(hub.stores._stores) <= 4
+
+    def test_made_once(self, tmp_path: Path) -> None:
+        """A first login and many first deliveries at the same moment make one maildir."""
+        for number in range(30):
+            hub = Hub(tmp_path / str(number))
+            store = hub.stores.store_of(hub.account)
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(hub.stores.make, [store] * 4))  # raises what one of them raised
 
     def test_maildir_elsewhere(self, tmp_path: Path) -> None:
         """An absolute path is taken as it is."""
         hub = Hub(tmp_path / "a")
         run(hub.stores.of(replace(hub.account, maildir=str(tmp_path / "b"))))
         assert (tmp_path / "b/cur").is_dir()
+
+
+class TestLook:
+    def test_open_mailboxes(self, tmp_path: Path) -> None:
+        """What another program does reaches those who have the mailbox open, and ask nothing."""
+        hub = Hub(tmp_path)
+        inbox, sent = hub.open(), hub.open("Sent")
+        woken: list[str] = []
+        inbox.watch(lambda: woken.append("inbox"))
+        sent.watch(lambda: woken.append("sent"))
+        hub.drop("1.a.elsewhere")
+        run(hub.stores.look())
+        assert woken == ["inbox"]
+        assert list(inbox.uids) == [1]
+        run(hub.stores.look())
+        assert woken == ["inbox"]
+
+    def test_deleted(self, tmp_path: Path) -> None:
+        """A mailbox that another program removed is empty from then on."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, name="Sent")
+        sent = hub.open("Sent")
+        shutil.rmtree(hub.maildir / ".Sent")
+        run(hub.stores.look())
+        assert sent.gone
+        assert not sent.uids
+        run(hub.stores.look())
+
+    def test_closed(self, tmp_path: Path) -> None:
+        """Nobody looks at what nobody has open."""
+        hub = Hub(tmp_path)
+        inbox = hub.open()
+        run(inbox.release())
+        hub.drop("1.a.elsewhere")
+        run(hub.stores.look())
+        assert not inbox.uids
 
 
 class TestWarm:

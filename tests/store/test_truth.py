@@ -24,6 +24,7 @@ from mailhub.store.files import Files
 from mailhub.store.limits import Limits
 from mailhub.store.lines import to_crlf
 from mailhub.store.mailbox import SharedMailbox
+from mailhub.store.name import base_of
 from mailhub.store.rebuild import rebuild
 from tests.rig import run
 from tests.store.world import Hub, contents, summary
@@ -50,6 +51,7 @@ class Message:
     content: bytes
     flags: frozenset[str]
     uid: int | None = None
+    base: str = ""
 
 
 @dataclass
@@ -128,8 +130,8 @@ class Truth(RuleBasedStateMachine):
         return [message for message in self.model[name] if message.uid is not None]
 
     def file_of(self, name: str, message: Message) -> Path:
-        paths = self.place(name, "cur").glob(f"*,U={message.uid}:*")
-        return next(path for path in paths if to_crlf(path.read_bytes()) == message.content)
+        (path,) = self.place(name, "cur").glob(f"{message.base}:*")
+        return path
 
     def chosen(self, name: str, data: st.DataObject) -> list[Message]:
         return data.draw(st.lists(st.sampled_from(self.seen(name)), unique=True, max_size=7))
@@ -252,7 +254,7 @@ class Truth(RuleBasedStateMachine):
             return  # letters of keywords mean something else there
         target = "Sent" if name == "INBOX" else "INBOX"
         path = self.file_of(name, message)
-        path.rename(self.place(target, "cur", f"{self.count}{path.name}"))
+        path.rename(self.place(target, "cur", f"m{self.count}.{path.name}"))
         self.count += 1
         self.model[name].remove(message)
         self.model[target].append(Message(message.content, message.flags))
@@ -304,6 +306,8 @@ class Truth(RuleBasedStateMachine):
         assert key not in self.used, "a UID was used twice"
         self.used[key] = message.content
         message.uid = uid
+        (row,) = self.mailbox(name).box.rows([uid])
+        message.base = os.fsdecode(base_of(row.name))
 
     @rule()
     def look(self) -> None:
@@ -319,6 +323,8 @@ class Truth(RuleBasedStateMachine):
             content = found[position]
             if uid not in known:
                 match = [m for m in model if m.uid is None and m.content == content]
+                flags = self.names(mailbox, mailbox.flags[position])
+                match.sort(key=lambda message: message.flags != flags)
                 assert match, f"{name}: {uid} is {content!r}, which is not there"
                 self.know(name, match[0], uid)
                 known[uid] = match[0]

@@ -15,7 +15,7 @@ from tests.store.world import FailingFiles, Hub, contents
 
 
 def hub_with(path: Path, **more: object) -> Hub:
-    hub = Hub(path, limits=Limits(upload_memory=10, message=100), **more)  # type: ignore[arg-type]
+    hub = Hub(path, limits=Limits(upload_memory=10), **more)  # type: ignore[arg-type]
     run(hub.stores.of(hub.account))
     return hub
 
@@ -48,21 +48,6 @@ def test_aborted(tmp_path: Path) -> None:
     with pytest.raises(StoreRefused) as refused:
         run(hub.store.append("INBOX", [Appending(upload)]))
     assert refused.value.fault is StoreFault.SERVER_BUG
-
-
-def test_too_big(tmp_path: Path) -> None:
-    """The limit holds, announced or not."""
-    hub = hub_with(tmp_path)
-    with pytest.raises(StoreRefused) as refused:
-        run(hub.store.upload(101))
-    assert refused.value.fault is StoreFault.LIMIT
-    upload = run(hub.store.upload(1))
-    run(upload.write(b"x" * 60))
-    with pytest.raises(StoreRefused) as refused:
-        run(upload.write(b"x" * 60))
-    assert refused.value.fault is StoreFault.LIMIT
-    run(upload.abort())
-    assert in_tmp(hub) == []
 
 
 def test_disk_fails(tmp_path: Path) -> None:

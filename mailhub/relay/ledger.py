@@ -1,0 +1,165 @@
+"""Promises of APPEND: durable in the spool at once, in synced files a little later.
+
+A small message that a client appends is written to the spool, whose commits
+many share, while its file is put into the mailbox unsynced. The promise goes
+once the file is synced, together with all others of its time; one that a crash
+leaves is redeemed at the next start.
+
+Invariants:
+
+1. A promise goes after its message is durable in its mailbox, or when nobody
+   was told of it, and never otherwise.
+2. A promise that is redeemed twice puts one message there: its file is named
+   after it.
+
+When the disk refuses to sync, promises stay, and syncing is tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from mailhub.net.journal import Journal
+from mailhub.policy.limits import LocalLimits
+from mailhub.ports import Account, AccountId, Filer, Promise, QueueId, StoreFault, StoreRefused
+from mailhub.queue.change import Kept, Promised
+
+
+class SpoolLedger:
+    """Implements `ports.Ledger` over the journal.
+
+    Args:
+        ids: Gives queue ids; a promise is named by one.
+        account: Finds an account by its id; None once it was deleted.
+
+    Attributes:
+        limits: May be replaced.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        journal: Journal,
+        filer: Filer,
+        account: Callable[[AccountId], Account | None],
+        ids: Callable[[], QueueId],
+        clock: IReactorTime,
+        limits: LocalLimits,
+    ) -> None:
+        self.limit = journal.limits.inline
+        self._journal = journal
+        self._filer = filer
+        self._account = account
+        self._ids = ids
+        self._clock = clock
+        self.limits = limits
+        self._unsynced: list[Promise] = []
+        self._timer: IDelayedCall | None = None
+        self._syncing = False
+        self._idle: list[Deferred[None]] = []  # those who wait for the end of a sync
+        self._stopping = False
+
+    # ---- ports.Ledger ----------------------------------------------------------------------
+
+    def unique(self) -> str:
+        """A name for a promise to come."""
+        return self._ids()
+
+    def promise(self, promises: Sequence[Promise]) -> Awaitable[None]:
+        """Begin to write promises; awaited, it returns once they are durable."""
+        changes = [
+            Promised(QueueId(it.unique), it.account.id, it.mailbox, it.flags, it.date, it.content)
+            for it in promises
+        ]
+        return Deferred.fromCoroutine(self._journal.commit(*changes))
+
+    def keep(self, promises: Sequence[Promise]) -> None:
+        """Sync their files with the next batch, then let the promises go."""
+        self._unsynced += promises
+        if len(self._unsynced) >= self.limits.sync_count:
+            self._sync_soon()
+        elif self._timer is None or not self._timer.active():
+            self._timer = self._clock.callLater(self.limits.sync_after, self._sync_soon)
+
+    def forget(self, promises: Sequence[Promise]) -> None:
+        """Nobody was told: let the promises go. Writes are carried out in their order."""
+        gone = Deferred.fromCoroutine(self._journal.commit(_kept(promises)))
+        gone.addErrback(lambda failure: self._log.failure("promises not forgotten", failure))
+
+    # ---- Syncing ---------------------------------------------------------------------------
+
+    def _sync_soon(self) -> None:
+        if not self._syncing:
+            syncing = Deferred.fromCoroutine(self._sync())
+            syncing.addErrback(
+                lambda failure: self._log.failure("syncing appended mail failed", failure)
+            )
+
+    async def _sync(self) -> None:
+        self._syncing = True
+        promises, self._unsynced = self._unsynced, []
+        try:
+            accounts = {it.account.id: it.account for it in promises}
+            await self._filer.settle(list(accounts.values()))
+            await self._journal.commit(_kept(promises))
+        except OSError as error:
+            self._log.error("appended mail not synced, will try again: {why}", why=error)
+            self._unsynced[:0] = promises
+            if not self._stopping:
+                self._timer = self._clock.callLater(self.limits.retry_sync, self._sync_soon)
+        finally:
+            self._syncing = False
+            idle, self._idle = self._idle, []
+            for waiting in idle:
+                waiting.callback(None)
+
+    # ---- Start and end ---------------------------------------------------------------------
+
+    async def recover(self, until: QueueId) -> int:
+        """Redeem the promises that a crash left; how many. Those from `until` on are new."""
+        count = 0
+        async with aclosing(self._journal.promises()) as found:
+            async for left in found:
+                if left.queue_id >= until:
+                    break
+                count += 1
+                await self._redeem(left)
+        return count
+
+    async def _redeem(self, left: Promised) -> None:
+        account = self._account(left.account)
+        if account is None:
+            await self._journal.commit(Kept((left.queue_id,)))
+            return
+        promise = Promise(account, left.mailbox, left.queue_id, left.content, left.flags, left.date)
+        try:
+            await self._filer.redeem(promise)
+        except StoreRefused as refused:
+            if refused.fault is not StoreFault.NONEXISTENT:
+                self._log.error(
+                    "{id}: appended mail not put back: {why}", id=left.queue_id, why=refused.text
+                )
+                return  # at another start, then
+        self.keep([promise])  # where the mailbox was deleted since, there is nothing to sync
+
+    async def stop(self) -> None:
+        """Sync what is left; if the disk refuses, its promises stay in the spool."""
+        self._stopping = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if self._syncing:
+            ended: Deferred[None] = Deferred()
+            self._idle.append(ended)
+            await ended
+        if self._unsynced:
+            await self._sync()
+
+
+def _kept(promises: Sequence[Promise]) -> Kept:
+    return Kept(tuple(QueueId(it.unique) for it in promises))
