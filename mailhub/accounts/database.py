@@ -21,8 +21,10 @@ and leave everything as it was.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self, TypeVar
@@ -40,6 +42,9 @@ T = TypeVar("T")
 
 BUSY_SECONDS: Final = 10.0
 """How long a change waits for another process's."""
+FRESH_SECONDS: Final = 0.002
+"""For so long the file is not asked again whether it has changed: one message asks for five
+answers, and each question is three system calls."""
 CACHE_ENTRIES: Final = 50_000
 """Answers kept; all are forgotten when there are more."""
 _ONE_ACCOUNT: Final = """
@@ -75,8 +80,9 @@ class Accounts:
 
     Args:
         path: The file; it is made, with its tables, if it is not there.
-        rules: How aliases will be expanded.
+        rules: How aliases will be expanded; may be replaced.
         entropy: Gives so many unpredictable octets.
+        clock: For `FRESH_SECONDS`.
 
     Raises:
         AccountsError: The file cannot be opened, or is of a newer version.
@@ -87,11 +93,14 @@ class Accounts:
         path: str | os.PathLike[str],
         rules: Rules | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = os.fspath(path)
-        self._rules = rules or Rules()
+        self.rules = rules or Rules()
         self._cache: dict[tuple[str, str], Any] = {}
         self._seen_version = -1
+        self._clock = clock
+        self._asked = -math.inf  # when `data_version` was asked for
         try:
             # SQLite gives its side files the mode of this one.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -316,10 +325,15 @@ class Accounts:
     def _read(self, kind: str, key: str, read: Callable[[str], T]) -> T:
         """What `read` says of `key`, from the cache while nothing has changed."""
         try:
-            [version] = self._db.execute("PRAGMA data_version").fetchone()
-            if version != self._seen_version or len(self._cache) > CACHE_ENTRIES:
+            now = self._clock()
+            if now - self._asked > FRESH_SECONDS:
+                [version] = self._db.execute("PRAGMA data_version").fetchone()
+                self._asked = now
+                if version != self._seen_version:
+                    self._cache.clear()
+                    self._seen_version = version
+            if len(self._cache) > CACHE_ENTRIES:
                 self._cache.clear()
-                self._seen_version = version
             where = (kind, key)
             if where not in self._cache:
                 self._cache[where] = read(key)
@@ -427,7 +441,7 @@ class Accounts:
 
     def _must_lead_somewhere(self, target: Path, trail: tuple[Path, ...]) -> None:
         try:
-            expansion = _now(expand_all((target,), self, self._rules, trail))
+            expansion = _now(expand_all((target,), self, self.rules, trail))
         except AliasLoop as loop:
             raise _loop(loop) from None
         except Refusal as refusal:
@@ -438,7 +452,7 @@ class Accounts:
 
     def _pointing_at(self, path: Path) -> list[Path]:
         """The aliases and catch-alls with `path`, or a subaddress of it, among their targets."""
-        separator = self._rules.separator
+        separator = self.rules.separator
         rows = self._db.execute(
             "SELECT DISTINCT local, domain, target FROM alias WHERE target_key = ?1"
             " OR (?2 != '' AND target_key LIKE '%' || ?2 || '%@' || ?3)",

@@ -85,7 +85,7 @@ class Register:
     """Looks up names, and makes up what unknown ones need.
 
     Args:
-        default_domain: Taken where a name has none; empty for no such names.
+        default_domain: Taken where a name has none; empty for no such names. May be replaced.
         cost: Of the hash that unknown names are compared with.
         entropy: Gives so many unpredictable octets.
     """
@@ -98,10 +98,20 @@ class Register:
         default_domain: str = "",
     ) -> None:
         self._accounts = accounts
-        self._cost = cost
-        self._default_domain = default_domain
+        self._entropy = entropy
+        self.default_domain = default_domain
         self._pepper = accounts.pepper()
-        self._nobody = secret(entropy(SALT_OCTETS).hex(), cost, entropy).hash
+        self.cost = cost
+
+    @property
+    def cost(self) -> Cost:
+        """What an unknown name costs. To change it takes as long as a login."""
+        return self._cost
+
+    @cost.setter
+    def cost(self, cost: Cost) -> None:
+        self._cost = cost
+        self._nobody = secret(self._entropy(SALT_OCTETS).hex(), cost, self._entropy).hash
 
     def claim(self, username: str) -> Claim:
         """Whom a user name means.
@@ -138,8 +148,8 @@ class Register:
             return None
         try:
             name = prepared(username)
-            if "@" not in name and self._default_domain:
-                name = f"{name}@{self._default_domain}"
+            if "@" not in name and self.default_domain:
+                name = f"{name}@{self.default_domain}"
             return parse_address(name)
         except (ValueError, Refusal):
             return None
@@ -150,11 +160,14 @@ class Recent:
 
     Args:
         key: Of the keyed hash; unpredictable, made at the start.
+
+    Attributes:
+        memory: May be replaced.
     """
 
     def __init__(self, key: bytes, memory: Memory | None = None) -> None:
         self._key = key
-        self._memory = memory or Memory()
+        self.memory = memory or Memory()
         self._known: OrderedDict[bytes, float] = OrderedDict()
 
     def mark(self, claim: Claim, password: str) -> bytes:
@@ -167,13 +180,13 @@ class Recent:
     def knows(self, mark: bytes, now: float) -> bool:
         """Whether that password was right within `Memory.seconds`."""
         since = self._known.get(mark)
-        return since is not None and 0 <= now - since < self._memory.seconds
+        return since is not None and 0 <= now - since < self.memory.seconds
 
     def add(self, mark: bytes, now: float) -> None:
         """Remember a password that was found right."""
         self._known[mark] = now
         self._known.move_to_end(mark)
-        while len(self._known) > self._memory.entries:
+        while len(self._known) > self.memory.entries:
             self._known.popitem(last=False)
 
 

@@ -9,7 +9,9 @@ Invariants:
 1. A network that has logged in to an account before (`Limits.proven`) is judged
    for that account by its own failures there alone, and is slowed at worst,
    never refused: nobody can lock a person out (but others' guesses from
-   elsewhere stay refused).
+   elsewhere stay refused). As long as a stranger would not be refused there, the right
+   password opens at once, and only wrong ones wait: the other devices of somebody whose
+   phone goes on with an old password notice nothing.
 2. A network from which anybody has logged in within `WELCOME` is not refused for
    what others do there, and slowed less: it may be an office, or a webmail host.
 3. An attempt counts as a failure from its beginning until its success: many at
@@ -63,12 +65,14 @@ class Attempt:
     Attributes:
         delay: Seconds to wait before it is checked.
         known: The network had logged in to the account before.
+        prompt: Only a wrong password need wait, and that after the check.
     """
 
     network: str
     account: str
     delay: float
     known: bool
+    prompt: bool = False
 
 
 class Throttle:
@@ -82,6 +86,14 @@ class Throttle:
         self._proven = _Moments(self._limits.places)
         self._welcome = _Moments(self._limits.places)
 
+    def obey(self, limits: Limits) -> None:
+        """Judge by other limits from here on, with the failures and logins counted so far."""
+        self._limits = limits
+        for counts in (self._networks, self._accounts, self._pairs):
+            counts.limits = limits
+        for moments in (self._proven, self._welcome):
+            moments.places = limits.places
+
     def begin(self, network: str, account: str, now: float) -> Attempt | None:
         """Begin an attempt; None if it will not be checked, which does not count either.
 
@@ -94,7 +106,8 @@ class Throttle:
         if self._known(pair, now):
             count = self._pairs.count(pair, now)
             self._pairs.add(pair, 1, now)
-            return Attempt(network, account, self._delay(count), known=True)
+            prompt = count < limits.address_refused
+            return Attempt(network, account, self._delay(count), known=True, prompt=prompt)
         by_network = self._networks.count(network, now) if network else 0
         by_account = self._accounts.count(account, now)
         welcome = self._welcome.within(network, WELCOME, now)
@@ -143,7 +156,7 @@ class _Moments:
     """When something happened last; the oldest are forgotten first."""
 
     def __init__(self, places: int) -> None:
-        self._places = places
+        self.places = places
         self._moments: OrderedDict[object, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -156,7 +169,7 @@ class _Moments:
     def note(self, key: object, now: float) -> None:
         self._moments[key] = now
         self._moments.move_to_end(key)
-        while len(self._moments) > self._places:
+        while len(self._moments) > self.places:
             self._moments.popitem(last=False)
 
 
@@ -164,8 +177,7 @@ class _Counts:
     """Counts that halve with time; the one that changed longest ago is forgotten first."""
 
     def __init__(self, limits: Limits) -> None:
-        self._half_life = limits.half_life
-        self._places = limits.places
+        self.limits = limits
         self._counts: OrderedDict[object, tuple[float, float]] = OrderedDict()
 
     def count(self, key: object, now: float) -> int:
@@ -177,7 +189,7 @@ class _Counts:
         if kept is None:
             return 0.0
         count, since = kept
-        return count * math.exp2(-max(now - since, 0.0) / self._half_life)
+        return count * math.exp2(-max(now - since, 0.0) / self.limits.half_life)
 
     def add(self, key: object, amount: float, now: float) -> None:
         count = self._exact(key, now) + amount
@@ -186,7 +198,7 @@ class _Counts:
             return
         self._counts[key] = (count, now)
         self._counts.move_to_end(key)
-        while len(self._counts) > self._places:
+        while len(self._counts) > self.limits.places:
             self._counts.popitem(last=False)
 
     def forget(self, key: object) -> None:

@@ -88,10 +88,7 @@ def read(files: CertificateFiles) -> Certificate:
     Raises:
         BadCertificate: A file cannot be read or parsed, or they do not fit.
     """
-    try:
-        chain = tuple(x509.load_pem_x509_certificates(_octets(files.chain)))
-    except ValueError:
-        raise BadCertificate(f"{files.chain}: holds no certificate in PEM form") from None
+    chain = read_chain(files.chain)
     try:
         key = load_pem_private_key(_octets(files.key), None)
     except TypeError:
@@ -103,6 +100,18 @@ def read(files: CertificateFiles) -> Certificate:
         raise BadCertificate(f"{files.key}: is not the key of {files.chain}")
     expires = first.not_valid_after_utc.timestamp()
     return Certificate(files, chain, key, _names(first), expires)
+
+
+def read_chain(path: str) -> tuple[x509.Certificate, ...]:
+    """The certificates of a file, at least one.
+
+    Raises:
+        BadCertificate: It cannot be read or parsed.
+    """
+    try:
+        return tuple(x509.load_pem_x509_certificates(_octets(path)))
+    except ValueError:
+        raise BadCertificate(f"{path}: holds no certificate in PEM form") from None
 
 
 def self_signed(directory: str, names: Sequence[str], now: float) -> tuple[CertificateFiles, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import attrgetter
 
+from mailhub.config.load import filled
 from mailhub.config.schema import ROUTE_PREFIX, SECTIONS
 from mailhub.config.settings import Settings
 
@@ -36,3 +37,9 @@ def changes(old: Settings, new: Settings) -> Changes:
     order = [*before, *(name for name in after if name not in before)]
     live += [f"[{ROUTE_PREFIX}{name}]" for name in order if before.get(name) != after.get(name)]
     return Changes(tuple(live), tuple(restart))
+
+
+def applied(old: Settings, new: Settings) -> Settings:
+    """`new` as far as a reload applies it: what waits for the next start is as it was."""
+    keys = (key for section in SECTIONS for key in section.keys if key.restart)
+    return filled(new, {key.target: attrgetter(key.target)(old) for key in keys})

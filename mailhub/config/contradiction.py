@@ -8,7 +8,7 @@ from typing import Final
 
 from mailhub.config.ini import Mistake
 from mailhub.config.settings import IMPLICIT, LOGINS, SERVICES, Settings
-from mailhub.config.values import Endpoint, is_loopback
+from mailhub.config.values import SIZE, SIZE_OR_NONE, UNLIMITED, Endpoint, is_loopback
 
 Lines = Mapping[tuple[str, str], int]
 """For each section and key that was given, its line."""
@@ -142,3 +142,18 @@ def _numbers(settings: Settings, lines: Lines) -> Iterator[Mistake]:
         if 0 < limits.size < limits.text_line and (section, "message limit") in lines:
             text = f"is less than text line = {limits.text_line}"
             yield _wrong(lines, section, "message limit", text)
+    yield from _message_limits(settings, lines)
+
+
+def _message_limits(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    """Mail that may come in or go out, and that no client could put into a mailbox."""
+    append = settings.imap.append
+    for section, size in (("smtp", settings.smtp.size), ("submission", settings.submission.size)):
+        if (size or UNLIMITED) <= append:
+            continue
+        if (section, "message limit") in lines:
+            text = f"is more than [imap] message limit = {SIZE_OR_NONE.show(append)}"
+            yield _wrong(lines, section, "message limit", text)
+        else:
+            text = f"is less than [{section}] message limit = {SIZE.show(size)}"
+            yield _wrong(lines, "imap", "message limit", text)

@@ -13,7 +13,11 @@ Lines = Mapping[tuple[str, str], int]
 
 def unusable(settings: Settings, lines: Lines) -> list[Mistake]:
     """What cannot be used of the files and directories that are named."""
-    return [*_certificates(settings, lines), *_state(settings, lines)]
+    return [
+        *_certificates(settings, lines),
+        *_authorities(settings, lines),
+        *_state(settings, lines),
+    ]
 
 
 def _certificates(settings: Settings, lines: Lines) -> Iterator[Mistake]:
@@ -28,6 +32,18 @@ def _certificates(settings: Settings, lines: Lines) -> Iterator[Mistake]:
             read(files)
         except BadCertificate as error:
             yield Mistake(line, "tls", "certificates", str(error))
+
+
+def _authorities(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    path = settings.relay.authorities
+    if not path:
+        return
+    from mailhub.config.certificate import BadCertificate, read_chain  # noqa: PLC0415
+
+    try:
+        read_chain(path)
+    except BadCertificate as error:
+        yield Mistake(lines.get(("relay", "authorities"), 0), "relay", "authorities", str(error))
 
 
 def _state(settings: Settings, lines: Lines) -> Iterator[Mistake]:

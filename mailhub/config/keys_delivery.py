@@ -22,8 +22,8 @@ from mailhub.config.values import (
     optional,
     optional_text,
     some,
-    word,
 )
+from mailhub.policy.limits import Family
 from mailhub.policy.route import TlsDemand
 
 PERCENT: Final = bounded(FACTOR, 0.0, 0.99)
@@ -79,56 +79,48 @@ QUEUE: Final = Section(
             AT_LEAST_ONE,
             "runner.attempts",
             "Under way at once, in all.",
-            restart=True,
         ),
         Key(
             "attempts per hop",
             AT_LEAST_ONE,
             "runner.attempts_per_hop",
             "Under way at once to one domain or smarthost.",
-            restart=True,
         ),
         Key(
             "recipients",
             bounded(COUNT, 1),
             "runner.recipients",
             "Of one message in one attempt. Every host takes 100.",
-            restart=True,
         ),
         Key(
             "ready",
             AT_LEAST_ONE,
             "runner.ready",
             "Due recipients held in memory; the others wait on disk.",
-            restart=True,
         ),
         Key(
             "ready per hop",
             AT_LEAST_ONE,
             "runner.ready_per_hop",
             "The same for one domain or smarthost.",
-            restart=True,
         ),
         Key(
             "fresh content",
             SIZE,
             "runner.cache",
             "Content of new messages held in memory until their first attempt.",
-            restart=True,
         ),
         Key(
             "look again",
             PATIENCE,
             "runner.sleep",
             "How often the queue is looked at when nothing is due, in case the clock was set.",
-            restart=True,
         ),
         Key(
             "grace",
             DURATION,
             "runner.grace",
             "How long attempts may take to finish when the hub stops.",
-            restart=True,
         ),
         Key(
             "inline",
@@ -136,21 +128,50 @@ QUEUE: Final = Section(
             "journal.inline",
             "A message up to this size lies in the spool's database, a larger one in a file"
             " beside it.",
-            restart=True,
         ),
         Key(
             "in flight",
             bounded(SIZE, 1 << 20),
             "journal.in_flight",
             "Content on its way to the disk; clients wait when there is more.",
-            restart=True,
         ),
         Key(
             "batch",
             AT_LEAST_ONE,
             "journal.batch",
             "Changes written to the disk in one go.",
-            restart=True,
+        ),
+        Key(
+            "sync after",
+            PATIENCE,
+            "local.sync_after",
+            "How long mail filed into mailboxes is kept in the spool too, until many mailboxes are"
+            " written to the disk in one go. Users see it at once all the same.",
+        ),
+        Key("sync count", AT_LEAST_ONE, "local.sync_count", "Or until so many have been filed."),
+        Key(
+            "sync size",
+            bounded(SIZE, 1),
+            "local.sync_octets",
+            "Or until their content is so large.",
+        ),
+        Key(
+            "unfiled",
+            AT_LEAST_ONE,
+            "local.pending",
+            "Messages on their way from the spool to mailboxes; clients wait when there are more.",
+        ),
+        Key(
+            "unfiled content",
+            bounded(SIZE, 1 << 20),
+            "local.pending_octets",
+            "The memory that their content may take, likewise.",
+        ),
+        Key(
+            "sync again",
+            PATIENCE,
+            "local.retry_sync",
+            "How soon to try again after the disk refused.",
         ),
     ),
 )
@@ -173,6 +194,14 @@ RELAY: Final = Section(
             " too; none never tries. A route may say otherwise.",
         ),
         Key(
+            "authorities",
+            optional_text(PATH),
+            "relay.authorities",
+            "A file with certificates (PEM) of authorities that are trusted besides those that this"
+            " machine trusts, for a smarthost whose certificate no public authority has issued.",
+            restart=True,
+        ),
+        Key(
             "port",
             PORT,
             "relay.port",
@@ -180,7 +209,7 @@ RELAY: Final = Section(
         ),
         Key(
             "address family",
-            word("both", "ipv4", "ipv6"),
+            choice({family.value: family for family in Family}),
             "relay.reach.family",
             "Which addresses of other hosts are tried. ipv4, if this machine's IPv6 address has no"
             " name (PTR): large providers refuse such.",
@@ -190,42 +219,36 @@ RELAY: Final = Section(
             AT_LEAST_ONE,
             "relay.pool.total",
             "Messages on their way at once, to all hosts.",
-            restart=True,
         ),
         Key(
             "connections per host",
             AT_LEAST_ONE,
             "relay.pool.destination",
             "The same to one domain or smarthost.",
-            restart=True,
         ),
         Key(
             "messages per connection",
             AT_LEAST_ONE,
             "relay.pool.messages",
             "Before a new one is made.",
-            restart=True,
         ),
         Key(
             "keep",
             DURATION,
             "relay.pool.idle",
             "How long a connection waits for the next message.",
-            restart=True,
         ),
         Key(
             "kept",
             COUNT,
             "relay.pool.idle_total",
             "How many connections wait so.",
-            restart=True,
         ),
         Key(
             "grace",
             DURATION,
             "relay.pool.grace",
             "How long messages may take to finish when the hub stops.",
-            restart=True,
         ),
         Key(
             "hosts",
@@ -244,7 +267,6 @@ RELAY: Final = Section(
             PATIENCE,
             "relay.pool.connect",
             "For a host to answer at all.",
-            restart=True,
         ),
         _stage("banner", "For its greeting. What follows are the standard's own times."),
         _stage("ehlo", "For the reply to EHLO."),
@@ -271,7 +293,6 @@ DNS: Final = Section(
             "IP addresses of recursive name servers, with :port if it is not 53. Empty is what"
             " /etc/resolv.conf says. Large public ones are refused by DNS lists; an unbound on"
             " this machine is best.",
-            restart=True,
         ),
         Key(
             "trusted",
@@ -279,49 +300,42 @@ DNS: Final = Section(
             "dns.trusted",
             "They check DNSSEC, and nobody sits between them and us: say yes for a validating"
             " resolver on this machine only.",
-            restart=True,
         ),
         Key(
             "rounds",
             some(PATIENCE),
             "dns.patience.rounds",
             "How long to wait for an answer, each time before all servers are asked again.",
-            restart=True,
         ),
         Key(
             "long answers",
             PATIENCE,
             "dns.patience.stream",
             "How long to wait for an answer over TCP.",
-            restart=True,
         ),
         Key(
             "remembered",
             COUNT,
             "dns.cache.entries",
             "Answers remembered.",
-            restart=True,
         ),
         Key(
             "remember",
             DURATION,
             "dns.cache.longest",
             "How long, whatever the answer says itself.",
-            restart=True,
         ),
         Key(
             "remember nothing",
             DURATION,
             "dns.cache.negative",
             "The same for names that do not exist.",
-            restart=True,
         ),
         Key(
             "remember failure",
             DURATION,
             "dns.cache.failure",
             "How soon to ask again after no answer came.",
-            restart=True,
         ),
     ),
 )

@@ -52,7 +52,7 @@ HUB: Final = Section(
             "postmaster",
             optional(MAIL_ADDRESS),
             "hub.postmaster",
-            "Who signs bounces, and whom they ask to turn to. Empty is postmaster at the hostname.",
+            "Whom bounces tell people to turn to for help. Empty names nobody.",
         ),
     ),
 )
@@ -166,14 +166,12 @@ AUTH: Final = Section(
             BOOLEAN,
             "plaintext_on_loopback",
             "Let programs on this machine send passwords without TLS. Others never may.",
-            restart=True,
         ),
         Key(
             "default domain",
             optional_text(DOMAIN),
             "auth.default_domain",
             "Added to user names without one, for users who have always logged in as ann.",
-            restart=True,
         ),
         Key(
             "hash at once",
@@ -188,7 +186,6 @@ AUTH: Final = Section(
             bounded(COUNT, 0),
             "auth.waiting",
             "Logins that may wait for their turn; more are told to come back later.",
-            restart=True,
         ),
         Key(
             "hash memory",
@@ -196,28 +193,24 @@ AUTH: Final = Section(
             "auth.cost.memory",
             "Of argon2id: what one guess costs somebody who has stolen the database. Applies to"
             " passwords set from now on; others are hashed anew when they are next used.",
-            restart=True,
         ),
         Key(
             "hash passes",
             AT_LEAST_ONE,
             "auth.cost.passes",
             "Passes of argon2id over that memory.",
-            restart=True,
         ),
         Key(
             "hash lanes",
             AT_LEAST_ONE,
             "auth.cost.lanes",
             "Threads that one hash is spread over.",
-            restart=True,
         ),
         Key(
             "scram iterations",
             bounded(COUNT, 4096),
             "auth.cost.iterations",
             "Of SCRAM-SHA-256, repeated by every client at each login.",
-            restart=True,
         ),
         Key(
             "remember",
@@ -225,35 +218,30 @@ AUTH: Final = Section(
             "auth.memory.seconds",
             "How long a password that was right is known without hashing (as a keyed hash, in"
             " memory only). 0 hashes each time.",
-            restart=True,
         ),
         Key(
             "remembered",
             bounded(COUNT, 0),
             "auth.memory.entries",
             "How many of them.",
-            restart=True,
         ),
         Key(
             "free failures",
             COUNT,
             "auth.throttle.free",
             "Failed logins that cost no wait.",
-            restart=True,
         ),
         Key(
             "first delay",
             DURATION,
             "auth.throttle.first_delay",
             "The wait after the next one; each further failure doubles it.",
-            restart=True,
         ),
         Key(
             "longest delay",
             DURATION,
             "auth.throttle.longest_delay",
             "No wait is longer.",
-            restart=True,
         ),
         Key(
             "failures per address",
@@ -261,35 +249,30 @@ AUTH: Final = Section(
             "auth.throttle.address_refused",
             "Above this many from one address (or IPv6 /64) no password is looked at. An address"
             " that has logged in to the account before is only slowed, never refused.",
-            restart=True,
         ),
         Key(
             "failures per account",
             AT_LEAST_ONE,
             "auth.throttle.account_refused",
             "Above this many on one account, from addresses that are new to it, likewise.",
-            restart=True,
         ),
         Key(
             "half life",
             PATIENCE,
             "auth.throttle.half_life",
             "The time in which such a count halves.",
-            restart=True,
         ),
         Key(
             "known for",
             DURATION,
             "auth.throttle.proven",
             "How long an address that has logged in to an account stays known to it.",
-            restart=True,
         ),
         Key(
             "places",
             AT_LEAST_ONE,
             "auth.throttle.places",
             "How many addresses, accounts and pairs of them are remembered, each.",
-            restart=True,
         ),
     ),
 )

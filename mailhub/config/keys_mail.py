@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from mailhub.config.key import AT_LEAST_ONE, PATIENCE, Key, Section
-from mailhub.config.values import BOOLEAN, COUNT, DURATION, NETWORK, SIZE, bounded, many
+from mailhub.config.values import (
+    BOOLEAN,
+    COUNT,
+    DURATION,
+    NETWORK,
+    SIZE,
+    SIZE_OR_NONE,
+    bounded,
+    many,
+)
 from mailhub.smtp.limits import LINE_MINIMUM, RECIPIENTS_MINIMUM, TEXT_MINIMUM
 
 
@@ -158,9 +167,11 @@ IMAP: Final = Section(
     (
         Key(
             "message limit",
-            bounded(SIZE, 1),
+            SIZE_OR_NONE,
             "imap.append",
-            "The largest message that a client may put into a mailbox (APPEND).",
+            "The largest message that a client may put into a mailbox (APPEND): not less than those"
+            " of [smtp] and [submission], or what somebody received or sent could not be put into"
+            " another account or into Sent. 0 for none.",
         ),
         Key(
             "login patience",
@@ -296,6 +307,14 @@ STORE: Final = Section(
             AT_LEAST_ONE,
             "store.open_indexes",
             "Index databases held open; each takes two or three file descriptors.",
+            restart=True,
+        ),
+        Key(
+            "look",
+            PATIENCE,
+            "store.look",
+            "How often open mailboxes are looked at for what other programs changed in their"
+            " maildirs, so that waiting clients (IDLE) hear of it.",
             restart=True,
         ),
         Key(

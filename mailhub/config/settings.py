@@ -11,12 +11,21 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mailhub.accounts.login import LoginLimits
-from mailhub.config.edge import DnsCache, DnsPatience, Intake, Journal, Pool, Reach, Runner
 from mailhub.config.values import CertificateFiles, Endpoint, Network
 from mailhub.imap.settings import Limits as Imap
 from mailhub.mail.address import Path
 from mailhub.policy.access import Rules as Access
 from mailhub.policy.alias import Rules as Aliases
+from mailhub.policy.limits import (
+    DnsLimits,
+    DnsPatience,
+    IntakeLimits,
+    JournalLimits,
+    LocalLimits,
+    PoolLimits,
+    RemoteLimits,
+    RunnerLimits,
+)
 from mailhub.policy.retry import Schedule
 from mailhub.policy.route import SMTP_PORT, Route, TlsDemand
 from mailhub.pop3.settings import Limits as Pop3
@@ -37,7 +46,7 @@ class Hub:
         hostname: Its name in greetings, EHLO, Received and certificates;
             ``""`` only in `Settings()`, before the machine was asked.
         state: The state directory.
-        postmaster: Who sends bounces' human part, and is named in them.
+        postmaster: Whom bounces name for help; nobody, if None.
     """
 
     hostname: str = ""
@@ -126,12 +135,15 @@ class Relay:
     Attributes:
         tls: What exchanges must offer; a route may say otherwise.
         port: Where exchanges listen.
+        authorities: A file of certificates that are trusted besides the
+            machine's own authorities; ``""`` for none.
     """
 
     tls: TlsDemand = TlsDemand.OPPORTUNISTIC
     port: int = SMTP_PORT
-    pool: Pool = field(default_factory=Pool)
-    reach: Reach = field(default_factory=Reach)
+    authorities: str = ""
+    pool: PoolLimits = field(default_factory=PoolLimits)
+    reach: RemoteLimits = field(default_factory=RemoteLimits)
     patience: Timeouts = field(default_factory=Timeouts)
 
 
@@ -146,7 +158,7 @@ class Dns:
 
     servers: tuple[tuple[str, int], ...] = ()
     trusted: bool = False
-    cache: DnsCache = field(default_factory=DnsCache)
+    cache: DnsLimits = field(default_factory=DnsLimits)
     patience: DnsPatience = field(default_factory=DnsPatience)
 
 
@@ -168,13 +180,14 @@ class Settings:
     smtp: Smtp = field(default_factory=Smtp)
     submission: Smtp = field(default_factory=Smtp)
     normalise: tuple[Network, ...] = ()
-    intake: Intake = field(default_factory=Intake)
-    journal: Journal = field(default_factory=Journal)
+    intake: IntakeLimits = field(default_factory=IntakeLimits)
+    journal: JournalLimits = field(default_factory=JournalLimits)
+    local: LocalLimits = field(default_factory=LocalLimits)
     imap: Imap = field(default_factory=Imap)
     pop3: Pop3 = field(default_factory=Pop3)
     store: Store = field(default_factory=Store)
     schedule: Schedule = field(default_factory=Schedule)
-    runner: Runner = field(default_factory=Runner)
+    runner: RunnerLimits = field(default_factory=RunnerLimits)
     bounce: Bounce = field(default_factory=Bounce)
     relay: Relay = field(default_factory=Relay)
     dns: Dns = Dns()

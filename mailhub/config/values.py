@@ -58,6 +58,8 @@ _DURATION_PART: Final = re.compile(r"([0-9]{1,12})(ms|[wdhms])")
 _DURATION: Final = re.compile(r"(?:[0-9]{1,12}(?:ms|[wdhms]))+|0")
 # size: digits, and perhaps one of K, M, G, T
 _SIZE: Final = re.compile(r"([0-9]{1,18})([KMGTkmgt]?)")
+UNLIMITED: Final = (1 << 63) - 1
+"""Octets that nothing has more of: the largest size that can be said (RFC 9051 §9 number64)."""
 _COUNT: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -94,6 +96,10 @@ def show_size(octets: int) -> str:
     return str(octets)
 
 
+def _show_limit(octets: int) -> str:
+    return "0" if octets == UNLIMITED else show_size(octets)
+
+
 def _parse_count(text: str) -> int:
     if not _COUNT.fullmatch(text):
         raise ValueError
@@ -109,6 +115,10 @@ def _parse_kib(text: str) -> int:
 
 DURATION: Final = Kind("a duration such as 5m", parse_duration, show_duration)
 SIZE: Final = Kind("a size such as 50M", parse_size, show_size)
+SIZE_OR_NONE: Final = Kind(
+    "a size such as 50M, or 0 for any", lambda text: parse_size(text) or UNLIMITED, _show_limit
+)
+"""A limit that may be switched off."""
 KIB: Final = Kind("a size such as 19M", _parse_kib, lambda kib: show_size(kib * 1024))
 """A size that its owner counts in KiB."""
 COUNT: Final = Kind("a number", _parse_count, str)
@@ -336,16 +346,16 @@ class Endpoint:
     port: int = 0
     given: str = ""
 
-    def description(self, *, ipv6: bool) -> str:
+    def description(self, *, both_families: bool) -> str:
         """What ``twisted.application.strports`` wants.
 
         Args:
-            ipv6: Whether the machine has IPv6: every address then means one
-                socket for both families, and IPv4 clients show up mapped.
+            both_families: Whether one socket can take IPv6 and IPv4: then every
+                address means such a one, and IPv4 clients show up mapped.
         """
         if self.given:
             return self.given
-        host = self.host or ("::" if ipv6 else "0.0.0.0")  # noqa: S104  # what a bare port means
+        host = self.host or ("::" if both_families else "0.0.0.0")  # noqa: S104  # what a bare port means
         return f"tcp:{self.port}:interface={host.replace(':', chr(92) + ':')}"
 
     @property
@@ -374,11 +384,24 @@ def is_loopback(host: str) -> bool:
     return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
-_DESCRIBED: Final = re.compile(r"(tcp|tcp6|unix|systemd|fd)(?=:.)")
+PORT_LIMIT: Final = 65535
+
+# description = "tcp:" port *( ":interface=" host / ":backlog=" number )    tcp6: likewise
+#             / "unix:" path *( ":mode=" octal / ":backlog=" number / ":lockfile=" digit )
+#             / "systemd" 2( ":domain=" family / ":index=" number / ":name=" name )
+# in which a colon inside a value is written "\:" (twisted.internet.endpoints.serverFromString)
+_DESCRIBED: Final = re.compile(
+    r"tcp6?:(port=)?(?P<port>\d{1,5})(:interface=(\\.|[^:\\])+|:backlog=\d+)*"
+    r"|unix:(address=)?/(\\.|[^:\\])+(:mode=[0-7]+|:backlog=\d+|:lockfile=\d)*"
+    r"|systemd(:domain=(INET6?|UNIX)|:index=\d+|:name=[^:]+){2}"
+)
 
 
 def _parse_endpoint(text: str) -> Endpoint:
-    if _DESCRIBED.match(text):
+    described = _DESCRIBED.fullmatch(text)
+    if described is not None:
+        if int(described["port"] or 0) > PORT_LIMIT:
+            raise ValueError
         return Endpoint(given=text)
     if _COUNT.fullmatch(text):
         return Endpoint("", _port(text))
@@ -405,7 +428,7 @@ def _split_port(text: str, *, default: int | None) -> tuple[str, int]:
 
 def _port(text: str) -> int:
     port = int(text)
-    if not 0 < port < 65536:
+    if not 0 < port <= PORT_LIMIT:
         raise ValueError
     return port
 

@@ -66,14 +66,19 @@ async def check_sender(
 
 
 async def check_recipient(
-    client: Client, forward_path: Path, directory: Directory, rules: Rules
+    client: Client, forward_path: Path, directory: Directory, rules: Rules, host: str = ""
 ) -> Expansion:
     """Judge RCPT: who gets mail for this forward-path.
+
+    `host` is our name: it has a postmaster even if it is no hosted domain
+    (RFC 5321 §4.5.1).
 
     Raises:
         Refusal: 550 5.7.1 for relaying; as `alias.expand` for hosted domains.
     """
     path = _own(forward_path, rules)
+    if path.domain == host and not await directory.hosted(host):
+        path = _role(path)
     expansion = await expand(path, directory, rules.aliases)
     # An address that stands for itself is in a foreign domain; one of ours never does.
     if path in expansion.others and not may_relay(client, rules):
@@ -92,6 +97,11 @@ def may_relay(client: Client, rules: Rules) -> bool:
     except ValueError:
         return False  # a Unix socket: it has no network
     return any(address in network for network in rules.trusted)
+
+
+def _role(path: Path) -> Path:
+    """The path with our own name left out, if it is one that each host has."""
+    return Path(path.local, "") if path.local.casefold() in alias.ALWAYS_DELIVERABLE else path
 
 
 def _own(path: Path, rules: Rules) -> Path:

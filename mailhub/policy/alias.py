@@ -3,7 +3,7 @@
 An address of a hosted domain is looked up as (the first that is found counts):
 an account; an alias, each of whose targets is expanded in turn; the same with
 its subaddress taken off (RFC 5233 §1, ``alice+tag@``); the domain's postmaster for
-``postmaster`` and ``abuse`` (RFC 5321 §4.5.1, RFC 2142 §4); the domain's catch-all.
+``postmaster``, ``abuse`` and ``mailer-daemon``; the domain's catch-all.
 
 Invariants:
 
@@ -24,8 +24,10 @@ from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
 from mailhub.ports import Account, AccountId, Directory
 
-ALWAYS_DELIVERABLE: Final = frozenset({"postmaster", "abuse"})
-"""Local parts that every hosted domain has (RFC 5321 §4.5.1, RFC 2142 §4)."""
+ALWAYS_DELIVERABLE: Final = frozenset({"postmaster", "abuse", "mailer-daemon"})
+"""Local parts that every hosted domain has (RFC 5321 §4.5.1, RFC 2142 §4).
+
+The last is whom notices are from: whoever answers one shall be heard (RFC 3464 §2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ signed yet when mail is submitted, so mending breaks no signature of ours.
 
 Invariants:
 
-1. What leaves has one From, whose every address belongs to the account, a Date
-   and a Message-ID, and no Bcc.
-2. All other fields, and the order of fields, stay as they were written.
+1. What leaves has one From, a Date and a Message-ID, and no Bcc.
+2. No address in that From belongs to somebody else of this hub; where the message
+   is not resent, each belongs to the account.
+3. All other fields, and the order of fields, stay as they were written.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from mailhub.ports import Account, Directory
 
 _DROPPED: Final = (b"bcc", b"resent-bcc", b"return-path")
 """Bcc is for nobody to read (RFC 5322 §3.6.3); Return-Path is the final host's (RFC 5321 §4.4)."""
+
+_TRACE: Final = frozenset({b"received", b"return-path", b"delivered-to"})
+_RESENDERS: Final = frozenset({b"resent-from", b"resent-sender"})
 
 # A line that mbox files put before each message: no field, and no one's to send on.
 _MBOX: Final = re.compile(rb"\A>?From [^\r\n]*\r?\n")
@@ -56,7 +60,8 @@ async def check_authors(
     """Judge From: every address in it must be the account's, or an alias of it (RFC 6409 §6.1).
 
     Every address that any reader might find there: clients differ in what they
-    make of a malformed field.
+    make of a malformed field. A message that the account resends may be of
+    somebody else's, as long as he is not of a domain that we speak for.
 
     Raises:
         Refusal: 550 5.7.1 for somebody else's address, or none at all;
@@ -65,17 +70,59 @@ async def check_authors(
     fields = header.all(b"from")
     if len(fields) > 1:
         raise Refusal(554, "6.0", "A message has one From field")
-    for field in fields:
-        if field and not await _owns(addresses(field), account, directory, rules):
+    resent = await _resent(header, account, directory, rules)
+    for specs in [addresses(field) for field in fields if field]:
+        if resent and await _elsewhere(specs, directory):
+            continue
+        if not await _owns(specs, account, directory, rules):
             raise Refusal(550, "7.1", "From is not an address of the account that has logged in")
+
+
+async def _resent(
+    header: Header, account: Account, directory: Directory, rules: Rules | None
+) -> bool:
+    """Whether the account resends the message, and answers for that (RFC 5322 §3.6.6).
+
+    Raises:
+        Refusal: 550 5.7.1 where somebody else would seem to do so.
+    """
+    fields = _resenders(header)
+    for field in fields:
+        if not await _owns(addresses(field), account, directory, rules):
+            raise Refusal(550, "7.1", "Resent-From is not an address of the account")
+    return bool(fields)
+
+
+def _resenders(header: Header) -> list[bytes]:
+    """Who resends the message now: earlier ones stand below what hosts have added since."""
+    found = []
+    for field in header.fields():
+        name = field.name.lower()
+        if name in _TRACE:
+            break
+        if name in _RESENDERS:
+            found.append(field.value)
+    return found
+
+
+async def _elsewhere(specs: list[bytes] | None, directory: Directory) -> bool:
+    """Whether there are addresses, and none of them is in a domain of ours."""
+    for spec in specs or ():
+        path = _path(spec)
+        if path is None or await directory.hosted(path.domain):
+            return False
+    return bool(specs)
 
 
 async def foreign_sender(
     header: Header, account: Account, directory: Directory, rules: Rules | None = None
 ) -> bool:
-    """Whether Sender names somebody else than the account, or cannot be read."""
+    """Whether Sender names somebody else than the account, or cannot be read.
+
+    Not in a message that is resent: there it is the author's affair.
+    """
     fields = header.all(b"sender")
-    if not fields:
+    if not fields or _resenders(header):
         return False
     return len(fields) > 1 or not await _owns(addresses(fields[0]), account, directory, rules)
 
@@ -150,10 +197,15 @@ async def _owns(
 ) -> bool:
     """Whether there are addresses, and each of them is the account's."""
     for spec in set(specs or ()):
-        try:
-            path = parse_address(spec.decode())
-        except (Refusal, UnicodeDecodeError):
-            return False
-        if not await may_send_as(account, path, directory, rules):
+        path = _path(spec)
+        if path is None or not await may_send_as(account, path, directory, rules):
             return False
     return bool(specs)
+
+
+def _path(spec: bytes) -> Path | None:
+    """The address that is spelled so, if it is one."""
+    try:
+        return parse_address(spec.decode())
+    except (Refusal, UnicodeDecodeError):
+        return None

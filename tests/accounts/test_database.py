@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path as FilePath
 
 import pytest
@@ -33,7 +34,7 @@ def file(tmp_path: FilePath) -> FilePath:
 
 @pytest.fixture
 def accounts(file: FilePath) -> Iterator[Accounts]:
-    with Accounts(file) as database:
+    with Accounts(file, clock=count().__next__) as database:
         database.add_domain("hub.example")
         database.add_account(ALICE, SECRET)
         database.add_account(BOB, SECRET, Quota(1000, 10))
@@ -176,6 +177,16 @@ class TestLookups:
         found = run(accounts.account(ALICE))
         assert found is not None
         assert not found.enabled
+
+    def test_asked_again_after_a_moment(self, file: FilePath) -> None:
+        """For two milliseconds an answer is not asked for again, and no longer."""
+        now = 10.0
+        with Accounts(file, clock=lambda: now) as ours, Accounts(file) as other:
+            assert run(ours.hosted("new.example")) is False
+            other.add_domain("new.example")
+            assert run(ours.hosted("new.example")) is False
+            now += 0.0021
+            assert run(ours.hosted("new.example")) is True
 
     def test_unreadable(self, accounts: Accounts) -> None:
         """A database that cannot be read is an I/O error like any other."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path as FilePath
 
 import pytest
@@ -20,7 +22,7 @@ KAETHE = address("käthe@bücher.example")
 
 @pytest.fixture
 def accounts(tmp_path: FilePath) -> Iterator[Accounts]:
-    with Accounts(tmp_path / "accounts.db") as database:
+    with Accounts(tmp_path / "accounts.db", clock=count().__next__) as database:
         for path in (ALICE, KAETHE):
             database.add_domain(path.domain)
             database.add_account(path, secret("right", CHEAP, os.urandom))
@@ -30,6 +32,15 @@ def accounts(tmp_path: FilePath) -> Iterator[Accounts]:
 @pytest.fixture
 def register(accounts: Accounts) -> Register:
     return Register(accounts, CHEAP, os.urandom, default_domain="hub.example")
+
+
+def test_other_cost(register: Register) -> None:
+    """What a hash costs may change: unknown names go on costing what real ones cost."""
+    register.cost = Cost(memory=128, passes=2, iterations=5000)
+    assert register.cost.passes == 2
+    made = secret("x", register.cost, os.urandom)
+    assert not outdated(replace(made, hash=register._nobody), register.cost)
+    assert not register.matches(register.claim("nobody"), "x")
 
 
 @pytest.mark.parametrize(

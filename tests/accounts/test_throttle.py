@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,31 @@ def test_many_accounts() -> None:
     found = [delays(throttle, "a", f"x{number}", 1)[0] for number in range(11)]
     assert found[:4] == [0, 0, 0, 1]
     assert found[10] is None
+
+
+def test_other_limits() -> None:
+    """Failures that were counted before are judged by the limits of the moment."""
+    throttle = Throttle(LIMITS)
+    delays(throttle, "a", "x", 6)
+    throttle.obey(replace(LIMITS, free=0, first_delay=0.5, longest_delay=3.0))
+    assert delays(throttle, "a", "x", 1) == [3.0]
+    throttle.obey(replace(LIMITS, address_refused=5))
+    assert throttle.begin("a", "y", 0.0) is None
+    throttle.obey(replace(LIMITS, half_life=1.0))
+    assert begin(throttle, "a", "x", 10.0).delay == 0.0
+
+
+def test_fewer_places() -> None:
+    """Where fewer are to be remembered, the oldest are forgotten when the next one comes."""
+    throttle = Throttle(LIMITS)
+    for number in range(40):
+        throttle.succeeded(begin(throttle, f"net{number}", f"x{number}", 0.0), 0.0)
+    throttle.obey(replace(LIMITS, places=5))
+    throttle.succeeded(begin(throttle, "a", "a", 0.0), 0.0)
+    begin(throttle, "b", "b", 0.0)
+    assert len(throttle._proven) == 5
+    assert not begin(throttle, "net10", "x10", 0.0).known
+    assert begin(throttle, "net39", "x39", 0.0).known
 
 
 def test_many_networks() -> None:
@@ -93,6 +120,16 @@ def test_proven_is_slowed() -> None:
     assert delays(throttle, "home", "x", 20)[-1] == 8
     throttle.succeeded(begin(throttle, "home", "x", 0.0), 0.0)
     assert begin(throttle, "home", "x", 0.0).delay == 0
+
+
+def test_proven_is_prompt() -> None:
+    """Where one has logged in before only wrong passwords wait, up to a number of them."""
+    throttle = Throttle(LIMITS)
+    throttle.succeeded(begin(throttle, "home", "x", 0.0), 0.0)
+    assert [begin(throttle, "home", "x", 0.0).prompt for _ in range(12)] == [True] * 10 + [
+        False
+    ] * 2
+    assert not begin(throttle, "elsewhere", "x", 0.0).prompt
 
 
 def test_welcome() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailhub.config.change import Changes, changes
+from mailhub.config.change import Changes, applied, changes
 from mailhub.config.load import filled
 from mailhub.config.settings import Settings
 from mailhub.policy.route import Route
@@ -32,3 +32,16 @@ def test_routes() -> None:
     new = replace(Settings(), routes=(Route("b"), Route("c", None, ("x.example",)), Route("d")))
     live = ("[route a]", "[route c]", "[route d]")
     assert changes(old, new) == Changes(live=live)
+
+
+def test_applied() -> None:
+    """A reload takes what is live as it is now, and leaves the rest as it was."""
+    new = filled(Settings(), {"smtp.size": 1, "hub.state": "/elsewhere", "listen.backlog": 7})
+    new = replace(new, routes=(Route("a"),))
+    found = applied(Settings(), new)
+    assert found.smtp.size == 1
+    assert found.routes == (Route("a"),)
+    assert found.hub == Settings().hub
+    assert found.listen == Settings().listen
+    left = changes(found, new)
+    assert left == Changes(restart=("[hub] state", "[listen] backlog"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mailhub.config.keys_delivery import RELAY
 from mailhub.config.load import parse
+from mailhub.policy.limits import Family
 from mailhub.policy.route import TlsDemand
-from mailhub.relay.remote import Family
 from mailhub.smtp.wire import Timeouts
 
 
@@ -22,4 +22,4 @@ def test_words() -> None:
         assert parse(text)[0].relay.tls is demand
     for family in Family:
         text = f"[hub]\nhostname = hub.example\n[relay]\naddress family = {family.value}\n"
-        assert parse(text)[1] == []
+        assert parse(text)[0].relay.reach.family is family

@@ -25,7 +25,9 @@ from mailhub.config.values import (
     RESOLVER,
     SERVER,
     SIZE,
+    SIZE_OR_NONE,
     TEXT,
+    UNLIMITED,
     AnyKind,
     CertificateFiles,
     Endpoint,
@@ -42,6 +44,8 @@ from mailhub.mail.address import Path as Address
 
 KIND = choice({"never": 0, "loopback": 1, "always": 2})
 READ: list[tuple[AnyKind, str, object]] = [
+    (SIZE_OR_NONE, "0", UNLIMITED),
+    (SIZE_OR_NONE, "50M", 50 << 20),
     (DURATION, "0", 0.0),
     (DURATION, "90s", 90.0),
     (DURATION, "5m", 300.0),
@@ -81,6 +85,9 @@ READ: list[tuple[AnyKind, str, object]] = [
     (ENDPOINT, "localhost:2525", Endpoint("127.0.0.1", 2525)),
     (ENDPOINT, "[::1]:2525", Endpoint("::1", 2525)),
     (ENDPOINT, "systemd:domain=INET:index=0", Endpoint(given="systemd:domain=INET:index=0")),
+    (ENDPOINT, "systemd:domain=UNIX:name=a", Endpoint(given="systemd:domain=UNIX:name=a")),
+    (ENDPOINT, "unix:/run/x:mode=600", Endpoint(given="unix:/run/x:mode=600")),
+    (ENDPOINT, r"tcp6:25:interface=\:\:1", Endpoint(given=r"tcp6:25:interface=\:\:1")),
     (ENDPOINT, "tcp:25:interface=10.0.0.1", Endpoint(given="tcp:25:interface=10.0.0.1")),
     (CERTIFICATE, "/a.pem", CertificateFiles("/a.pem", "/a.pem")),
     (CERTIFICATE, "/a.pem /a.key", CertificateFiles("/a.pem", "/a.key")),
@@ -120,6 +127,11 @@ REFUSED: list[tuple[AnyKind, list[str]]] = [
     (RESOLVER, ["", "localhost", "127.0.0.1:0", "127.0.0.1:99999", "[::1", "127.0.0.1:dns"]),
     (SERVER, ["", ":25", "host", "smtp.example.com:", "smtp.example.com:0", "a b.example"]),
     (ENDPOINT, ["", "0", "65536", "host.example:25", "::1", "tls:25", "tcp:", "25/tcp", "-25"]),
+    (
+        ENDPOINT,
+        ["tcp:smtp", "tcp:25:interfac=::1", "tcp:25:backlog=x", "tcp:65536", "unix:run/x", "fd:3"],
+    ),
+    (ENDPOINT, ["unix:/run/x:mode=9", "systemd:domain=INET", "systemd:domain=IPV4:index=0"]),
     (CERTIFICATE, ["", "a.pem", "/a /b /c", '"/a']),
     (KIND, ["", "sometimes"]),
     (many(COUNT), ["1 2", "1, x"]),
@@ -206,7 +218,7 @@ def test_no_other_exception(text: str, kind: AnyKind) -> None:
 )
 def test_descriptions(text: str, ipv6: bool, description: str) -> None:
     """Shorthand becomes what Twisted wants; its own language passes as it is."""
-    assert ENDPOINT.parse(text).description(ipv6=ipv6) == description
+    assert ENDPOINT.parse(text).description(both_families=ipv6) == description
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,18 @@ class TestRecipients:
         found = run(check_recipient(STRANGER, parse_path(text), DIRECTORY, RULES))
         assert [account.path.local for account in found.accounts] == who
 
+    def test_our_name(self) -> None:
+        """Our own name has a postmaster, and nobody else, though it is no hosted domain."""
+        for local in ("postmaster", "Abuse", "MAILER-DAEMON"):
+            path = parse_path(f"{local}@mx.hub.example")
+            found = run(check_recipient(STRANGER, path, DIRECTORY, RULES, "mx.hub.example"))
+            assert [account.path.local for account in found.accounts] == ["bob"]
+        alice = parse_path("alice@mx.hub.example")
+        with pytest.raises(Refusal):
+            run(check_recipient(STRANGER, alice, DIRECTORY, RULES, "mx.hub.example"))
+        hosted = run(check_recipient(STRANGER, at("alice"), DIRECTORY, RULES, "hub.example"))
+        assert [account.path.local for account in hosted.accounts] == ["alice"]
+
     def test_literal_domain(self) -> None:
         """Our address stands for the domain that the operator says, or for postmaster's alone."""
         assert refused(STRANGER, "alice@[203.0.113.5]") == "550 5.1.1"

@@ -92,6 +92,7 @@ def names(path: Path, directory: FakeDirectory = DIRECTORY, rules: Rules | None 
         ("ping", "alice"),
         ("postmaster", "bob"),
         ("Abuse", "bob"),
+        ("MAILER-DAEMON", "bob"),
     ],
 )
 def test_order(local: str, who: str) -> None:

@@ -92,6 +92,43 @@ class TestAuthors:
         """Whatever a reader might take for somebody else."""
         assert authors(field) == verdict
 
+    @pytest.mark.parametrize(
+        ("text", "verdict"),
+        [
+            ("Resent-From: alice@hub.example\nFrom: carol@elsewhere.example\n", "ok"),
+            ("Resent-From: team@hub.example\nFrom: alice@hub.example\n", "ok"),
+            ("Resent-Sender: alice@hub.example\nFrom: carol@elsewhere.example\n", "ok"),
+            ("Resent-From: alice@hub.example\nFrom: bob@hub.example\n", "550 5.7.1"),
+            ("Resent-From: alice@hub.example\nFrom: c@x.example, bob@hub.example\n", "550 5.7.1"),
+            ("Resent-From: alice@hub.example\nFrom: bob@hub.example <c@x.example\n", "550 5.7.1"),
+            ("Resent-From: alice@hub.example\nFrom: c@x..example\n", "550 5.7.1"),
+            ("Resent-From: bob@hub.example\nFrom: alice@hub.example\n", "550 5.7.1"),
+            ("Resent-From: \nFrom: alice@hub.example\n", "550 5.7.1"),
+            (
+                (
+                    "Resent-From: alice@hub.example\nResent-Sender: bob@hub.example\n"
+                    "From: carol@elsewhere.example\n"
+                ),
+                "550 5.7.1",
+            ),
+            (
+                (
+                    "Resent-From: alice@hub.example\nReceived: x\nResent-From: bob@hub.example\n"
+                    "From: carol@elsewhere.example\n"
+                ),
+                "ok",
+            ),
+            (
+                "Received: x\nResent-From: alice@hub.example\nFrom: carol@elsewhere.example\n",
+                "550 5.7.1",
+            ),
+            ("Received: x\nResent-From: bob@hub.example\nFrom: alice@hub.example\n", "ok"),
+        ],
+    )
+    def test_resent(self, text: str, verdict: str) -> None:
+        """Resent mail keeps its author, if the account resends it and nobody of ours is feigned."""
+        assert authors(text) == verdict
+
     def test_octets(self) -> None:
         """Octets that are no text belong to nobody."""
         assert ACCOUNT is not None
@@ -124,6 +161,7 @@ class TestSender:
             ("Sender: root\n", True),
             ("Sender:\n", True),
             ("Sender: alice@hub.example\nSender: alice@hub.example\n", True),
+            ("Resent-From: alice@hub.example\nSender: list@elsewhere.example\n", False),
         ],
     )
     def test_foreign(self, text: str, foreign: bool) -> None:

@@ -1,0 +1,185 @@
+"""What the hub allows itself: how much at once, how much in memory, how long it waits.
+
+Those who obey these values live at the edge (`net`, `relay`); the values are here,
+where the configuration can fill them in. Limits of the protocols are in their own
+packages (`smtp.limits`, `imap.settings`, `pop3.settings`), the store's in `store.limits`.
+
+Sizes are octets, durations seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailhub.policy.loop import HOPS_LIMIT
+
+# ---- Taking mail ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeLimits:
+    """What a message may be like, and how it is taken (`relay.intake`).
+
+    Attributes:
+        header: Octets of a header section. A longer one is refused on
+            submission (552 5.3.4); from others it is judged by its beginning.
+        hops: Received fields (RFC 5321 §6.3).
+        piece: Octets of large content written in one go.
+        hide_clients: Received does not tell the address of those who log in.
+    """
+
+    header: int = 262_144
+    hops: int = HOPS_LIMIT
+    piece: int = 262_144
+    hide_clients: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLimits:
+    """How accepted mail is written (`net.journal`).
+
+    Attributes:
+        inline: Octets of content up to which it lies in the database; beyond,
+            in a file of its own.
+        in_flight: Octets of content that may be on their way to the disk.
+        batch: Changes written in one commit.
+    """
+
+    inline: int = 64 * 1024
+    in_flight: int = 64 * 1024 * 1024
+    batch: int = 256
+
+
+# ---- Delivering it -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLimits:
+    """How filing and syncing are batched (`relay.local`).
+
+    Attributes:
+        batch: Messages filed in one job.
+        sync_after: Seconds after which what was filed is synced at the latest.
+        sync_count: Messages filed since the last sync that begin another one.
+        sync_octets: Octets of content filed, likewise.
+        pending: Messages accepted and not yet dropped above which the intake waits.
+        pending_octets: Octets of content held in memory, likewise.
+        retry_sync: Seconds before a sync that failed is tried again.
+    """
+
+    batch: int = 256
+    sync_after: float = 2.0
+    sync_count: int = 1000
+    sync_octets: int = 16 * 1024 * 1024
+    pending: int = 5000
+    pending_octets: int = 64 * 1024 * 1024
+    retry_sync: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerLimits:
+    """How much the queue runner does at once (`relay.runner`, `relay.lane`).
+
+    Attributes:
+        attempts: Attempts under way, in all.
+        attempts_per_hop: … and for one next hop.
+        recipients: Recipients in one attempt: 100 must be taken everywhere
+            (RFC 5321 §4.5.3.1.8).
+        ready: Recipients waiting in memory, in all.
+        ready_per_hop: … and for one next hop.
+        page: Rows of the index looked at before others have their turn.
+        cache: Octets of fresh content kept in memory until it is attempted.
+        sleep: Seconds after which the index is looked at in any case: the
+            clock may have been set, or another process may have been at work.
+        grace: Seconds that attempts under way are given when the hub stops.
+    """
+
+    attempts: int = 200
+    attempts_per_hop: int = 20
+    recipients: int = 100
+    ready: int = 10_000
+    ready_per_hop: int = 1000
+    page: int = 200
+    cache: int = 32 * 1024 * 1024
+    sleep: float = 300.0
+    grace: float = 30.0
+
+
+class Family(Enum):
+    """Which addresses of a host are tried."""
+
+    BOTH = "both"
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteLimits:
+    """How far one attempt goes (`relay.remote`).
+
+    Attributes:
+        hosts: Of a domain with many exchanges.
+        addresses: In all, of all these hosts (RFC 5321 §5.1 asks for two at least).
+    """
+
+    hosts: int = 5
+    addresses: int = 8
+    family: Family = Family.BOTH
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How connections to other hosts are shared (`relay.pool`).
+
+    Attributes:
+        destination: Messages on their way to one destination at once.
+        total: To all of them.
+        messages: Sent over one connection before it is closed.
+        idle: Seconds that a connection is kept for the next message.
+        idle_total: Connections kept so.
+        connect: Seconds for a TCP connection to be made.
+        grace: Seconds that `Pool.stop` lets messages finish.
+    """
+
+    destination: int = 20
+    total: int = 200
+    messages: int = 100
+    idle: float = 10
+    idle_total: int = 100
+    connect: float = 30
+    grace: float = 10
+
+
+# ---- Looking names up ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DnsLimits:
+    """How long and how much of the DNS is remembered (`net.dns`).
+
+    Attributes:
+        entries: Answers in the cache.
+        longest: Seconds that an answer is kept, whatever its TTL says.
+        negative: Likewise for "no such thing" (RFC 2308 §5 says 1 to 3 hours).
+        failure: Seconds after a failure before the same is asked again
+            (RFC 2308 §7 allows 5 minutes).
+    """
+
+    entries: int = 20_000
+    longest: float = 86_400
+    negative: float = 3 * 3600
+    failure: float = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DnsPatience:
+    """How long to wait for name servers, in seconds (`net.dnswire`).
+
+    Attributes:
+        rounds: For an answer by UDP: each round asks every server once.
+        stream: For the whole of an answer by TCP.
+    """
+
+    rounds: tuple[float, ...] = (2.0, 4.0, 6.0)
+    stream: float = 5.0
