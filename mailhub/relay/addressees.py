@@ -107,7 +107,9 @@ def _names(path: Path, account: Path, separator: str) -> bool:
 
 def _forwarded(recipient: Recipient, path: Path) -> Recipient:
     """A recipient behind an alias: DSNs name the one that the sender knows (RFC 3461 §5.2.7)."""
-    orcpt = recipient.orcpt
-    if orcpt is None and recipient.path.domain and not recipient.path.needs_utf8:
-        orcpt = "rfc822;" + xtext.encode(str(recipient.path).encode())
+    orcpt, named = recipient.orcpt, recipient.path
+    if orcpt is None and named.needs_utf8:
+        orcpt = "utf-8;" + xtext.embed(str(named))
+    elif orcpt is None and named.domain:
+        orcpt = "rfc822;" + xtext.encode(str(named).encode())
     return replace(recipient, path=path, orcpt=orcpt)

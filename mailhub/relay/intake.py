@@ -9,7 +9,7 @@ Invariants:
 1. 250 is said after the journal's commit has returned, and never before.
 2. A commit that was begun runs to its end, and is announced, even if the client
    has gone: what is in the spool is delivered without waiting for a restart.
-3. A draft holds at most `Limits.header` and `Limits.piece` octets, or the
+3. A draft holds at most `IntakeLimits.header` and `IntakeLimits.piece` octets, or the
    journal's `inline` limit, in memory.
 
 When the disk fails, the client is told to come back (452 4.3.1 for a full one,
@@ -19,12 +19,9 @@ When the disk fails, the client is told to come back (452 4.3.1 for a full one,
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
-
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
 
 from mailhub.mail import trace
 from mailhub.mail.address import Path
@@ -33,36 +30,19 @@ from mailhub.mail.header import Header
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import LargeContent, Octets
 from mailhub.net.journal import Journal
+from mailhub.net.shield import shielded
 from mailhub.policy import loop, submission
 from mailhub.policy.access import Rules, check_recipient, check_sender
 from mailhub.policy.alias import Expansion
+from mailhub.policy.limits import IntakeLimits
 from mailhub.ports import Account, Client, Directory, QueueId
 from mailhub.queue.item import Item, Origin, new_item
+from mailhub.relay import maillog
 from mailhub.relay.addressees import Addressees, addressees
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Announce
 
-T = TypeVar("T")
-
 _HEADER_END: Final = b"\r\n\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a message may be like, and how it is taken.
-
-    Attributes:
-        header: Octets of a header section. A longer one is refused on
-            submission (552 5.3.4); from others it is judged by its beginning.
-        hops: Received fields (RFC 5321 §6.3).
-        piece: Octets of large content written in one go.
-        hide_clients: Received does not tell the address of those who log in.
-    """
-
-    header: int = 262_144
-    hops: int = loop.HOPS_LIMIT
-    piece: int = 262_144
-    hide_clients: bool = False
 
 
 OverQuota = Callable[[Account, int], Awaitable[bool]]
@@ -101,7 +81,7 @@ class HubIntake:
         ids: Callable[[], QueueId],
         now: Callable[[], float],
         rules: Rules | None = None,
-        limits: Limits | None = None,
+        limits: IntakeLimits | None = None,
         over_quota: OverQuota = boundless,
         patience: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
@@ -113,16 +93,17 @@ class HubIntake:
         self.ids = ids
         self.now = now
         self.rules = rules or Rules()
-        self.limits = limits or Limits()
+        self.limits = limits or IntakeLimits()
         self.patience = patience
         self._over_quota = over_quota
 
     async def sender(self, client: Client, envelope: Envelope) -> None:
         """MAIL: may this client send from this reverse-path?"""
-        try:
-            await check_sender(client, envelope.reverse_path, self.directory, self.rules)
-        except OSError as error:
-            raise refusal(error) from None
+        with maillog.refusals(client, envelope):
+            try:
+                await check_sender(client, envelope.reverse_path, self.directory, self.rules)
+            except OSError as error:
+                raise refusal(error) from None
 
     async def recipient(self, client: Client, envelope: Envelope, recipient: Recipient) -> None:
         """RCPT: shall we take mail from this client for this recipient?
@@ -130,9 +111,10 @@ class HubIntake:
         Raises:
             Refusal: As `policy.access`; 452 4.2.2 where all mailboxes it leads to are full.
         """
-        expansion = await self._expansion(client, recipient.path)
-        if not expansion.others and await self._all_full(expansion, envelope.size or 0):
-            raise Refusal(452, "2.2", "Mailbox full")
+        with maillog.refusals(client, envelope, recipient.path):
+            expansion = await self._expansion(client, recipient.path)
+            if not expansion.others and await self._all_full(expansion, envelope.size or 0):
+                raise Refusal(452, "2.2", "Mailbox full")
 
     async def draft(self, client: Client, envelope: Envelope) -> HubDraft:
         """DATA or the first BDAT: be ready for content."""
@@ -140,6 +122,9 @@ class HubIntake:
             (recipient, await self._expansion(client, recipient.path))
             for recipient in envelope.recipients
         ]
+        for recipient, expansion in found:
+            for member, no in expansion.refused:
+                maillog.left_out(recipient.path, member, no)
         separator = self.rules.aliases.separator
         return HubDraft(self, client, envelope, addressees(found, separator))
 
@@ -155,7 +140,7 @@ class HubIntake:
 
     async def _expansion(self, client: Client, path: Path) -> Expansion:
         try:
-            return await check_recipient(client, path, self.directory, self.rules)
+            return await check_recipient(client, path, self.directory, self.rules, self.host)
         except OSError as error:
             raise refusal(error) from None
 
@@ -203,6 +188,10 @@ class HubDraft:
             Refusal: 554 5.4.6 for a loop, 550 5.7.1 for another's From, 552
                 5.3.4 for a header without end; 452 4.3.1 or 451 4.3.0 for the disk.
         """
+        with maillog.refusals(self._client, self._envelope):
+            await self._write(octets)
+
+    async def _write(self, octets: bytes) -> None:
         if self._begun:
             await self._take(octets)
             return
@@ -223,7 +212,8 @@ class HubDraft:
         Raises:
             Refusal: As `write`; nothing was kept.
         """
-        return await shielded(self._commit())
+        with maillog.refusals(self._client, self._envelope):
+            return await shielded(self._commit())
 
     async def abort(self) -> None:
         """Forget all of it."""
@@ -318,6 +308,13 @@ class HubDraft:
         return trace.delivery(self._envelope.reverse_path, recipient.path)
 
     async def _commit(self) -> Reply:
+        try:
+            return await self._accepted()
+        except Exception:  # whatever it is: no file may be left behind
+            await self.abort()
+            raise
+
+    async def _accepted(self) -> Reply:
         if not self._begun:
             await self._begin(self._start, b"")
         await self._intake.patience()
@@ -335,9 +332,8 @@ class HubDraft:
                 notices = await intake.reporter.reports(None, item, Octets(self._sample))
             await intake.journal.accept(item, content, *notices)
         except OSError as error:
-            await self.abort()
             raise refusal(error) from None
-        stored = Octets(content) if isinstance(content, bytes) else intake.journal.content(item)
+        stored = Octets(content) if isinstance(content, bytes) else content.stored()
         intake.announce(item, stored)
         for notice in notices:
             intake.announce(notice.item, Octets(notice.content or b""))
@@ -359,15 +355,3 @@ def refusal(error: OSError) -> Refusal:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Refusal(452, "3.1", "Out of disk space, try again later")
     return Refusal(451, "3.0", "Temporary failure, try again later")
-
-
-async def shielded(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which runs to its end even if whoever waits is cancelled."""
-    arrival: Deferred[T] = Deferred()
-
-    def arrived(result: T | Failure) -> None:
-        if not arrival.called:
-            arrival.callback(result)  # a Failure makes it an errback
-
-    Deferred.fromCoroutine(work).addBoth(arrived)
-    return await arrival

@@ -2,7 +2,7 @@
 
 Invariants:
 
-1. Memory is bounded by `Limits`, however much is due: what finds no room stays
+1. Memory is bounded by `RunnerLimits`, however much is due: what finds no room stays
    in the spool, and only its domain is remembered (`Lane.backlog`).
 2. A recipient is waiting or under way once at most.
 3. Turns are taken: between lanes, and in a lane between items, one attempt's
@@ -15,37 +15,9 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from mailhub.policy.limits import RunnerLimits
 from mailhub.ports import QueueId
 from mailhub.queue.change import Due
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much the queue runner does at once.
-
-    Attributes:
-        attempts: Attempts under way, in all.
-        attempts_per_hop: … and for one next hop.
-        recipients: Recipients in one attempt: 100 must be taken everywhere
-            (RFC 5321 §4.5.3.1.8).
-        ready: Recipients waiting in memory, in all.
-        ready_per_hop: … and for one next hop.
-        page: Rows of the index looked at before others have their turn.
-        cache: Octets of fresh content kept in memory until it is attempted.
-        sleep: Seconds after which the index is looked at in any case: the
-            clock may have been set, or another process may have been at work.
-        grace: Seconds that attempts under way are given when the hub stops.
-    """
-
-    attempts: int = 200
-    attempts_per_hop: int = 20
-    recipients: int = 100
-    ready: int = 10_000
-    ready_per_hop: int = 1000
-    page: int = 200
-    cache: int = 32 * 1024 * 1024
-    sleep: float = 300.0
-    grace: float = 30.0
 
 
 class Lane:
@@ -78,10 +50,14 @@ class Job:
 
 
 class Lanes:
-    """All lanes, and whose turn it is."""
+    """All lanes, and whose turn it is.
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    Attributes:
+        limits: May be replaced; what is under way or waits already is let be.
+    """
+
+    def __init__(self, limits: RunnerLimits) -> None:
+        self.limits = limits
         self._lanes: dict[Hashable, Lane] = {}
         self._rota: deque[Lane] = deque()  # lanes with something ready, each once
         self._hungry: dict[Lane, None] = {}  # lanes with a backlog
@@ -109,7 +85,7 @@ class Lanes:
         lane = self._lanes.get(hop)
         if lane is None:
             lane = self._lanes[hop] = Lane(hop)
-        if lane.waiting >= self._limits.ready_per_hop or self._waiting >= self._limits.ready:
+        if lane.waiting >= self.limits.ready_per_hop or self._waiting >= self.limits.ready:
             lane.backlog[due.path.domain] = None
             self._hungry[lane] = None
             return False
@@ -124,11 +100,11 @@ class Lanes:
 
     def next(self) -> Job | None:
         """The job whose turn it is; None if nothing waits, or as much as allowed is under way."""
-        if self._under_way >= self._limits.attempts:
+        if self._under_way >= self.limits.attempts:
             return None
         for _ in range(len(self._rota)):
             lane = self._rota.popleft()
-            if lane.under_way >= self._limits.attempts_per_hop:
+            if lane.under_way >= self.limits.attempts_per_hop:
                 self._rota.append(lane)
                 continue
             job = self._first(lane)
@@ -140,7 +116,7 @@ class Lanes:
     def _first(self, lane: Lane) -> Job:
         queue_id = next(iter(lane.ready))
         numbers = lane.ready.pop(queue_id)
-        taken, left = numbers[: self._limits.recipients], numbers[self._limits.recipients :]
+        taken, left = numbers[: self.limits.recipients], numbers[self.limits.recipients :]
         if left:
             lane.ready[queue_id] = left  # behind the others
         lane.waiting -= len(taken)
@@ -167,13 +143,13 @@ class Lanes:
         For as many more as are busy: those are still due there.
         The answer is to be given to `refill`.
         """
-        if self._waiting > self._limits.ready // 2:
+        if self._waiting > self.limits.ready // 2:
             return None
-        half = self._limits.ready_per_hop // 2
+        half = self.limits.ready_per_hop // 2
         lane = next((lane for lane in self._hungry if lane.waiting <= half), None)
         if lane is None:
             return None
-        return lane, next(iter(lane.backlog)), self._limits.page + lane.busy
+        return lane, next(iter(lane.backlog)), self.limits.page + lane.busy
 
     def refill(
         self, lane: Lane, domain: str, limit: int, found: Sequence[tuple[Hashable, Due]]

@@ -13,7 +13,7 @@ Invariants:
 2. A filing that is repeated is the same one: its name is made of the queue id
    and the recipient's number.
 3. One batch is filed at a time, and one synced; what was accepted and is not
-   dropped is bounded by `Limits`, as long as the intake waits for `room`.
+   dropped is bounded by `LocalLimits`, as long as the intake waits for `room`.
 4. Whoever asked for it (NOTIFY=SUCCESS) is told of delivery in the transaction
    that settles the recipient.
 """
@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -35,6 +34,7 @@ from mailhub.mail.address import NULL
 from mailhub.mail.envelope import Notify
 from mailhub.mail.reply import Reply
 from mailhub.net.content import FileContent, Octets
+from mailhub.policy.limits import LocalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import (
     Account,
@@ -49,31 +49,9 @@ from mailhub.ports import (
 from mailhub.queue.change import Change, Stale, Unfiled
 from mailhub.queue.item import Answer, Item, attempted
 from mailhub.queue.journey import Attempted
+from mailhub.relay import maillog
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Announce
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How filing and syncing are batched.
-
-    Attributes:
-        batch: Messages filed in one job.
-        sync_after: Seconds after which what was filed is synced at the latest.
-        sync_count: Messages filed since the last sync that begin another one.
-        sync_octets: Octets of content filed, likewise.
-        pending: Messages accepted and not yet dropped above which the intake waits.
-        pending_octets: Octets of content held in memory, likewise.
-        retry_sync: Seconds before a sync that failed is tried again.
-    """
-
-    batch: int = 256
-    sync_after: float = 2.0
-    sync_count: int = 1000
-    sync_octets: int = 16 * 1024 * 1024
-    pending: int = 5000
-    pending_octets: int = 64 * 1024 * 1024
-    retry_sync: float = 5.0
 
 
 class Journal(Protocol):
@@ -139,7 +117,7 @@ class LocalDelivery:
         now: Callable[[], float],
         random: Callable[[], float],
         schedule: Schedule,
-        limits: Limits | None = None,
+        limits: LocalLimits | None = None,
     ) -> None:
         self._journal = journal
         self._filer = filer
@@ -151,7 +129,7 @@ class LocalDelivery:
         self._now = now
         self._random = random
         self._schedule = schedule
-        self._limits = limits or Limits()
+        self._limits = limits or LocalLimits()
         self._arrived: deque[_Job] = deque()
         self._filed: list[_Job] = []  # and not yet synced
         self._filed_weight = 0
@@ -164,6 +142,7 @@ class LocalDelivery:
         self._under_way = 0
         self._idle: Deferred[None] | None = None
         self._stopping = False
+        self._repeats: set[IDelayedCall] = set()
 
     # ---- From outside ----------------------------------------------------------------------
 
@@ -173,13 +152,23 @@ class LocalDelivery:
         if numbers:
             self._take(item, numbers, content)
 
+    def obey(self, schedule: Schedule, limits: LocalLimits) -> None:
+        """Go by another schedule and other limits from here on."""
+        self._schedule = schedule
+        self._limits = limits
+        self._let_in()
+
     async def room(self) -> None:
         """Wait until local delivery can bear more."""
-        limits = self._limits
-        while self._pending >= limits.pending or self._weight >= limits.pending_octets:
+        while self._crowded:
             turn: Deferred[None] = Deferred()
             self._crowd.append(turn)
             await turn
+
+    @property
+    def _crowded(self) -> bool:
+        limits = self._limits
+        return self._pending >= limits.pending or self._weight >= limits.pending_octets
 
     async def deliver(
         self, item: Item, numbers: Sequence[int], content: Content
@@ -217,6 +206,8 @@ class LocalDelivery:
     async def stop(self) -> None:
         """File and sync all that was accepted; if the disk refuses, it stays in the spool."""
         self._stopping = True
+        for call in self._repeats:
+            call.cancel()
         await self._quiet()
         self._sync_soon()
         await self._quiet()
@@ -246,6 +237,10 @@ class LocalDelivery:
         """A job is done: others may come."""
         self._pending -= len(job.filings)
         self._weight -= job.weight
+        self._let_in()
+
+    def _let_in(self) -> None:
+        """Let those who wait for `room` look again."""
         crowd, self._crowd = self._crowd, []
         for turn in crowd:
             turn.callback(None)
@@ -299,10 +294,12 @@ class LocalDelivery:
     async def _file(self, filings: Sequence[Filing]) -> Sequence[StoreRefused | None]:
         try:
             return await self._filer.file(filings)
-        except Exception:
-            # Some may be filed: to do it again is harmless.
+        except OSError as error:
+            self._log.error("{count} messages not filed: {why}", count=len(filings), why=error)
+        except Exception:  # a mistake of ours is no reason to lose mail
             self._log.failure("{count} messages were not filed", count=len(filings))
-            return [StoreRefused(StoreFault.SERVER_BUG, "not filed")] * len(filings)
+        # Some may be filed: to do it again is harmless.
+        return [StoreRefused(StoreFault.SERVER_BUG, "not filed")] * len(filings)
 
     def _filed_or_not(self, job: _Job, results: Sequence[StoreRefused | None]) -> None:
         """Note that a job is filed, and put off those of its recipients that are not."""
@@ -318,6 +315,7 @@ class LocalDelivery:
             self._own(self._put_off(job.item, refused, job.content))
         if job.filings:
             self._journal.filed(job.item, job.filings)
+            maillog.filed(job.item, job.filings)
             self._mark_filed(job)
         else:
             self._leave(job)
@@ -330,10 +328,25 @@ class LocalDelivery:
         after = attempted(item, answers, self._now(), self._schedule, self._random())
         try:
             await self._settle(item, after, content)
-        except (Stale, OSError) as error:
-            # It stays in the spool as it was, and is filed again at the next start.
+        except Stale:
+            self._log.error("{id}: its fate was settled by somebody else", id=item.queue_id)
+        except OSError as error:
+            # It stays in the spool as it was: fresh, so that the runner never sees it.
             self._log.error("{id}: fate not written: {why}", id=item.queue_id, why=error)
+            self._repeat(item, tuple(answers), content)
         self._wake()
+
+    def _repeat(self, item: Item, numbers: Sequence[int], content: Content) -> None:
+        """File once more, in a while; after a stop, the next start does."""
+        if self._stopping:
+            return
+
+        def again() -> None:
+            self._repeats.discard(call)
+            self._take(item, numbers, content)
+
+        call = self._clock.callLater(self._limits.retry_sync, again)
+        self._repeats.add(call)
 
     async def _settle(self, before: Item, after: Item, content: Content) -> None:
         """Write fates together with the notices they call for."""
@@ -370,8 +383,13 @@ class LocalDelivery:
             try:
                 await self._filer.sync([each for job in jobs for each in job.filings.values()])
                 await self._drop(jobs)
-            except Exception:
-                self._log.failure("{count} messages stay in the spool for now", count=len(jobs))
+            except Exception as error:
+                if isinstance(error, OSError):
+                    self._log.error(
+                        "{count} messages stay spooled: {why}", count=len(jobs), why=error
+                    )
+                else:  # a mistake of ours is no reason to lose mail
+                    self._log.failure("{count} messages stay spooled for now", count=len(jobs))
                 self._filed[:0] = [job for job in jobs if not job.told]
                 for job in jobs:
                     if job.told:

@@ -16,9 +16,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, NoRouteError
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.error import TimeoutError as ConnectTimeout
@@ -27,37 +28,16 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from mailhub.mail.reply import Reply
-from mailhub.net.clienttls import ClientTls, reason
+from mailhub.net.clienttls import ClientTls
 from mailhub.net.esmtpclient import RelayClient
+from mailhub.net.tls import reason
+from mailhub.net.turns import Turns
+from mailhub.policy.limits import PoolLimits
 from mailhub.policy.route import TlsDemand
 from mailhub.sasl.client import Credentials, chooser
 from mailhub.smtp.client import ClientSession
 from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits
 from mailhub.smtp.wire import TIMEOUTS, Broken, Timeouts
-
-
-@dataclass(frozen=True, slots=True)
-class PoolLimits:
-    """How connections are shared.
-
-    Attributes:
-        destination: Messages on their way to one destination at once.
-        total: To all of them.
-        messages: Sent over one connection before it is closed.
-        idle: Seconds that a connection is kept for the next message.
-        idle_total: Connections kept so.
-        connect: Seconds for a TCP connection to be made.
-        grace: Seconds that `stop` lets messages finish.
-    """
-
-    destination: int = 20
-    total: int = 200
-    messages: int = 100
-    idle: float = 10
-    idle_total: int = 100
-    connect: float = 30
-    grace: float = 10
-
 
 POOL_LIMITS: Final = PoolLimits()
 
@@ -128,6 +108,13 @@ class Link(RelayClient):
     def usable(self) -> bool:
         """Whether another message may be sent on it."""
         return self._lost is None and not self.session.surprised and not self.session.exhausted
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether it leads to this machine, by whichever of its addresses."""
+        there = ip_address(self.address)
+        here = getattr(self.transport.getHost(), "host", "")
+        return there.is_loopback or there.is_unspecified or here == self.address
 
     def begin(self) -> None:
         self.made.callback(self)
@@ -212,12 +199,20 @@ class Pool:
         self._idle: dict[Peer, deque[Link]] = {}
         self._idle_count = 0
         self._gates: dict[str, _Gate] = {}
-        self._total = DeferredSemaphore(limits.total)
+        self._total = Turns(limits.total)
         self._busy = 0
         self._connecting: set[Any] = set()
         self._stopping = False
         self._hurried = False
         self._over: Deferred[None] | None = None
+
+    def obey(self, limits: PoolLimits, timeouts: Timeouts) -> None:
+        """Go by other limits: for turns at once, for connections when something next begins."""
+        self._limits = limits
+        self.timeouts = timeouts
+        self._total.places = limits.total
+        for gate in self._gates.values():
+            gate.turns.places = limits.destination
 
     # ---- Turns -----------------------------------------------------------------------------
 
@@ -235,16 +230,16 @@ class Pool:
         try:
             # The destination first: one that has a thousand waiting takes no more
             # than its share of the places in the queue for all.
-            await gate.semaphore.acquire()
+            await gate.turns.enter()
             try:
-                await self._total.acquire()
+                await self._total.enter()
                 try:
                     async with self._at_work():
                         yield
                 finally:
-                    self._total.release()
+                    self._total.leave()
             finally:
-                gate.semaphore.release()
+                gate.turns.leave()
         finally:
             gate.users -= 1
             if not gate.users:
@@ -369,10 +364,10 @@ class Pool:
 class _Gate:
     """Who may talk to one destination, and how many want to."""
 
-    __slots__ = ("semaphore", "users")
+    __slots__ = ("turns", "users")
 
     def __init__(self, limit: int) -> None:
-        self.semaphore = DeferredSemaphore(limit)
+        self.turns = Turns(limit)
         self.users = 0
 
 

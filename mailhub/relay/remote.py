@@ -31,6 +31,7 @@ from typing import Final
 
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
+from mailhub.policy.limits import Family, RemoteLimits
 from mailhub.policy.route import (
     Exchange,
     Hop,
@@ -44,30 +45,7 @@ from mailhub.ports import Attempt, Content, LookupFailed, Mx, NoSuchDomain, Outc
 from mailhub.relay.pool import Link, Peer, Pool, Stopping
 from mailhub.sasl.client import Credentials
 from mailhub.smtp.handover import Handover
-from mailhub.smtp.wire import Broken, Unreadable, Unwelcome
-
-
-class Family(Enum):
-    """Which addresses of a host are tried."""
-
-    BOTH = "both"
-    IPV4 = "ipv4"
-    IPV6 = "ipv6"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteLimits:
-    """How far one attempt goes.
-
-    Attributes:
-        hosts: Of a domain with many exchanges.
-        addresses: In all, of all these hosts (RFC 5321 §5.1 asks for two at least).
-    """
-
-    hosts: int = 5
-    addresses: int = 8
-    family: Family = Family.BOTH
-
+from mailhub.smtp.wire import Broken, LoginFailed, Unreadable, Unwelcome
 
 REMOTE_LIMITS: Final = RemoteLimits()
 
@@ -157,18 +135,19 @@ class Remote:
         listening: Collection[tuple[str, int]] = (),
         limits: RemoteLimits = REMOTE_LIMITS,
     ) -> None:
-        """`time` gives seconds since the epoch.
+        """`time` gives seconds since the epoch; `resolver` and `limits` may be replaced later.
 
-        `ourselves` are the names we receive mail under, `listening` the public
-        addresses and ports where we do: exchanges that are us are not tried.
+        `ourselves` are the names we receive mail under, `listening` the addresses
+        and ports where we do, ``""`` for all addresses: exchanges that are us are
+        not tried (RFC 5321 §5.1).
         """
-        self._resolver = resolver
+        self.resolver = resolver
         self._pool = pool
         self._shuffle = shuffle
         self._time = time
         self._ourselves = frozenset(ourselves)
         self._listening = frozenset(listening)
-        self._limits = limits
+        self.limits = limits
 
     async def deliver(self, hop: Hop, envelope: Envelope, content: Content) -> Outcome:
         """One attempt to hand a message on to all of the envelope's recipients.
@@ -204,14 +183,14 @@ class Remote:
         if address is not None:
             return _Plan((Mx(0, address),), hop.domain)
         try:
-            answer = await self._resolver.mx(hop.domain)
+            answer = await self.resolver.mx(hop.domain)
         except NoSuchDomain:
             raise Refusal(550, "1.2", f"The domain {hop.domain} does not exist") from None
         except LookupFailed as failure:
             raise Refusal(451, "4.3", f"Looking up {hop.domain} failed: {failure}") from None
         hosts = candidates(hop.domain, answer.records, self._shuffle, self._ourselves)
         destination = " ".join(sorted(mx.host for mx in hosts))
-        return _Plan(hosts[: self._limits.hosts], destination)
+        return _Plan(hosts[: self.limits.hosts], destination)
 
     async def _addresses(self, hop: Hop, host: str) -> list[str]:
         """The addresses of a host, in the order to try them.
@@ -220,12 +199,12 @@ class Remote:
             Refusal: It has none, or cannot be looked up.
         """
         try:
-            answer = await self._resolver.addresses(host)
+            answer = await self.resolver.addresses(host)
         except LookupFailed as failure:
             raise Refusal(451, "4.3", f"Looking up {host} failed: {failure}") from None
         except NoSuchDomain:
             raise _unroutable(hop, f"The host {host} does not exist") from None
-        found = _alternating(answer.records, self._limits.family, self._shuffle)
+        found = _alternating(answer.records, self.limits.family, self._shuffle)
         if not found:
             raise _unroutable(hop, f"The host {host} has no address")
         return found
@@ -236,7 +215,7 @@ class Remote:
         """Try host after host until every recipient is answered for."""
         if await self._use_idle(hop, plan, progress, content) is _Next.STOP:
             return
-        left = self._limits.addresses
+        left = self.limits.addresses
         for mx in plan.hosts:
             peer = _peer(hop, mx.host, progress.envelope)
             try:
@@ -249,7 +228,7 @@ class Remote:
                     break
                 left -= 1
                 if (address, peer.port) in self._listening and isinstance(hop, Exchange):
-                    progress.excuse(Reply(554, "4.6", (f"{mx.host} is ourselves: a loop",)))
+                    progress.excuse(_loop(peer))
                     return
                 if await self._call(peer, address, progress, content) is _Next.STOP:
                     return
@@ -278,6 +257,10 @@ class Remote:
             except Broken as fault:
                 self._unreached(progress, peer, fault.reply, address, started)
                 return _Next.ELSEWHERE
+            if ("", peer.port) in self._listening and link.stays_here:
+                link.abort()
+                progress.excuse(_loop(peer))
+                return _Next.STOP
             then = await self._send(link, started, progress, content)
             if then is _Next.CLEAR:
                 clear = True
@@ -320,7 +303,7 @@ class Remote:
             if reply is None:
                 continue
             if place in handover.ours:
-                progress.excuse(reply, numbers=(number,))
+                progress.excuse(_about(host, link.address, reply), numbers=(number,))
                 progress.unfit.add(host)
                 continue
             progress.replies[number] = reply
@@ -329,7 +312,10 @@ class Remote:
         fault = handover.fault
         if fault is None:
             return
-        progress.excuse(fault.reply, host if fault.heard else "")
+        if fault.heard:
+            progress.excuse(fault.reply, host)
+        else:
+            progress.excuse(_about(host, link.address, fault.reply))
 
     def _attempt(self, link: Link, started: float, handover: Handover, *, reused: bool) -> Attempt:
         session, fault = link.session, handover.fault
@@ -361,7 +347,7 @@ class Remote:
         started: float | None = None,
     ) -> None:
         """Note a host, or an address, that there was no connection to."""
-        progress.excuse(reply)
+        progress.excuse(_about(peer.host, address, reply) if address else reply)
         now = self._time()
         begun = now if started is None else started
         progress.attempts.append(
@@ -378,6 +364,10 @@ def _after(progress: _Progress, link: Link, handover: Handover, *, reused: bool)
         return _Next.AGAIN if handover.open else _Next.ELSEWHERE
     if fault.in_doubt or isinstance(fault, Unreadable):
         return _Next.STOP
+    if isinstance(fault, LoginFailed) and fault.refused.permanent:
+        return _Next.STOP  # the same password again would soon have us locked out
+    if isinstance(fault, LoginFailed) and fault.refused.permanent:
+        return _Next.STOP  # the same password again would soon have us locked out
     if fault.handshake and link.tls is TlsDemand.OPPORTUNISTIC and not link.peer.implicit:
         return _Next.CLEAR
     return _Next.STALE if reused and fault.stage == "mail" else _Next.ELSEWHERE
@@ -390,6 +380,16 @@ def _peer(hop: Hop, host: str, envelope: Envelope) -> Peer:
         return Peer(host, hop.port, tls)
     credentials = Credentials(hop.username, hop.password) if hop.username else None
     return Peer(host, hop.port, tls, hop.implicit, credentials)
+
+
+def _loop(peer: Peer) -> Reply:
+    return Reply(554, "4.6", (f"{peer.host} is ourselves: a loop",))
+
+
+def _about(host: str, address: str, reply: Reply) -> Reply:
+    """Words of ours, with the host that they are about: a sender reads them without the attempt."""
+    where = host if host == address else f"{host} [{address}]"
+    return replace(reply, lines=(f"{where}: {reply.lines[0]}", *reply.lines[1:]))
 
 
 def _part(envelope: Envelope, numbers: Sequence[int]) -> Envelope:

@@ -13,13 +13,14 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from mailhub.mail.address import NULL, Path
 from mailhub.mail.envelope import Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.policy.retry import Schedule
 from mailhub.ports import Content, QueueId
 from mailhub.queue.change import Accept
 from mailhub.queue.dsn import Limits, Source, compose, notices, octets_needed
-from mailhub.queue.item import Action, Item, Local, new_item, to_report
+from mailhub.queue.item import Action, Failed, Item, Local, new_item, to_report
 
 Expand = Callable[[Recipient], Awaitable[Sequence[tuple[Recipient, Local | None]]]]
 """Who a recipient stands for here: itself if it is remote, else accounts. Raises `Refusal`."""
@@ -31,7 +32,8 @@ class Reporter:
     """Writes notices.
 
     `host` is our name, `ids` gives queue ids, `now` the date, `random` a number
-    of so many random bits; `schedule` says until when delayed mail is tried.
+    of so many random bits; `schedule` says until when delayed mail is tried;
+    `helper` is named to those who need help.
     """
 
     _log = Logger()
@@ -45,6 +47,7 @@ class Reporter:
         expand: Expand,
         schedule: Schedule,
         limits: Limits = _LIMITS,
+        helper: Path | None = None,
     ) -> None:
         self._host = host
         self._ids = ids
@@ -53,18 +56,42 @@ class Reporter:
         self._expand = expand
         self._schedule = schedule
         self._limits = limits
+        self._helper = helper
+
+    def obey(self, schedule: Schedule, limits: Limits, helper: Path | None) -> None:
+        """Go by another schedule and other limits from here on, and name another helper."""
+        self._schedule = schedule
+        self._limits = limits
+        self._helper = helper
 
     async def reports(self, before: Item | None, after: Item, content: Content) -> list[Accept]:
         """The notices of what happened between the two, as items to be accepted.
 
         `before` is None where `after` has just been accepted. A notice that
-        nobody here would take is left out: it must not cause another one.
+        nobody here would take is left out: it must not cause another one. A
+        notice that fails itself is told to the log alone, and not to postmaster:
+        nobody reads a mailbox full of them.
         """
+        self._note_lost(before, after)
         actions = to_report(before, after)
         if not actions:
             return []
         found = [await self._report(after, group, content) for group in notices(actions)]
         return [accept for accept in found if accept is not None]
+
+    def _note_lost(self, before: Item | None, after: Item) -> None:
+        """Log failures that cannot be reported, because there is no reverse-path."""
+        if after.envelope.reverse_path != NULL:
+            return
+        for number, fate in enumerate(after.fates):
+            if isinstance(fate, Failed) and (before is None or before.fates[number] != fate):
+                to, why = after.envelope.recipients[number].path, fate.reply.text
+                self._log.warn(
+                    "{id}: <{to}> failed, and there is nobody to tell: {why}",
+                    id=after.queue_id,
+                    to=to,
+                    why=why,
+                )
 
     async def _report(
         self, item: Item, actions: Mapping[int, Action], content: Content
@@ -86,6 +113,7 @@ class Reporter:
             now,
             f"<{queue_id}@{self._host}>",
             f"=_{queue_id}_{self._random(64):016x}",
+            self._helper,
         )
         original = await self._original(item, actions, content)
         until = item.arrived + self._schedule.lifetime

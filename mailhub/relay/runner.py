@@ -13,7 +13,7 @@ Invariants:
 2. No recipient is in two attempts at once.
 3. A fate and the notice of it are committed together. The result of an attempt
    is not given up because the disk refuses it: writing is tried again.
-4. Memory is bounded by `lane.Limits`, however long the queue is.
+4. Memory is bounded by `RunnerLimits`, however long the queue is.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
+from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import Attempt, Content, Outcome, QueueId
 from mailhub.queue.change import Accept, Due, Flush, Select, Stale
 from mailhub.queue.item import Answer, Held, Item, Pending, addressed, attempted
 from mailhub.queue.journey import Attempted, bounded
-from mailhub.relay.lane import Job, Lanes, Limits
+from mailhub.relay import maillog
+from mailhub.relay.lane import Job, Lanes
 from mailhub.relay.report import Reporter
 
 H = TypeVar("H", bound=Hashable)
@@ -71,7 +73,7 @@ Announce = Callable[[Item, Content], None]
 _LOCAL: Final = object()
 """The hop of recipients that are ours."""
 _NEVER: Final = -math.inf
-_LIMITS: Final = Limits()
+_LIMITS: Final = RunnerLimits()
 _ALL: Final = Select()
 _BROKEN: Final = Reply(451, "3.0", ("Internal error; will try again",))
 _REWRITE: Final = 1.0
@@ -102,7 +104,7 @@ class Runner(Generic[H]):
         now: Callable[[], float],
         random: Callable[[], float],
         schedule: Schedule,
-        limits: Limits = _LIMITS,
+        limits: RunnerLimits = _LIMITS,
     ) -> None:
         self._journal = journal
         self._outbound = outbound
@@ -153,6 +155,13 @@ class Runner(Generic[H]):
         """Look at the whole index again: somebody else may have changed it."""
         self._rescanned = _NEVER
         self._scan_after(0.0)
+
+    def obey(self, schedule: Schedule, limits: RunnerLimits) -> None:
+        """Go by another schedule and other limits from here on."""
+        self._schedule = schedule
+        self._limits = self._lanes.limits = limits
+        self._start_soon()
+        self._scan_after(limits.sleep)
 
     async def flush(self, select: Select = _ALL) -> int:
         """Attempt now what is selected, whatever its moment; how many recipients were to wait.
@@ -218,7 +227,7 @@ class Runner(Generic[H]):
             return
         except Exception:  # the queue must go on, whatever it was
             self._rescanned = _NEVER
-            self._log.failure("the queue could not be looked at")
+            self._note("the queue could not be looked at", Failure())
         self._scan_after(delay)
 
     async def _look(self) -> None:
@@ -275,7 +284,14 @@ class Runner(Generic[H]):
 
     def _broken_off(self, failure: Failure, job: Job) -> None:
         if failure.check(CancelledError) is None:
-            self._log.failure("{id}: attempt failed", failure, id=job.queue_id)
+            self._note(f"{job.queue_id}: attempt failed", failure)
+
+    def _note(self, what: str, failure: Failure) -> None:
+        """Log the disk's failures in one line, and mistakes of ours with their trace."""
+        if failure.check(OSError):
+            self._log.error("{what}: {why}", what=what, why=failure.value)
+        else:
+            self._log.failure("{what}", failure, what=what)
 
     def _ended(self, _: None, attempt: Deferred[None], job: Job) -> None:
         self._under_way.discard(attempt)
@@ -288,7 +304,7 @@ class Runner(Generic[H]):
             try:
                 self._refill()
             except OSError:
-                self._log.failure("the queue could not be looked at")
+                self._note("the queue could not be looked at", Failure())
             self._start_soon()
 
     async def _attempt(self, job: Job) -> None:
@@ -345,27 +361,37 @@ class Runner(Generic[H]):
         while before is not None:
             news = {n: a for n, a in answers.items() if isinstance(before.fates[n], Pending | Held)}
             after = attempted(before, news, now, self._schedule, chance)
-            notices = await self._reporter.reports(before, after, content)
             try:
-                await self._journal.settle(before, after, attempts, *notices)
-            except Stale:
-                before = self._journal.load(item.queue_id)
+                before = await self._written(before, after, attempts, content)
             except OSError as error:
                 self._log.error("{id}: not written: {why}", id=item.queue_id, why=error)
                 await deferLater(self._clock, wait)
                 wait = min(2 * wait, _REWRITE_LIMIT)
-            else:
-                self._act(after, news, notices)
-                return
 
-    def _act(self, item: Item, news: dict[int, Answer], notices: Sequence[Accept]) -> None:
+    async def _written(
+        self, before: Item, after: Item, attempts: tuple[Attempted, ...], content: Content
+    ) -> Item | None:
+        """None once it is; else the item, which somebody else has changed meanwhile.
+
+        Raises:
+            OSError: It is not, for the disk's sake.
+        """
+        notices = await self._reporter.reports(before, after, content)
+        try:
+            await self._journal.settle(before, after, attempts, *notices)
+        except Stale:
+            return self._journal.load(after.queue_id)
+        self._act(before, after, notices)
+        return None
+
+    def _act(self, before: Item, after: Item, notices: Sequence[Accept]) -> None:
         """What follows from fates that are written."""
+        maillog.attempted(before, after)
         for notice in notices:
             assert notice.content is not None
             self._announce(notice.item, Octets(notice.content))
-        for number in news:
-            fate = item.fates[number]
-            if isinstance(fate, Pending):
+        for was, fate in zip(before.fates, after.fates, strict=True):
+            if isinstance(fate, Pending) and fate != was:
                 # A moment that the index was looked at for already would be overlooked.
                 self._scanned = min(self._scanned, math.nextafter(fate.due, _NEVER))
                 self._scan_after(max(fate.due - self._now(), 0.0))

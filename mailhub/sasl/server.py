@@ -23,18 +23,21 @@ class ServerMechanisms:
     Args:
         nonce: Gives printable text without commas that nobody can guess, at
             least 16 characters: SCRAM's s-nonce (RFC 5802 §5.1).
-        plaintext_on_loopback: Clients on this machine may send passwords in the clear.
+
+    Attributes:
+        plaintext_on_loopback: Clients on this machine may send passwords in the clear;
+            may be replaced.
     """
 
     def __init__(self, nonce: Callable[[], str], *, plaintext_on_loopback: bool = False) -> None:
         self._nonce = nonce
-        self._on_loopback = plaintext_on_loopback
+        self.plaintext_on_loopback = plaintext_on_loopback
 
     def offered(self, tls: Tls | None, address: str) -> tuple[str, ...]:
         """Names allowed on this connection now, in order of preference."""
         names = ["SCRAM-SHA-256-PLUS"] if bindable(tls) else []
         names.append("SCRAM-SHA-256")
-        if tls is not None or (self._on_loopback and on_loopback(address)):
+        if tls is not None or (self.plaintext_on_loopback and on_loopback(address)):
             names += ["PLAIN", "LOGIN"]
         return tuple(names)
 
@@ -45,9 +48,9 @@ class ServerMechanisms:
                 return Scram(logins, tls, self._nonce, plus=True)
             case "SCRAM-SHA-256":
                 return Scram(logins, tls, self._nonce, plus=False)
-            case "PLAIN" if tls is not None or self._on_loopback:
+            case "PLAIN" if tls is not None or self.plaintext_on_loopback:
                 return Plain(logins)
-            case "LOGIN" if tls is not None or self._on_loopback:
+            case "LOGIN" if tls is not None or self.plaintext_on_loopback:
                 return Login(logins)
         return None
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from mailhub.mail.envelope import Body, Envelope, Notify, Recipient
 from mailhub.mail.reply import Reply
+from mailhub.smtp import xtext
 from mailhub.smtp.features import Features
 
 _NOTIFY: Final = (
@@ -124,12 +125,9 @@ def rcpt_line(recipient: Recipient, features: Features) -> bytes:
     parts = [f"RCPT TO:<{recipient.path}>"]
     if features.dsn and recipient.notify is not None:
         parts.append(f"NOTIFY={_notify(recipient.notify)}")
-    if (
-        features.dsn
-        and recipient.orcpt is not None
-        and (recipient.orcpt.isascii() or features.utf8)
-    ):
-        parts.append(f"ORCPT={recipient.orcpt}")
+    if features.dsn and recipient.orcpt is not None:
+        orcpt = recipient.orcpt
+        parts.append(f"ORCPT={orcpt if features.utf8 else xtext.embed_non_ascii(orcpt)}")
     return _line(parts)
 
 

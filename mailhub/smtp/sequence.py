@@ -49,7 +49,7 @@ _ANY: Final[frozenset[type[Command]]] = frozenset(
 )
 
 SEQUENCE: Final[Mapping[Phase, frozenset[type[Command]]]] = {
-    Phase.CONNECTED: _ANY,
+    Phase.CONNECTED: _ANY | {StartTls},  # gsasl says EHLO only after it; Postfix lets it
     Phase.GREETED: _ANY | {Mail, StartTls, Auth},
     Phase.MAIL: _ANY | {Rcpt},
     Phase.RCPT: _ANY | {Rcpt, Data, Bdat},

@@ -60,6 +60,8 @@ _GO_AHEAD: Final = ready(354, "", "End data with <CR><LF>.<CR><LF>")
 _TLS_READY: Final = ready(220, "0.0", "Ready to start TLS")
 _LOGGED_IN: Final = ready(235, "7.0", "Authentication succeeded")
 _CANNOT_VERIFY: Final = ready(252, "0.0", "Cannot VRFY, but will take mail and try to deliver it")
+_UNDER_TLS: Final = frozenset({"PLAIN", "LOGIN", "SCRAM-SHA-256-PLUS"})
+"""Mechanisms that may be had after STARTTLS."""
 _HELP: Final = ready(
     214,
     "0.0",
@@ -356,7 +358,8 @@ class Session:
         exchange = None
         if command.mechanism in self._offered():
             exchange = self._mechanisms.begin(command.mechanism, self._logins, self._client.tls)
-        if exchange is None and self._site.tls and self._client.tls is None:
+        in_the_clear = self._site.tls and self._client.tls is None
+        if exchange is None and in_the_clear and command.mechanism in _UNDER_TLS:
             raise Refusal(538, "7.11", "Encryption required: STARTTLS first")  # RFC 4954 §6
         if exchange is None:
             raise Refusal(504, "5.4", "Unrecognized authentication mechanism")

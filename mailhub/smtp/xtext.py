@@ -12,6 +12,7 @@ _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _HEXCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
 _UNSAFE: Final = re.compile(rb"[^!-*,-<>-~]")
 # utf-8-addr-unitext, utf-8-addr-xtext: EmbeddedUnicodeChar = "\x{" HEXPOINT "}"  (RFC 6533 §3)
+_EMBEDDED: Final = re.compile(r"[^!-*,-<>-\[\]-~]")
 _UNITEXT: Final = re.compile(r"(?:[!-*,-<>-\[\]-~\u0080-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})*")
 
 
@@ -38,3 +39,13 @@ def decode(text: str) -> bytes:
 def encode(octets: bytes) -> str:
     """Octets as xtext."""
     return _UNSAFE.sub(lambda found: b"+%02X" % found[0][0], octets).decode("ascii")
+
+
+def embed(address: str) -> str:
+    """An address as utf-8-addr-xtext: ASCII, for servers without SMTPUTF8, too (RFC 6533 §3)."""
+    return _EMBEDDED.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)
+
+
+def embed_non_ascii(unitext: str) -> str:
+    """A well-formed ORCPT of type ``utf-8`` in ASCII; what is encoded in it stays as it is."""
+    return "".join(each if each.isascii() else embed(each) for each in unitext)

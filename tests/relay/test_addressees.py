@@ -67,12 +67,19 @@ def test_xtext() -> None:
     assert found.orcpt == "rfc822;out+2Ba+3Db@hub.example"
 
 
-@pytest.mark.parametrize("path", [Path("postmaster", ""), Path("Ünbekannt", "hub.example")])
-def test_no_orcpt(path: Path) -> None:
+def test_no_orcpt() -> None:
     """What ORCPT could not say is left out."""
-    directory = FakeDirectory({"bob": True}, everyone=["bob"], master="bob")
-    [found] = expanded(Recipient(path), directory=directory).recipients
+    directory = FakeDirectory({"bob": True}, master="bob")
+    [found] = expanded(Recipient(Path("postmaster", "")), directory=directory).recipients
     assert found == Recipient(at("bob"))
+
+
+def test_unitext() -> None:
+    """An address that is not ASCII is spelled in ASCII, whoever comes next (RFC 6533 §3)."""
+    directory = FakeDirectory({"bob": True}, everyone=["bob"])
+    unknown = Recipient(Path("Ünbekannt+x", "hub.example"))
+    [found] = expanded(unknown, directory=directory).recipients
+    assert found == Recipient(at("bob"), None, r"utf-8;\x{DC}nbekannt\x{2B}x@hub.example")
 
 
 @pytest.mark.parametrize(

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
 from mailhub.mail.address import NULL, Path, parse_path
 from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
-from mailhub.net.journal import Limits as JournalLimits
 from mailhub.policy.access import Rules
+from mailhub.policy.limits import IntakeLimits, JournalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import Account, Client, Content, QueueId, Quota, Tls
 from mailhub.queue.change import Accept
 from mailhub.queue.item import Expanded, Item, Origin
 from mailhub.relay.addressees import members
-from mailhub.relay.intake import HubIntake, Limits, refusal
+from mailhub.relay.intake import HubIntake, refusal
 from mailhub.relay.report import Reporter
 from tests.policy.test_access import ALICE, DIRECTORY, STRANGER, USER
 from tests.policy.test_alias import FakeDirectory, at
@@ -48,6 +50,9 @@ class FakeLarge:
         if self.journal.fault is not None:
             raise self.journal.fault
         self.pieces.append(octets)
+
+    def stored(self) -> Octets:
+        return Octets(b"the file: " + b"".join(self.pieces))
 
     async def abort(self) -> None:
         self.aborted = True
@@ -77,9 +82,6 @@ class FakeJournal:
         self.accepted.append((item, octets))
         self.also += also
 
-    def content(self, item: Item) -> Content:
-        return Octets(b"the file of " + item.queue_id.encode())
-
 
 class House:
     """An intake, and what comes out of it."""
@@ -87,7 +89,7 @@ class House:
     def __init__(
         self,
         directory: Any = DIRECTORY,
-        limits: Limits | None = None,
+        limits: IntakeLimits | None = None,
         rules: Rules | None = None,
         **more: Any,
     ) -> None:
@@ -134,12 +136,15 @@ class House:
             run(self.intake.recipient(client, envelope, recipient))
             envelope = envelope.to(recipient)
         draft = run(self.intake.draft(client, envelope))
+        written = False
         try:
             for piece in pieces:
                 run(draft.write(piece))
+            written = True
             reply: Reply = now(draft.commit())
         except Refusal as refusal:
-            run(draft.abort())
+            if not written:  # a failed commit ends the draft by itself
+                run(draft.abort())
             return refusal.reply
         return reply
 
@@ -208,13 +213,13 @@ class TestContent:
             [message[: len(message) // 2], message[len(message) // 2 :]],
         ]
         for pieces in cuts:
-            house = House(limits=Limits(piece=1500))
+            house = House(limits=IntakeLimits(piece=1500))
             assert house.take(pieces).code == 250
             assert house.content == house.received.encode() + message
 
     def test_large(self) -> None:
         """What does not fit into memory goes to a file, in pieces, with its head before it."""
-        house = House(limits=Limits(piece=2000))
+        house = House(limits=IntakeLimits(piece=2000))
         body = [b"x" * 400] * 20
         assert house.take([HEADER, *body]).code == 250
         [file] = house.journal.files
@@ -226,7 +231,7 @@ class TestContent:
         assert house.content == house.received.encode() + HEADER + b"".join(body)
         assert house.item.head == file.head
         assert house.item.size == len(house.content)
-        assert cast("Octets", house.announced[0][1]).octets == b"the file of id1"
+        assert cast("Octets", house.announced[0][1]).octets == b"the file: " + house.content
 
     @pytest.mark.parametrize("recipients", [[CAROL], [BOB, CAROL], [BOB, Recipient(at("alice"))]])
     def test_large_for_others(self, recipients: list[Recipient]) -> None:
@@ -242,7 +247,7 @@ class TestContent:
 
     def test_abort(self) -> None:
         """What is given up leaves nothing, large or small."""
-        house = House(limits=Limits(piece=10))
+        house = House(limits=IntakeLimits(piece=10))
         draft = run(house.intake.draft(STRANGER, Envelope(SENDER, (BOB,))))
         run(draft.write(HEADER + b"x" * 2000))
         run(draft.abort())
@@ -254,7 +259,7 @@ class TestContent:
 class TestHeader:
     def test_loop(self) -> None:
         """Too many hosts, or a mailbox it was in, end a loop (RFC 5321 §6.3)."""
-        house = House(limits=Limits(hops=3))
+        house = House(limits=IntakeLimits(hops=3))
         assert house.take([b"Received: x\r\n" * 3 + HEADER]).code == 250
         assert house.take([b"Received: x\r\n" * 4 + HEADER]).status == "5.4.6"
         assert house.take([b"Delivered-To: bob@hub.example\r\n" + HEADER]).status == "5.4.6"
@@ -262,13 +267,13 @@ class TestHeader:
 
     def test_loop_without_header_end(self) -> None:
         """A message that is all header is judged at its end."""
-        house = House(limits=Limits(hops=3))
+        house = House(limits=IntakeLimits(hops=3))
         assert house.take([b"Received: x\r\n" * 4]).status == "5.4.6"
         assert house.journal.accepted == []
 
     def test_endless_header(self) -> None:
         """A header section without end is bounded: judged by its beginning, or refused."""
-        house = House(limits=Limits(header=1000, hops=3))
+        house = House(limits=IntakeLimits(header=1000, hops=3))
         endless = [b"A: b\r\n" * 100] * 10
         assert house.take(endless).code == 250
         assert house.content.endswith(b"+0000\r\n" + b"".join(endless))
@@ -325,7 +330,7 @@ class TestSubmission:
 
     def test_hidden_client(self) -> None:
         """Where our users are need not be told to the world; strangers are told of."""
-        house = House(limits=Limits(hide_clients=True))
+        house = House(limits=IntakeLimits(hide_clients=True))
         self.submit(house, HEADER)
         assert "192.0.2.1" not in house.received
         house.take([HEADER])
@@ -434,6 +439,28 @@ class BrokenDirectory(FakeDirectory):
         return await super().hosted(domain)
 
 
+class TestAliases:
+    @pytest.fixture
+    def logged(self) -> Iterator[list[str]]:
+        found: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            found.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        yield found
+        globalLogPublisher.removeObserver(observe)
+
+    def test_left_out(self, logged: list[str]) -> None:
+        """Whoever an alias stands for and takes no mail is told to the log; the others get it."""
+        directory = FakeDirectory({"bob": True, "gone": False}, {"both": ["bob", "gone"]})
+        house = House(directory)
+        assert house.take([HEADER], Recipient(at("both"))).code == 250
+        assert [recipient.path for recipient in house.item.envelope.recipients] == [at("bob")]
+        assert any("refused <gone@hub.example>, whom <both@hub.example>" in it for it in logged)
+
+
 class TestFaults:
     @pytest.mark.parametrize(
         ("number", "text"),
@@ -449,9 +476,9 @@ class TestFaults:
         house = House()
         house.journal.fault = OSError(number, "x")
         assert house.take([HEADER]).text == text
-        assert house.take([HEADER, b"x" * 3000]).text == text
+        assert house.take([HEADER, b"x" * 3000]).text == text  # refused as it is committed
         assert house.journal.files[-1].aborted
-        house = House(limits=Limits(piece=100))
+        house = House(limits=IntakeLimits(piece=100))
         house.journal.fault = OSError(number, "x")
         assert house.take([HEADER, b"x" * 3000, b"y" * 3000]).text == text
         assert house.announced == []

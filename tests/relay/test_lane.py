@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhub.mail.address import Path
+from mailhub.policy.limits import RunnerLimits
 from mailhub.ports import QueueId
 from mailhub.queue.change import Due
-from mailhub.relay.lane import Job, Lane, Lanes, Limits
+from mailhub.relay.lane import Job, Lane, Lanes
 from tests.queue import given as make
 
 
@@ -30,7 +31,7 @@ def ask(lanes: Lanes) -> tuple[Lane, str, int]:
 
 def test_turns_between_hops() -> None:
     """A hop with much to do does not hold up the others."""
-    lanes = Lanes(Limits())
+    lanes = Lanes(RunnerLimits())
     for n in range(3):
         lanes.admit("a", due(n))
     lanes.admit("b", due(10))
@@ -41,7 +42,7 @@ def test_turns_between_hops() -> None:
 
 def test_turns_between_items() -> None:
     """An item with many recipients goes behind the others after each attempt."""
-    lanes = Lanes(Limits(recipients=2))
+    lanes = Lanes(RunnerLimits(recipients=2))
     for n in range(5):
         lanes.admit("a", due(1, n))
     lanes.admit("a", due(2))
@@ -56,14 +57,14 @@ def test_turns_between_items() -> None:
 
 def test_a_hop_that_is_slow() -> None:
     """Attempts are limited for each hop, and in all."""
-    lanes = Lanes(Limits(attempts=3, attempts_per_hop=2))
+    lanes = Lanes(RunnerLimits(attempts=3, attempts_per_hop=2))
     for n in range(5):
         lanes.admit("slow", due(n))
         lanes.admit("b", due(n, 1))
     hops = [take(lanes).lane.hop for _ in range(3)]
     assert sorted(map(str, hops)) == ["b", "slow", "slow"]
     assert lanes.next() is None
-    lanes = Lanes(Limits(attempts_per_hop=1))
+    lanes = Lanes(RunnerLimits(attempts_per_hop=1))
     lanes.admit("slow", due(1))
     lanes.admit("slow", due(2))
     first = take(lanes)
@@ -74,7 +75,7 @@ def test_a_hop_that_is_slow() -> None:
 
 def test_once() -> None:
     """A recipient that waits or is under way is not admitted again, until that is over."""
-    lanes = Lanes(Limits())
+    lanes = Lanes(RunnerLimits())
     assert lanes.admit("a", due(1))
     assert lanes.admit("a", due(1))
     job = take(lanes)
@@ -91,7 +92,7 @@ def test_once() -> None:
 
 def test_backlog() -> None:
     """What finds no room is remembered by its domain, and asked for when there is room."""
-    lanes = Lanes(Limits(ready_per_hop=4, page=10))
+    lanes = Lanes(RunnerLimits(ready_per_hop=4, page=10))
     assert all(lanes.admit("a", due(n)) for n in range(4))
     assert not lanes.admit("a", due(4, domain="b.example"))
     assert not lanes.admit("a", due(5, domain="c.example"))
@@ -114,7 +115,7 @@ def test_backlog() -> None:
 
 def test_a_backlog_that_goes_on() -> None:
     """A domain of which there is more than was asked for stays in the backlog."""
-    lanes = Lanes(Limits(ready_per_hop=2, page=1))
+    lanes = Lanes(RunnerLimits(ready_per_hop=2, page=1))
     for n in range(4):
         lanes.admit("a", due(n))
     job = take(lanes)
@@ -127,7 +128,7 @@ def test_a_backlog_that_goes_on() -> None:
 
 def test_a_full_house() -> None:
     """The limit of all hops together makes a new hop wait in the backlog, and it is not lost."""
-    lanes = Lanes(Limits(ready=2))
+    lanes = Lanes(RunnerLimits(ready=2))
     assert lanes.admit("a", due(1))
     assert lanes.admit("a", due(2))
     assert not lanes.admit("b", due(3, domain="b.example"))
@@ -136,7 +137,7 @@ def test_a_full_house() -> None:
     assert (lane.hop, domain) == ("b", "b.example")
     lanes.refill(lane, domain, limit, [("b", due(3, domain="b.example"))])
     assert {str(take(lanes).lane.hop), str(take(lanes).lane.hop)} == {"a", "b"}
-    lanes = Lanes(Limits(ready=1))
+    lanes = Lanes(RunnerLimits(ready=1))
     lanes.admit("a", due(1))
     lanes.admit("b", due(2, domain="b.example"))
     lanes.done(take(lanes))
@@ -153,7 +154,9 @@ def test_a_full_house() -> None:
 )
 def test_everything_gets_its_turn(steps: list[tuple[str, int, int] | str]) -> None:
     """Whatever comes in whatever order is attempted: at once or from the backlog, one at a time."""
-    limits = Limits(attempts=3, attempts_per_hop=2, recipients=2, ready=8, ready_per_hop=4, page=2)
+    limits = RunnerLimits(
+        attempts=3, attempts_per_hop=2, recipients=2, ready=8, ready_per_hop=4, page=2
+    )
     lanes = Lanes(limits)
     spool: dict[tuple[QueueId, int], str] = {}  # what is due, and its hop
     under_way: list[Job] = []

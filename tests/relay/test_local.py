@@ -16,12 +16,14 @@ from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.net.content import FileContent, Octets
 from mailhub.policy.alias import Rules
+from mailhub.policy.limits import LocalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import (
     Account,
     AccountId,
     Content,
     Filing,
+    Promise,
     QueueId,
     StoreFault,
     StoreRefused,
@@ -29,13 +31,13 @@ from mailhub.ports import (
 from mailhub.queue.change import Accept, Change, Stale, Unfiled
 from mailhub.queue.item import Delivered, Failed, Item, Local, Pending, new_item
 from mailhub.relay.addressees import members
-from mailhub.relay.local import Limits, LocalDelivery, filing
+from mailhub.relay.local import LocalDelivery, filing
 from mailhub.relay.report import Reporter
 from tests.policy.test_alias import FakeDirectory
 from tests.rig import InlineDisk, run
 
 SENDER = parse_path("dan@elsewhere.example")
-LIMITS = Limits(
+LIMITS = LocalLimits(
     batch=3,
     sync_after=2.0,
     sync_count=5,
@@ -122,6 +124,12 @@ class FakeFiler:
         if self.sync_fault is not None:
             raise self.sync_fault
 
+    async def redeem(self, promise: Promise) -> None:
+        raise AssertionError("local delivery promises nothing")
+
+    async def settle(self, accounts: Sequence[Account]) -> None:
+        raise AssertionError("nor does it keep promises")
+
     async def _pause(self) -> None:
         if self.slow:
             turn: Deferred[None] = Deferred()
@@ -137,7 +145,7 @@ class FakeFiler:
 class House:
     """Local delivery among fakes, and a list of all that happened."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: LocalLimits = LIMITS) -> None:
         self.log: list[str] = []
         self.journal = FakeJournal(self.log)
         self.filer = FakeFiler(self.log)
@@ -324,10 +332,11 @@ class TestRefused:
         assert house.log == ["file 1", "settle a"]
         assert run(house.local.room()) is None
 
-    def test_filer_fails(self) -> None:
+    @pytest.mark.parametrize("fault", [OSError(errno.EIO, "x"), ValueError("a bug")])
+    def test_filer_fails(self, fault: Exception) -> None:
         """A filer that fails has filed nothing, as far as we know: all is put off."""
         house = House()
-        house.filer.fault = OSError(errno.EIO, "x")
+        house.filer.fault = fault
         house.accept(item("a", 1), item("b", 2))
         house.clock.advance(0)
         assert house.log == ["file 1 2", "settle a", "settle b"]
@@ -358,22 +367,52 @@ class TestRefused:
         assert isinstance(house.journal.settled[0][1].fates[0], Failed)
         assert len(house.announced) == 1
 
-    @pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "full"), Stale(QueueId("a"))])
-    def test_fate_not_written(self, fault: Exception) -> None:
-        """If even that cannot be written it stays in the spool as it was."""
+    def test_settled_by_another(self) -> None:
+        """A fate that somebody else has written is let be."""
         house = House()
         house.filer.refuses[1] = StoreRefused(StoreFault.OVER_QUOTA, "full")
-        house.journal.fault = fault
+        house.journal.fault = Stale(QueueId("a"))
         house.accept(item("a", 1), item("b", 2))
         house.clock.advance(0)
         assert house.log == ["file 1 2", "filed b [0]"]
 
+    def test_fate_not_written(self) -> None:
+        """If even that cannot be written, it is filed again, without waiting for a restart."""
+        house = House()
+        house.filer.refuses[1] = StoreRefused(StoreFault.SERVER_BUG, "full")
+        house.journal.fault = OSError(errno.ENOSPC, "full")
+        house.accept(item("a", 1))
+        house.clock.advance(0)
+        house.clock.advance(7)
+        house.clock.advance(0)
+        assert house.log == ["file 1", "file 1"]
+        house.filer.refuses.clear()
+        house.journal.fault = None
+        house.clock.advance(7)
+        house.clock.advance(0)
+        house.clock.advance(2)
+        assert house.log[2:] == ["file 1", "filed a [0]", "sync 1", "drop a[0]"]
+
+    def test_fate_not_written_before_a_stop(self) -> None:
+        """Whatever is still to be repeated then is left to the next start."""
+        house = House()
+        house.filer.refuses[1] = StoreRefused(StoreFault.SERVER_BUG, "full")
+        house.journal.fault = OSError(errno.ENOSPC, "full")
+        house.accept(item("a", 1), item("b", 99))
+        house.clock.advance(0)
+        house.accept(item("c", 1))
+        stopping = house.begin(house.local.stop())
+        house.clock.advance(0)
+        assert stopping.called
+        assert house.clock.getDelayedCalls() == []
+
 
 class TestSyncFails:
-    def test_again(self) -> None:
+    @pytest.mark.parametrize("fault", [OSError(errno.EIO, "x"), ValueError("a bug")])
+    def test_again(self, fault: Exception) -> None:
         """What could not be synced, or dropped, is tried again later, and not forgotten."""
         house = House()
-        house.filer.sync_fault = OSError(errno.EIO, "x")
+        house.filer.sync_fault = fault
         house.accept(item("a", 1))
         house.clock.advance(2)
         house.clock.advance(2)
@@ -452,6 +491,20 @@ class TestRoom:
         assert not waiting.called
         house.clock.advance(2)
         assert waiting.called
+
+    def test_other_limits(self) -> None:
+        """More room lets those in who wait; less keeps others out."""
+        house = House(replace(LIMITS, sync_count=100))
+        house.accept(*(item(f"m{n}", 1) for n in range(8)))
+        waiting = house.begin(house.local.room())
+        house.clock.advance(0)
+        house.local.obey(Schedule(), replace(LIMITS, sync_count=100, pending=9))
+        assert waiting.called
+        house.local.obey(Schedule(), replace(LIMITS, sync_count=100, pending=1))
+        again = house.begin(house.local.room())
+        assert not again.called
+        house.clock.advance(2)
+        assert again.called
 
     def test_octets(self) -> None:
         """Likewise for octets in memory."""

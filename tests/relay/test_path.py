@@ -16,8 +16,8 @@ from mailhub.accounts.record import address
 from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.net.journal import Journal
-from mailhub.net.journal import Limits as JournalLimits
 from mailhub.policy.alias import Rules
+from mailhub.policy.limits import JournalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import Client, Content, Quota, ScramKeys, Summary
 from mailhub.queue.item import Item, QueueIds

@@ -10,10 +10,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, NoRouteError
 from twisted.python.failure import Failure
 
+from mailhub.policy.limits import PoolLimits
 from mailhub.policy.route import TlsDemand
-from mailhub.relay.pool import Link, Peer, Pool, PoolLimits, Source, Stopping
+from mailhub.relay.pool import Link, Peer, Pool, Source, Stopping
 from mailhub.sasl.client import Credentials
-from mailhub.smtp.wire import Broken
+from mailhub.smtp.wire import Broken, Timeouts
 from tests.network import Network
 from tests.relay.sending import Host, content, envelope, pool, start
 from tests.smtp.model import EVERYTHING, Model
@@ -81,6 +82,23 @@ class TestTurns:
         assert log[2:] == ["a0 done", "b5"]
         for gate in gates[1:]:
             gate.callback(None)
+
+    def test_other_limits(self, network: Network) -> None:
+        """More turns are given at once; other times count for what comes next."""
+        it = pool(network, limits=PoolLimits(destination=1, total=2))
+        log: list[str] = []
+        gates: list[Deferred[None]] = [Deferred() for _ in range(5)]
+        for number, destination in enumerate("aaabc"):
+            start(work(it, destination, log, f"{destination}{number}", gates[number]))
+        assert log == ["a0", "b3"]
+        it.obey(PoolLimits(destination=2, total=3), Timeouts(banner=7.0))
+        assert log == ["a0", "b3", "c4"]
+        gates[4].callback(None)
+        assert log[3:] == ["c4 done", "a1"]
+        assert it.timeouts.banner == 7.0
+        for number in (0, 1, 2, 3):
+            gates[number].callback(None)
+        assert not it._gates
 
     def test_failure(self, network: Network) -> None:
         """A turn that ends badly, or is not waited for any more, is given on."""

@@ -16,10 +16,11 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.net.clienttls import ClientTls
 from mailhub.net.tls import CertificateMap
+from mailhub.policy.limits import Family, PoolLimits, RemoteLimits
 from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
 from mailhub.ports import LookupFailed, Mx, NoSuchDomain, Outcome
-from mailhub.relay.pool import Pool, PoolLimits
-from mailhub.relay.remote import Family, Remote, RemoteLimits
+from mailhub.relay.pool import Pool
+from mailhub.relay.remote import Remote
 from tests.network import Network, scripted
 from tests.relay.sending import SMALL, Host, Names, content, envelope, pool, start, told
 from tests.smtp.model import DROP, EVERYTHING, SILENCE, Model, Octets
@@ -246,6 +247,19 @@ class TestNames:
         assert not world.network.attempts
         assert told(world.deliver(hop=Smarthost("s", ONE, 25, TlsDemand.NONE))) == ["250 2.0.0"]
 
+    def test_listening_everywhere(self, world: World) -> None:
+        """So is one that a connection of ours reaches without leaving the machine."""
+        world.options["listening"] = [("", 25)]
+        assert told(world.deliver()) == ["250 2.0.0"]
+        for address in ("127.0.0.9", "127.0.0.1", "127.0.0.2", "::1", "0.0.0.0"):
+            host = world.network.hosts[address, 25] = Host()
+            world.addresses["a.example"] = [address]
+            world.pool = pool(world.network)
+            assert told(world.deliver()) == ["554 5.4.6"]
+            assert host.commands == []
+        world.options["listening"] = [("", 2525)]
+        assert told(world.deliver()) == ["250 2.0.0"]
+
 
 class TestNextHost:
     @pytest.mark.parametrize(
@@ -301,6 +315,21 @@ class TestNextHost:
         outcome = world.deliver()
         assert told(outcome) == ["451 4.4.1"]
         assert outcome.hosts == ("",)
+
+    def test_our_words(self, world: World) -> None:
+        """Words of ours say which host they are about: they are all that a sender is told."""
+        for what, words in (
+            ("refuse", "Connection refused"),
+            (
+                scripted("220 mx", "250-mx\n250 8BITMIME", None),
+                "Connection lost after MAIL: closed by the server",
+            ),
+            (Host(partial(Model, extensions=())), "The next host does not take 8-bit content"),
+        ):
+            world.put(ONE, what)
+            world.put(TWO, what)
+            outcome = world.deliver(octets=b"\xff\r\n")
+            assert outcome.replies[0].lines == (f"b.example [{TWO}]: {words}",)
 
     def test_greeting(self, world: World) -> None:
         """A block at the greeting bounces nothing, and is on record as it was said."""
@@ -482,14 +511,16 @@ class TestSmarthost:
         assert told(outcome) == ["454 4.7.5"]
 
     def test_wrong_password(self, world: World, made: Authority) -> None:
-        """A wrong password loses no mail."""
+        """A wrong password loses no mail, and is not tried at each address."""
         context = world.trust(made)
         host = Host(lambda: Model((*TLS, "AUTH PLAIN"), answers={"AUTH": "535 5.7.8 No"}), context)
         world.put(ONE, host, 587)
+        world.put(TWO, host, 587)
+        world.addresses["smtp.example"] = [ONE, TWO]
         hop = Smarthost("s", "smtp.example", username="ann", password="wrong")
         outcome = world.deliver(hop=hop)
         assert told(outcome) == ["454 4.7.8"]
-        assert outcome.attempts[0].stage == "auth"
+        assert [attempt.stage for attempt in outcome.attempts] == ["auth"]
 
     def test_not_there(self, world: World) -> None:
         """Nor does a wrong name of it."""

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
-from mailhub.mail.address import NULL
+from mailhub.mail.address import NULL, Path
 from mailhub.mail.envelope import Notify, Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.net.content import Octets
 from mailhub.policy.retry import Schedule
 from mailhub.ports import AccountId
+from mailhub.queue.dsn import Limits
 from mailhub.queue.item import Answer, Delivered, Expanded, Local, Pending, attempted
 from mailhub.relay.report import Reporter
 from tests.queue import given as make
@@ -65,6 +68,21 @@ def test_a_failure(reporter: Reporter) -> None:
     assert MESSAGE.octets in accept.content
 
 
+def test_obeys(reporter: Reporter) -> None:
+    """Another size of what goes back, and another helper, count for the next notice."""
+    before = make.item(BOB, content=MESSAGE.octets)
+    after = attempted(before, {0: Answer(NO)}, 1001.0, SCHEDULE)
+    [accept] = run(reporter.reports(before, after, MESSAGE))
+    assert accept.content is not None
+    assert b"For help" not in accept.content
+    assert b"Hello" in accept.content
+    reporter.obey(SCHEDULE, Limits(message=0), Path("help", "hub.example"))
+    [accept] = run(reporter.reports(before, after, MESSAGE))
+    assert accept.content is not None
+    assert b"For help, write to <help@hub.example>" in accept.content
+    assert b"\r\nHello\r\n" not in accept.content
+
+
 def test_nothing_to_tell(reporter: Reporter) -> None:
     """Where nothing has happened, or nobody is to be told, there is no notice."""
     before = make.item(BOB)
@@ -72,6 +90,27 @@ def test_nothing_to_tell(reporter: Reporter) -> None:
     null = make.item(BOB, sender=NULL)
     after = attempted(null, {0: Answer(NO)}, 1001.0, SCHEDULE)
     assert run(reporter.reports(null, after, MESSAGE)) == []
+
+
+def test_a_lost_notice(reporter: Reporter) -> None:
+    """A notice that fails causes no other; the log has it, once."""
+    heard: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        heard.append(formatEvent(event))
+
+    before = make.item(BOB, CAROL, sender=NULL)
+    failed = attempted(before, {0: Answer(NO)}, 1001.0, SCHEDULE)
+    both = attempted(failed, {1: Answer(NO)}, 1002.0, SCHEDULE)
+    globalLogPublisher.addObserver(observe)
+    try:
+        assert run(reporter.reports(before, failed, MESSAGE)) == []
+        assert run(reporter.reports(failed, both, MESSAGE)) == []
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    words = f"failed, and there is nobody to tell: {NO.text}"
+    assert heard == [f"{before.queue_id}: <{path}> {words}" for path in (BOB, CAROL)]
 
 
 def test_several(reporter: Reporter) -> None:

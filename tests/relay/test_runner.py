@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 
 from mailhub.mail.address import NULL
 from mailhub.mail.address import Path as Address
@@ -21,12 +21,12 @@ from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
+from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
 from mailhub.ports import AccountId, Content, Outcome, QueueId
 from mailhub.queue.change import Accept, Cancel, Flush, Hold, Release, Select
 from mailhub.queue.item import Held, Item, Local, Pending, QueueIds, Relayed
 from mailhub.queue.spool import Spool
-from mailhub.relay.lane import Limits
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Runner
 from tests.queue import given as make
@@ -36,7 +36,7 @@ from tests.rig import InlineDisk, run
 HERE = Local(AccountId(7))
 SCHEDULE = Schedule(jitter=0.0)
 START = 1000.0
-LIMITS = Limits()
+LIMITS = RunnerLimits()
 
 Say = Callable[[Hashable, Address], Reply]
 
@@ -92,7 +92,7 @@ class Agent:
 class Rig:
     """A hub's queue: what is announced is filed or relayed, as in the service."""
 
-    def __init__(self, directory: Path, limits: Limits = LIMITS) -> None:
+    def __init__(self, directory: Path, limits: RunnerLimits = LIMITS) -> None:
         self.directory = directory
         self.clock = Clock()
         self.clock.advance(START)
@@ -223,7 +223,7 @@ class TestAttempts:
 
     def test_what_the_spool_held(self, tmp_path: Path) -> None:
         """At the start all that is due is attempted, however many pages it fills."""
-        rig = Rig(tmp_path, Limits(page=3))
+        rig = Rig(tmp_path, RunnerLimits(page=3))
         items = [rig.accept(make.item(number=n), tell=False) for n in range(10)]
         rig.runner.start()
         rig.pass_time()
@@ -286,7 +286,7 @@ class TestAttempts:
         assert isinstance(fate, Pending)
         assert fate.reply is not None
         assert fate.reply.text == "451 4.3.0 Internal error; will try again"
-        assert any("attempt failed" in str(event.get("log_format")) for event in errors)
+        assert any("attempt failed" in formatEvent(event) for event in errors)
         rig.outbound.fails = None
         rig.pass_time(MINUTE)
         assert rig.fates(item) is None
@@ -373,7 +373,7 @@ class TestTime:
 
     def test_deferred_while_the_index_is_looked_at(self, tmp_path: Path) -> None:
         """A moment before the end of a long look at the index is not overlooked."""
-        rig = Rig(tmp_path, Limits(page=1))
+        rig = Rig(tmp_path, RunnerLimits(page=1))
         rig.outbound.says = lambda _, path: LATER
         for n in range(3):
             rig.accept(make.item(number=n), tell=False)
@@ -507,7 +507,7 @@ class TestOperators:
 
     def test_gone_or_held_before_its_turn(self, tmp_path: Path) -> None:
         """What was dropped or held while it waited in memory is not attempted."""
-        rig = Rig(tmp_path, Limits(attempts=1, cache=0))
+        rig = Rig(tmp_path, RunnerLimits(attempts=1, cache=0))
         rig.outbound.waits = True
         rig.runner.start()
         for n in range(3):
@@ -526,7 +526,7 @@ class TestLimits:
         """A queue far longer than memory allows is worked off completely, and stays in bounds."""
         rig = Rig(
             tmp_path,
-            Limits(attempts=2, attempts_per_hop=1, ready=6, ready_per_hop=3, page=2),
+            RunnerLimits(attempts=2, attempts_per_hop=1, ready=6, ready_per_hop=3, page=2),
         )
         for n in range(40):
             domain = "dead.example" if n < 30 else "live.example"
@@ -549,9 +549,25 @@ class TestLimits:
         assert rig.spool.counts().items == 0
         rig.close()
 
+    def test_other_limits(self, tmp_path: Path) -> None:
+        """A higher limit counts at once, and the next failure waits as the new schedule says."""
+        rig = Rig(tmp_path, RunnerLimits(attempts=1))
+        rig.outbound.waits = True
+        rig.runner.start()
+        for n in range(3):
+            rig.accept(make.item(Address(f"u{n}", f"d{n}.example"), number=n))
+        rig.pass_time()
+        assert len(rig.outbound.asked) == 1
+        rig.runner.obey(Schedule(delays=(7.0,), jitter=0.0), RunnerLimits(attempts=2, sleep=20.0))
+        rig.pass_time()
+        assert len(rig.outbound.asked) == 2
+        assert rig.runner._schedule.delays == (7.0,)
+        assert min(call.getTime() for call in rig.clock.calls) <= rig.clock.seconds() + 20.0
+        rig.close()
+
     def test_a_large_item(self, tmp_path: Path) -> None:
         """Many recipients are attempted a part at a time, each once."""
-        rig = Rig(tmp_path, Limits(recipients=10, ready_per_hop=25, attempts_per_hop=1))
+        rig = Rig(tmp_path, RunnerLimits(recipients=10, ready_per_hop=25, attempts_per_hop=1))
         rig.runner.start()
         paths = [Address(f"u{n}", "remote.example") for n in range(95)]
         item = rig.accept(make.item(*paths))
@@ -564,7 +580,7 @@ class TestLimits:
 
     def test_cache(self, tmp_path: Path) -> None:
         """Fresh content beyond the cache is read back when its turn comes."""
-        rig = Rig(tmp_path, Limits(cache=5))
+        rig = Rig(tmp_path, RunnerLimits(cache=5))
         rig.runner.start()
         for n in range(2):
             run(rig.journal.accept(make.item(number=n), b"disk"))
@@ -618,7 +634,7 @@ class TestTrouble:
         rig.accept(make.item(), tell=False)
         rig.runner.wake()
         rig.pass_time(1)
-        assert any("could not be looked at" in str(e.get("log_format")) for e in errors)
+        assert "the queue could not be looked at: [Errno 5] I/O error" in map(formatEvent, errors)
         monkeypatch.undo()
         rig.pass_time(300)
         assert len(rig.outbound.asked) == 1
@@ -627,7 +643,7 @@ class TestTrouble:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A failure to fetch more stops nothing that is under way."""
-        rig = Rig(tmp_path, Limits(ready_per_hop=1))
+        rig = Rig(tmp_path, RunnerLimits(ready_per_hop=1))
         rig.runner.start()
         rig.pass_time()
 
@@ -645,20 +661,27 @@ class TestTrouble:
         assert rig.spool.counts().items == 0
         rig.close()
 
-    def test_a_bug_in_an_attempt(
-        self, rig: Rig, monkeypatch: pytest.MonkeyPatch, errors: list[LogEvent]
+    @pytest.mark.parametrize("fault", [OSError(errno.EIO, "I/O error"), ValueError("a bug")])
+    def test_an_attempt_that_fails(
+        self,
+        rig: Rig,
+        monkeypatch: pytest.MonkeyPatch,
+        errors: list[LogEvent],
+        fault: Exception,
     ) -> None:
         """Whatever goes wrong in an attempt is logged, and the runner goes on."""
 
         def load(*_: object) -> object:
-            raise OSError(errno.EIO, "I/O error")
+            raise fault
 
         rig.accept(make.item(), tell=False)
         monkeypatch.setattr(rig.journal, "load", load)
         rig.runner.wake()
         rig.pass_time()
         monkeypatch.undo()
-        assert any("attempt failed" in str(event.get("log_format")) for event in errors)
+        assert any("attempt failed" in formatEvent(event) for event in errors)
+        traces = [event for event in errors if "log_failure" in event]
+        assert len(traces) == (0 if isinstance(fault, OSError) else 1)
         rig.pass_time(300)
         assert len(rig.outbound.asked) == 1
 
@@ -666,7 +689,7 @@ class TestTrouble:
 class TestStop:
     def test_results_are_written(self, tmp_path: Path) -> None:
         """Stopping waits for attempts under way, writes what they come to, and begins no other."""
-        rig = Rig(tmp_path, Limits(attempts=1))
+        rig = Rig(tmp_path, RunnerLimits(attempts=1))
         rig.outbound.waits = True
         rig.runner.start()
         one, two = rig.accept(make.item(number=1)), rig.accept(make.item(number=2))
@@ -697,7 +720,7 @@ class TestStop:
 
     def test_while_the_index_is_looked_at(self, tmp_path: Path) -> None:
         """Stopping in the middle of a long look leaves no call behind, and nothing begins after."""
-        rig = Rig(tmp_path, Limits(page=1))
+        rig = Rig(tmp_path, RunnerLimits(page=1))
         for n in range(5):
             rig.accept(make.item(number=n), tell=False)
         rig.runner.start()
@@ -714,7 +737,7 @@ class TestStop:
 
 def test_woken_while_the_index_is_looked_at(tmp_path: Path) -> None:
     """A wake in the middle of a long look is not forgotten: another look follows."""
-    rig = Rig(tmp_path, Limits(page=1))
+    rig = Rig(tmp_path, RunnerLimits(page=1))
     for n in range(3):
         rig.accept(make.item(number=n, arrived=START - 100), tell=False)
     rig.runner.start()
@@ -774,7 +797,8 @@ def test_any_story_ends_well(
             case "accept":
                 count += 1
                 path = Address(f"u{count}", data.draw(st.sampled_from(["a.example", "b.example"])))
-                item = make.item(path, number=count, sender=CAROL, arrived=rig.now())
+                # Notices take the ids behind the last item's.
+                item = make.item(path, number=1000 * count, sender=CAROL, arrived=rig.now())
                 rig.accept(item, tell=data.draw(st.booleans()))
                 rig.runner.wake()
             case "later" | "no" | "ok":

@@ -23,7 +23,7 @@ def test_transaction() -> None:
         for phase, commands in SEQUENCE.items()
     }
     assert allowed == {
-        Phase.CONNECTED: set(),
+        Phase.CONNECTED: {StartTls},
         Phase.GREETED: {Mail, Auth, StartTls},
         Phase.MAIL: {Rcpt},
         Phase.RCPT: {Rcpt, Data, Bdat},

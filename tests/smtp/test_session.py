@@ -336,6 +336,7 @@ class TestTls:
         """AUTH in the clear is answered with what is missing (RFC 4954 §6)."""
         talk = Talk(mechanisms=FakeMechanisms())
         assert talk.say(b"EHLO c\r\nAUTH PLAIN cmlnaHQ=\r\n")[-1].startswith("538 5.7.11 ")
+        assert talk.say(b"AUTH NOSUCH\r\n")[-1].startswith("504 5.5.4 ")
 
 
 class TestAuth:

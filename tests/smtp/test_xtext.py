@@ -42,3 +42,11 @@ class TestUnitext:
         assert not xtext.is_unitext(r"j\x{G}", utf8=True)
         assert not xtext.is_unitext("a\\b", utf8=True)
         assert not xtext.is_unitext("a b", utf8=True)
+
+    @given(st.text(st.characters(min_codepoint=1, exclude_categories=["Cs"]), min_size=1))
+    def test_embedded_is_good(self, text: str) -> None:
+        """Whatever an address holds, it has a form in ASCII, and that form is left alone."""
+        embedded = xtext.embed(text)
+        assert xtext.is_unitext(embedded, utf8=False)
+        assert xtext.embed_non_ascii(embedded) == embedded
+        assert xtext.embed_non_ascii("utf-8;jürgen@x") == r"utf-8;j\x{FC}rgen@x"
