@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from OpenSSL import SSL
@@ -24,8 +24,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from mailhub.net.tls import EXPORTER_LABEL, EXPORTER_LENGTH, VERSIONS
-from mailhub.ports import Tls
+from mailhub.net.tls import VERSIONS, facts
 from mailhub.smtp.wire import Secured
 
 _FAULTS: Final = {
@@ -45,7 +44,7 @@ class ClientTls:
     """The context of every connection we make."""
 
     def __init__(self, *, authorities: str | None = None, minimum: str = "1.2") -> None:
-        """Trust the machine's authorities, or those in a PEM file.
+        """Trust the machine's authorities, and those in a PEM file.
 
         Raises:
             OSError: The file cannot be read.
@@ -56,9 +55,8 @@ class ClientTls:
         context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 32 KiB less for an idle connection
         context.set_verify(SSL.VERIFY_PEER, self._record)
-        if authorities is None:
-            context.set_default_verify_paths()
-        else:
+        context.set_default_verify_paths()
+        if authorities is not None:
             _trust(context, authorities)
         self._context = context
         # Not the connections' app data, which is Twisted's.
@@ -103,7 +101,7 @@ class Handshake:
     def judge(self) -> Secured:
         """What the finished handshake is worth."""
         assert self._connection is not None
-        return Secured(facts(self._connection), self._verdict(self._connection))
+        return Secured(facts(self._connection, client=True), self._verdict(self._connection))
 
     def _verdict(self, connection: SSL.Connection) -> str:
         if self.faults:
@@ -118,45 +116,6 @@ class Handshake:
         except (VerificationError, CertificateError, ValueError):
             return "unverified: issued for another name"
         return "verified"
-
-
-def facts(connection: SSL.Connection) -> Tls:
-    """What a handshake of ours agreed on."""
-
-    def binding(kind: str) -> bytes | None:
-        if kind == "tls-exporter" and connection.get_protocol_version_name() == "TLSv1.3":
-            return connection.export_keying_material(EXPORTER_LABEL, EXPORTER_LENGTH, b"")
-        if kind == "tls-server-end-point":
-            return _end_point(connection)
-        return None
-
-    version, cipher = connection.get_protocol_version_name(), connection.get_cipher_name()
-    return Tls(version, cipher or "", binding)
-
-
-def reason(error: BaseException) -> str:
-    """What ended a connection, in a few words."""
-    queue = error.args[0] if isinstance(error, SSL.Error) and error.args else None
-    if isinstance(queue, list) and queue:
-        return str(queue[-1][-1])
-    text = getattr(error, "osError", None) or error
-    return str(text).rstrip(".") or type(error).__name__
-
-
-def _end_point(connection: SSL.Connection) -> bytes | None:
-    """The hash of the server's certificate, as its signature is hashed (RFC 5929 §4.1)."""
-    certificate = connection.get_peer_certificate(as_cryptography=True)
-    if certificate is None:
-        return None
-    # Imported late: hashes is heavy, and only a login with SCRAM-PLUS wants it.
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-
-    algorithm: Any = certificate.signature_hash_algorithm
-    if algorithm is None:  # Ed25519 and Ed448 have none: undefined by the RFC
-        return None
-    if algorithm.name in ("md5", "sha1"):
-        algorithm = hashes.SHA256()
-    return certificate.fingerprint(algorithm)
 
 
 def _trust(context: SSL.Context, authorities: str) -> None:

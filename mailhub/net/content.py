@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailhub.net.disk import Lock
+from mailhub.net.shield import shielded
 from mailhub.ports import Disk, QueueId
-from mailhub.queue.content import ContentFile, read
+from mailhub.queue.content import ContentFile, path_of, read
 
 
 class Octets:
@@ -58,9 +59,10 @@ class FileContent:
 class LargeContent:
     """Large content on its way into a file of the spool, made by `Journal.large`.
 
-    One coroutine writes; `abort` may come at any time and waits its turn
-    behind a write that is under way in a thread. Every method but `abort` and
-    `accepted` raises `OSError` when the disk says no.
+    One coroutine writes; `abort` may come at any time and waits its turn behind
+    a write that is under way in a thread, even if whoever waited for that was
+    cancelled. Every method but `abort` and `accepted` raises `OSError` when the
+    disk says no.
     """
 
     def __init__(self, spool: str, queue_id: QueueId, head: bytes, disk: Disk) -> None:
@@ -75,23 +77,37 @@ class LargeContent:
 
     async def write(self, octets: bytes) -> None:
         """Take more content."""
-        async with self._turn:
-            file = await self._opened()
-            await self._disk.run(file.write, octets)
-            self.size += len(octets)
+        await shielded(self._write(octets))
 
     async def finish(self) -> None:
         """Make it durable."""
-        async with self._turn:
-            file = await self._opened()
-            await self._disk.run(file.finish)
+        await shielded(self._finish())
 
     def accepted(self) -> None:
         """It belongs to an item now: `abort` no longer removes it."""
         self._over = True
 
+    def stored(self) -> FileContent:
+        """What was finished, for reading."""
+        path = path_of(self._spool, self._queue_id)
+        return FileContent(path, len(self.head), self.size, self._disk)
+
     async def abort(self) -> None:
         """Forget it, if it was not accepted. Harmless at any time."""
+        await shielded(self._abort())
+
+    async def _write(self, octets: bytes) -> None:
+        async with self._turn:
+            file = await self._opened()
+            await self._disk.run(file.write, octets)
+            self.size += len(octets)
+
+    async def _finish(self) -> None:
+        async with self._turn:
+            file = await self._opened()
+            await self._disk.run(file.finish)
+
+    async def _abort(self) -> None:
         async with self._turn:
             if self._file is not None and not self._over:
                 await self._disk.run(self._file.abort)

@@ -12,14 +12,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
+
+from mailhub.config.longpath import short
 
 Action = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Carries out a client's JSON object; what it returns is added to the reply."""
@@ -70,6 +73,9 @@ class ControlService(Service):
     The socket is bound in `startService`, after twistd has dropped root: it
     must belong to the user that the hub runs as. A file left by a hub that was
     killed is removed first: a state directory belongs to one hub at a time.
+
+    Raises:
+        CannotListenError: From `startService`: the socket cannot be made.
     """
 
     def __init__(self, directory: str, actions: Mapping[str, Action], reactor: Any) -> None:
@@ -77,15 +83,22 @@ class ControlService(Service):
         self._factory = ControlFactory(actions)
         self._reactor = reactor
         self._port: IListeningPort | None = None
+        self._address = ExitStack()  # as long as the socket is there
 
     def startService(self) -> None:
         """Bind the socket."""
         super().startService()
         with suppress(FileNotFoundError):
             os.unlink(self._path)
-        self._port = self._reactor.listenUNIX(self._path, self._factory, mode=0o600)
+        address = self._address.enter_context(short(self._path))
+        self._port = self._reactor.listenUNIX(address, self._factory, mode=0o600)
 
-    def stopService(self) -> Any:
+    def stopService(self) -> Deferred[None]:
         """Close it, and remove its file."""
         super().stopService()
-        return self._port and self._port.stopListening()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        with self._address:
+            if self._port is not None:
+                await maybeDeferred(self._port.stopListening)

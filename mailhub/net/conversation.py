@@ -12,7 +12,9 @@ peer and the trace to the log.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Coroutine, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import coroutine
 from typing import Any, Final, Protocol
@@ -41,6 +43,7 @@ BURST: Final = 65_536
 """Octets of answers that are gathered before they are written."""
 BREATH: Final = 200
 """Answers in one turn of the reactor, after which others have theirs."""
+_QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 _NEVER: Final = float("inf")
 
 
@@ -307,7 +310,7 @@ class Conversation(protocol.Protocol):
         self._log.failure("conversation with {peer} failed", peer=self.client.address)
         self._out.append(self.factory.terms.farewells.fault)
 
-    def _proceed(self, error: Exception | None = None) -> None:
+    def _proceed(self, error: BaseException | None = None) -> None:
         """Let the coroutine run until it waits again, and write what it said by then.
 
         This is `Deferred.fromCoroutine`, and two things more: whenever the
@@ -327,22 +330,26 @@ class Conversation(protocol.Protocol):
             self._awaited = awaited
             awaited.addBoth(self._came)
 
-    def _came(self, _: object) -> None:
-        """What was awaited is there; the coroutine asks the Deferred for it."""
-        self._proceed()
+    def _came(self, result: object) -> None:
+        """What was awaited is there, and the coroutine asks the Deferred for it.
+
+        A failure is thrown: a Deferred that is calling back cannot be asked for one.
+        """
+        self._proceed(result.value if isinstance(result, Failure) else None)
 
     async def _answer(self, session: Session) -> None:
-        """Say all that the session has to say now."""
+        """Say all that the session has to say now; ``b""`` asks for a breath (`ports.Session`)."""
         answers, spoken = session.respond(), 0
         try:
             async for octets in answers:
                 self._fed = False
-                self._out.append(octets)
-                self._out_size += len(octets)
+                if octets:
+                    self._out.append(octets)
+                    self._out_size += len(octets)
                 if self._out_size >= BURST:
                     await self._drain()
                 spoken += 1
-                if not spoken % BREATH:
+                if not octets or not spoken % BREATH:
                     await deferLater(self.factory.terms.clock, 0)
         except BaseException:
             await answers.aclose()
@@ -354,6 +361,8 @@ class Conversation(protocol.Protocol):
         Raises:
             Silence: None came within the session's patience.
         """
+        if self._drained is not None and not self._ended:
+            await self._drain()  # it does not read its answers: it gets no more of them
         if self._awake:
             self._awake = False
             return True
@@ -370,9 +379,23 @@ class Conversation(protocol.Protocol):
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
+        if self._fed:
+            self._acknowledge()
         self._listening = True
         await _suspended()
         return True
+
+    def _acknowledge(self) -> None:
+        """Have the kernel acknowledge at once what came and has no answer.
+
+        A client with Nagle's algorithm (RFC 896) sends the end of a command that
+        it writes in two pieces only then, and kernels take their time: 40 ms for
+        each APPEND of Python's imaplib. The option does not last.
+        """
+        peer = getattr(self.transport, "socket", None)
+        if peer is not None and _QUICK_ACK is not None:
+            with suppress(OSError):  # a local socket has no such thing
+                peer.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
     async def _drain(self) -> None:
         """Write what has been answered, and wait for a peer that reads slowly."""
@@ -387,13 +410,10 @@ class Conversation(protocol.Protocol):
         """Write what has been answered."""
         if self._out and not self._ended:
             out, self._out, self._out_size = self._out, [], 0
-            transport = self.transport
-            transport.write(out[0] if len(out) == 1 else b"".join(out))
-            if isinstance(transport, Connection) and not transport.TLS:
-                # Now, and not when the reactor has asked the kernel whether it
-                # may: a third of what an exchange costs. What does not go now
-                # stays in the transport's buffer as always.
-                transport.doWrite()
+            octets = out[0] if len(out) == 1 else b"".join(out)
+            left = sent_at_once(self.transport, octets)
+            if left:
+                self.transport.write(left)
 
     async def _end(self) -> None:
         """Let go of the session, and of the connection if it still stands."""
@@ -469,6 +489,21 @@ class Conversation(protocol.Protocol):
             self.transport.abortConnection()  # it would not hear a farewell
 
     # (While the session is busy nothing is expected of the peer: `_listen` begins anew.)
+
+
+def sent_at_once(transport: Any, octets: bytes) -> bytes:
+    """Hand octets to the kernel now, if the transport allows; what is left is for its buffer.
+
+    The reactor would first ask the kernel whether it may, and then ask it to
+    tell no more: two system calls for each answer, and a turn of the loop.
+    """
+    if not isinstance(transport, Connection) or transport.TLS or not transport.connected:
+        return octets
+    if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting:  # noqa: SLF001
+        return octets  # behind what waits already
+    count = transport.writeSomeData(octets)
+    # Anything but a count is a lost connection: writing tells the reactor.
+    return octets[count:] if isinstance(count, int) and count > 0 else octets
 
 
 def _nothing() -> None:

@@ -12,7 +12,6 @@ Invariants:
 from __future__ import annotations
 
 import errno
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -24,50 +23,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
+from mailhub.net.turns import Turns
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 _Work = tuple["Deferred[Any]", Callable[[], object]]
 """A piece of work, and who waits for it."""
-
-
-class Turns:
-    """Lets so many in at a time, and the others in the order of their coming."""
-
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._waiting: deque[Deferred[None]] = deque()
-        self._passing = False
-
-    async def enter(self) -> None:
-        """Wait for a place, and take it."""
-        if self._free and not self._waiting:
-            self._free -= 1
-            return
-        turn: Deferred[None] = Deferred()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except BaseException:
-            self._waiting.remove(turn)
-            raise
-
-    def leave(self) -> None:
-        """Give the place back; whoever is next runs at once.
-
-        A loop, not a recursion: the next one may leave again before it waits.
-        """
-        self._free += 1
-        if self._passing:
-            return
-        self._passing = True
-        try:
-            while self._waiting and self._free:
-                self._free -= 1
-                self._waiting.popleft().callback(None)
-        finally:
-            self._passing = False
 
 
 class Lock(AbstractAsyncContextManager[None]):

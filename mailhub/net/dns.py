@@ -33,29 +33,12 @@ import dns.reversename
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
-from mailhub.net.dnswire import PATIENCE, PORT, DnsWire, Message, Patience, Server
+from mailhub.net.dnswire import PATIENCE, PORT, DnsWire, Message, Server
+from mailhub.policy.limits import DnsLimits, DnsPatience
 from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain
 
 CHAIN_LIMIT: Final = 8
 """CNAMEs that we follow by asking again; dnspython follows 16 inside one answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class DnsLimits:
-    """How long and how much is remembered.
-
-    Attributes:
-        entries: Answers in the cache.
-        longest: Seconds that an answer is kept, whatever its TTL says.
-        negative: Likewise for "no such thing" (RFC 2308 §5 says 1 to 3 hours).
-        failure: Seconds after a failure before the same is asked again
-            (RFC 2308 §7 allows 5 minutes).
-    """
-
-    entries: int = 20_000
-    longest: float = 86_400
-    negative: float = 3 * 3600
-    failure: float = 5
 
 
 DNS_LIMITS: Final = DnsLimits()
@@ -121,7 +104,7 @@ class DnsResolver:
         trusted: bool = False,
         overrides: Overrides = NO_OVERRIDES,
         limits: DnsLimits = DNS_LIMITS,
-        patience: Patience = PATIENCE,
+        patience: DnsPatience = PATIENCE,
     ) -> None:
         """Nothing is asked before somebody asks.
 

@@ -9,7 +9,7 @@ Invariants:
    asked from, with the id and the question of the query (RFC 5452 §9). Ids and
    ports cannot be guessed; anything else that arrives is ignored, and the real
    answer still waited for.
-2. A question ends: with an answer, or with `LookupFailed` after `Patience`.
+2. A question ends: with an answer, or with `LookupFailed` after `DnsPatience`.
 3. Every socket is closed, however the question ends.
 """
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import dns.exception
@@ -34,6 +33,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from mailhub.policy.limits import DnsPatience
 from mailhub.ports import LookupFailed
 
 PORT: Final = 53
@@ -47,20 +47,7 @@ Server = tuple[str, int]
 Message = dns.message.Message
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait for name servers, in seconds.
-
-    Attributes:
-        rounds: For an answer by UDP: each round asks every server once.
-        stream: For the whole of an answer by TCP.
-    """
-
-    rounds: tuple[float, ...] = (2.0, 4.0, 6.0)
-    stream: float = 5.0
-
-
-PATIENCE: Final = Patience()
+PATIENCE: Final = DnsPatience()
 
 
 class DnsWire:
@@ -71,7 +58,7 @@ class DnsWire:
         reactor: Any,
         servers: Sequence[Server],
         random_id: Callable[[], int],
-        patience: Patience = PATIENCE,
+        patience: DnsPatience = PATIENCE,
     ) -> None:
         """`random_id` gives numbers below 65536 that nobody can guess."""
         self.servers = tuple(servers)
@@ -194,6 +181,8 @@ class _Waiting:
 
 class _Asking(_Waiting, DatagramProtocol):
     """One query by UDP."""
+
+    noisy = False
 
     def __init__(self, server: Server, query: Message) -> None:
         super().__init__(query)

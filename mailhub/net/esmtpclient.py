@@ -33,12 +33,13 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.mail import smtp
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailhub.net.clienttls import ClientTls, Handshake, facts, reason
+from mailhub.net.clienttls import ClientTls, Handshake
 from mailhub.net.contract import ContractMail
+from mailhub.net.stock import smtp
+from mailhub.net.tls import facts, reason
 from mailhub.policy.route import TlsDemand
 from mailhub.ports import Tls
 from mailhub.smtp.client import ClientSession
@@ -190,7 +191,8 @@ class RelayClient(smtp.ESMTPClient):
         if handshake is not None:
             return handshake.judge()
         # Twisted's contexts judge for themselves, and let nothing pass that they do not like.
-        return Secured(facts(self.transport.getHandle()), "unverified: left to Twisted")
+        tls = facts(self.transport.getHandle(), client=True)
+        return Secured(tls, "unverified: left to Twisted")
 
     def _handshake_maker(self) -> Handshake | None:
         return self.client_tls.handshake(self.server) if self.client_tls is not None else None

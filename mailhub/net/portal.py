@@ -137,6 +137,15 @@ class AccountChecker:
         self._turns = DeferredSemaphore(limits.hashing)
         self._flights: dict[tuple[str, bytes], list[Deferred[Account]]] = {}
 
+    def obey(self, limits: LoginLimits) -> None:
+        """Go by other limits from here on; `LoginLimits.hashing` stays as it was."""
+        if limits.cost != self._limits.cost:
+            self._register.cost = limits.cost
+        self._register.default_domain = limits.default_domain
+        self._recent.memory = limits.memory
+        self._throttle.obey(limits.throttle)
+        self._limits = limits
+
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         """The address of the account that the credentials open, as cred asks for it."""
         return Deferred.fromCoroutine(self._identify(credentials))
@@ -166,10 +175,13 @@ class AccountChecker:
     async def _scram(self, credentials: IScramCredentials) -> Account:
         claim = self._claim(credentials.username)
         attempt = self._begin(claim, credentials.address)
-        await self._put_off(attempt)
+        if not attempt.prompt:
+            await self._put_off(attempt)
         claim = self._claim(credentials.username)
         # The proof is computed for unknown names, too.
         fitting = fits(self._register.scram_keys(claim), credentials.proof)
+        if attempt.prompt and not fitting:
+            await self._put_off(attempt)
         return self._settled(claim, attempt, right=fitting)
 
     async def _password(self, username: str, password: str, address: str) -> Account:
@@ -179,7 +191,8 @@ class AccountChecker:
         waiting = self._flights.get(flight)
         if waiting is None:
             attempt = self._begin(claim, address)
-            if not attempt.delay and self._recent.knows(mark, self._clock.seconds()):
+            at_once = attempt.prompt or not attempt.delay
+            if at_once and self._recent.knows(mark, self._clock.seconds()):
                 return self._settled(claim, attempt, right=True)
             waiting = self._flights[flight] = []
         else:
@@ -214,7 +227,8 @@ class AccountChecker:
                 await self._renew(username, password)
 
     async def _judge(self, username: str, password: str, attempt: throttle.Attempt) -> Account:
-        await self._put_off(attempt)
+        if not attempt.prompt:
+            await self._put_off(attempt)
         claim = self._claim(username)
         mark = self._recent.mark(claim, password)
         right = self._recent.knows(mark, self._clock.seconds())
@@ -223,6 +237,8 @@ class AccountChecker:
         # While it was hashed the account may have been disabled, or its password changed.
         now = self._claim(username)
         right = right and self._recent.mark(now, password) == mark
+        if attempt.prompt and not right:
+            await self._put_off(attempt)
         account = self._settled(now, attempt, right=right)
         self._recent.add(mark, self._clock.seconds())
         return account

@@ -1,7 +1,7 @@
 """The hub's certificates on the wire: one context for each, chosen by the name a client asks for.
 
-Not here: what we demand of other hosts (`net.esmtpclient`), and the making of
-certificates (`config.certificate`).
+Also what a handshake came to (`facts`), whoever began it. Not here: what we demand
+of other hosts (`net.clienttls`), and the making of certificates (`config.certificate`).
 
 Invariants:
 
@@ -140,7 +140,7 @@ class CertificateMap:
             context.use_privatekey(certificate.key)  # type: ignore[arg-type]  # any kind will do
             context.check_privatekey()
         except (SSL.Error, TypeError) as error:
-            raise BadCertificate(f"{certificate.files.chain}: OpenSSL: {_reason(error)}") from None
+            raise BadCertificate(f"{certificate.files.chain}: OpenSSL: {reason(error)}") from None
         context.set_min_proto_version(VERSIONS[self._minimum])
         context.set_options(_OPTIONS)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 32 KiB less for an idle connection
@@ -150,14 +150,14 @@ class CertificateMap:
         return context
 
 
-def facts(connection: SSL.Connection) -> Tls:
-    """What a finished handshake agreed on."""
+def facts(connection: SSL.Connection, *, client: bool = False) -> Tls:
+    """What a finished handshake agreed on; `client` says that it was we who called."""
 
     def binding(kind: str) -> bytes | None:
         if kind == "tls-exporter":
             return _exported(connection)
         if kind == "tls-server-end-point":
-            return _end_point(connection)
+            return _end_point(connection, client=client)
         return None
 
     version, cipher = connection.get_protocol_version_name(), connection.get_cipher_name()
@@ -172,9 +172,12 @@ def _exported(connection: SSL.Connection) -> bytes | None:
     return connection.export_keying_material(EXPORTER_LABEL, EXPORTER_LENGTH, b"")
 
 
-def _end_point(connection: SSL.Connection) -> bytes | None:
-    """The hash of our certificate, as its signature is hashed (RFC 5929 §4.1)."""
-    certificate = connection.get_certificate(as_cryptography=True)
+def _end_point(connection: SSL.Connection, *, client: bool) -> bytes | None:
+    """The hash of the server's certificate, as its signature is hashed (RFC 5929 §4.1)."""
+    if client:
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+    else:
+        certificate = connection.get_certificate(as_cryptography=True)
     if certificate is None:
         return None
     # Imported late: hashes is heavy, and most clients never bind a channel.
@@ -197,9 +200,10 @@ def _switch(connection: SSL.Connection, chosen: _Chosen) -> None:
         connection.set_context(context)
 
 
-def _reason(error: Exception) -> str:
-    """OpenSSL's last words."""
-    queue = error.args[0] if error.args else None
+def reason(error: BaseException) -> str:
+    """What ended a connection, in a few words."""
+    queue = error.args[0] if isinstance(error, SSL.Error) and error.args else None
     if isinstance(queue, list) and queue:
         return str(queue[-1][-1])
-    return str(error) or type(error).__name__
+    text = getattr(error, "osError", None) or error
+    return str(text).rstrip(".") or type(error).__name__

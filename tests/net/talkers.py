@@ -38,7 +38,10 @@ class Talker:
             word, _, rest = line.strip().partition(b" ")
             if word == b"slow":
                 self.waiting.append(Deferred())
-                await self.waiting[-1]
+                try:
+                    await self.waiting[-1]
+                except LookupError:
+                    word = b"none"
             elif word == b"boom":
                 raise ValueError(rest)
             elif word == b"big":

@@ -14,11 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
-from twisted.internet.error import ConnectionRefusedError as Refused
 
 from mailhub.config.certificate import Authority, authority
 from mailhub.config.values import CertificateFiles
-from mailhub.net.clienttls import ClientTls, reason
+from mailhub.net.clienttls import ClientTls
 from mailhub.net.tls import CertificateMap
 from mailhub.net.tls import facts as server_facts
 from mailhub.smtp.wire import Secured
@@ -153,13 +152,3 @@ class TestAuthorities:
         (tmp_path / "empty.pem").write_text("nothing\n")
         with pytest.raises(ValueError, match="no certificates"):
             ClientTls(authorities=str(tmp_path / "empty.pem"))
-
-
-def test_reasons() -> None:
-    """What ended a connection, as a person would say it."""
-    assert reason(SSL.Error([("SSL routines", "", "wrong version number")])) == (
-        "wrong version number"
-    )
-    assert reason(Refused(osError=111)) == "111"
-    assert reason(ValueError("no good.")) == "no good"
-    assert reason(SSL.Error()) == "Error"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import CancelledError, Deferred
 
 from mailhub.net.content import FileContent, LargeContent, Octets
 from mailhub.queue.content import files
+from tests.net.test_journal import SlowDisk, outcome
 from tests.queue.given import queue_id
 from tests.rig import InlineDisk, run
 
@@ -50,7 +52,8 @@ def test_large(tmp_path: Path) -> None:
     run(large.write(b"56789"))
     run(large.finish())
     [(_, path)] = files(str(tmp_path))
-    check(FileContent(path, len(large.head), large.size, InlineDisk()))
+    assert large.stored().path == path
+    check(large.stored())
     large.accepted()
     run(large.abort())
     assert list(files(str(tmp_path)))
@@ -65,4 +68,19 @@ def test_aborted(tmp_path: Path) -> None:
     run(begun.write(b"x"))
     run(begun.abort())
     run(begun.abort())
+    assert list(files(str(tmp_path))) == []
+
+
+def test_cancelled(tmp_path: Path) -> None:
+    """Whoever stops waiting stops nothing; an abort waits its turn, and leaves nothing."""
+    (tmp_path / "content").mkdir()
+    disk = SlowDisk()
+    large = LargeContent(str(tmp_path), queue_id(1), b"", disk)
+    writing = Deferred.fromCoroutine(large.write(b"x"))
+    written = outcome(writing)
+    writing.cancel()
+    assert isinstance(written[0], CancelledError)
+    aborted = outcome(Deferred.fromCoroutine(large.abort()))
+    assert [disk.turn() for _ in range(3)] == ["ContentFile", "write", "abort"]
+    assert aborted == [None]
     assert list(files(str(tmp_path))) == []

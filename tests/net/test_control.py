@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactor, StringTransport
 
 from mailhub.net.control import Control, ControlFactory, ControlService
@@ -66,3 +68,22 @@ class TestControlService:
         service.startService()
         [(path, _, _, mode, _)] = reactor.unixServers
         assert (path, mode) == (str(tmp_path / "control"), 0o600)
+
+    def test_a_long_path(self, tmp_path: Path) -> None:
+        """A state directory may be as deep as it likes: the socket is bound through it."""
+        deep = tmp_path / ("d" * 120)
+        deep.mkdir()
+        reactor = MemoryReactor()
+        before = len(os.listdir("/proc/self/fd"))
+        service = ControlService(str(deep), {}, reactor)
+        service.startService()
+        [(address, *_)] = reactor.unixServers
+        assert len(address) < 100
+        assert os.path.samefile(os.path.dirname(address), deep)
+        stopped: Deferred[None] = service.stopService()
+        assert stopped.called
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_never_started(self, tmp_path: Path) -> None:
+        """A service that never began ends all the same."""
+        assert ControlService(str(tmp_path), {}, MemoryReactor()).stopService().called

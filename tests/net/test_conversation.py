@@ -98,6 +98,12 @@ class TestOrder:
         visit.session.waiting[1].callback(None)
         assert visit.hear() == ["slow"]
 
+    def test_slow_no(self, visit: Visit) -> None:
+        """A slow decision may be a failure, which the session sees; the conversation goes on."""
+        assert visit.say(b"slow\nb\n") == []
+        visit.session.waiting[0].errback(LookupError())
+        assert visit.hear() == ["none", "b"]
+
     def test_paused(self, visit: Visit) -> None:
         """A peer that goes on sending while we are busy is paused; nothing is lost."""
         visit.say(b"slow\n")
@@ -115,6 +121,22 @@ class TestOrder:
         assert len(visit.say(count * b"a\n")) == BREATH
         visit.clock.advance(0)
         assert len(visit.hear()) == BREATH + 10
+
+    def test_asked_breath(self, visit: Visit) -> None:
+        """A session that says nothing asks for a breath: others have their turn, and it goes on."""
+
+        class Gasping(Talker):
+            async def respond(self) -> AsyncGenerator[bytes, None]:
+                if self.buffer:
+                    self.buffer = b""
+                    yield b"a\r\n"
+                    yield b""
+                    yield b"b\r\n"
+
+        visit = Room(Gasping).visit()
+        assert visit.say(b"x\n")[1:] == ["a"]
+        visit.clock.advance(0)
+        assert visit.hear() == ["b"]
 
     def test_unasked(self, visit: Visit) -> None:
         """A session may speak unasked, and is heard when it is not busy."""
@@ -242,6 +264,16 @@ class TestBackPressure:
             visit.clock.advance(90)
             total += len(visit.near.taken(50_000))
         assert total == 100 * 60_000 + len(b"big\r\nb\r\n")
+
+    def test_never_reads(self, visit: Visit) -> None:
+        """One that asks and never reads, a little at a time, is not heard any more."""
+        for _ in range(1000):
+            if not visit.near.paused:
+                visit.near.protocol.dataReceived(b"y" * 1000 + b"\n")
+        assert visit.near.paused
+        assert len(visit.near.out) < 2 * 65_536
+        assert visit.near.taken().endswith(b"y\r\n")
+        assert not visit.near.paused
 
     def test_resumed_late(self, visit: Visit) -> None:
         """A producer may be paused and resumed at any time."""
@@ -439,6 +471,32 @@ class TestSockets:
             server.dataReceived(b"a\nb\n")
             assert theirs.recv(100) == b"a\r\nb\r\n"
             assert not reactor.getWriters()
+            transport.connectionLost(Failure(ConnectionDone()))
+
+    @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux can be asked")
+    def test_acknowledged(self, room: Room) -> None:
+        """What has no answer yet is acknowledged at once: the client may wait with the rest."""
+        with socket.create_server(("127.0.0.1", 0)) as port:
+            theirs = socket.create_connection(port.getsockname())
+            ours, _ = port.accept()
+
+        class Local(Connection):
+            def getPeer(self) -> UNIXAddress:
+                return UNIXAddress(None)
+
+        def quick() -> int:
+            return ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+
+        server = cast("Conversation", room.factory.buildProtocol(UNIXAddress(None)))
+        reactor = MemoryReactorClock()
+        transport = Local(ours, server, reactor)
+        transport.connected = 1
+        with theirs:
+            server.makeConnection(transport)
+            for octets, expected in ((b"a\n", 0), (b"b", 1), (b"\n", 0)):
+                ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+                server.dataReceived(octets)
+                assert quick() == expected
             transport.connectionLost(Failure(ConnectionDone()))
 
     def test_stubborn(self, visit: Visit) -> None:

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
-from mailhub.net.disk import Lock, ThreadedDisk, Turns
+from mailhub.net.disk import Lock, ThreadedDisk
 from tests.rig import run
 
 T = TypeVar("T")
@@ -161,48 +161,3 @@ def test_locks_are_fair(disk: ThreadedDisk) -> None:
 async def hold_once(lock: Lock) -> None:
     async with lock:
         pass
-
-
-def test_many_turns_without_recursion() -> None:
-    """Thousands that wait and leave at once need no deep stack."""
-    turns = Turns(1)
-    run(turns.enter())
-    count = 0
-
-    async def pass_through() -> None:
-        nonlocal count
-        await turns.enter()
-        count += 1
-        turns.leave()
-
-    tasks = [start(pass_through()) for _ in range(5000)]
-    turns.leave()
-    assert count == 5000
-    assert all(task.called for task in tasks)
-    run(pass_through())
-
-
-def test_nobody_jumps_the_queue() -> None:
-    """Who comes while others wait goes behind them, even if a place has just become free."""
-    turns = Turns(1)
-    run(turns.enter())
-    order: list[str] = []
-
-    async def first() -> None:
-        await turns.enter()
-        order.append("first")
-        start(late())
-        turns.leave()
-
-    async def other(name: str) -> None:
-        await turns.enter()
-        order.append(name)
-        turns.leave()
-
-    async def late() -> None:
-        await other("late")
-
-    start(first())
-    start(other("second"))
-    turns.leave()
-    assert order == ["first", "second", "late"]

@@ -11,8 +11,8 @@ import dns.rcode
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailhub.net.dns import DnsLimits, DnsResolver, Overrides, name_servers
-from mailhub.net.dnswire import Patience
+from mailhub.net.dns import DnsResolver, Overrides, name_servers
+from mailhub.policy.limits import DnsLimits, DnsPatience
 from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain
 from tests.net.names import Zone
 from tests.network import Network
@@ -31,7 +31,7 @@ def network() -> Iterator[Network]:
 def resolver(network: Network, zone: Zone | None = None, **options: Any) -> DnsResolver:
     if zone is not None:
         network.datagrams[SERVER] = zone
-    options.setdefault("patience", Patience((2,), 5))
+    options.setdefault("patience", DnsPatience((2,), 5))
     return DnsResolver(network, [SERVER], lambda: 4711, **options)
 
 

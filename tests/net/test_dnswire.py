@@ -16,7 +16,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 
-from mailhub.net.dnswire import DnsWire, Patience
+from mailhub.net.dnswire import DnsWire
+from mailhub.policy.limits import DnsPatience
 from mailhub.ports import LookupFailed
 from tests.net.names import Zone
 from tests.network import Network
@@ -40,7 +41,7 @@ def wire(
     network: Network, *servers: tuple[str, int], rounds: tuple[float, ...] = (2, 4)
 ) -> DnsWire:
     ids = iter(range(1000, 2000))
-    return DnsWire(network, servers or (ONE,), lambda: next(ids), Patience(rounds, 5))
+    return DnsWire(network, servers or (ONE,), lambda: next(ids), DnsPatience(rounds, 5))
 
 
 def ask(it: DnsWire) -> list[Any]:

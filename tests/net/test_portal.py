@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from itertools import count
 from pathlib import Path as FilePath
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -124,7 +126,7 @@ def result(deferred: Deferred[Any]) -> Any:
 
 @pytest.fixture
 def accounts(tmp_path: FilePath) -> Iterator[Accounts]:
-    with Accounts(tmp_path / "accounts.db") as database:
+    with Accounts(tmp_path / "accounts.db", clock=count().__next__) as database:
         database.add_domain("hub.example")
         database.add_account(ALICE, secret("right", CHEAP, os.urandom))
         database.add_account(BOB, secret("bob's", CHEAP, os.urandom))
@@ -281,6 +283,17 @@ class TestThrottle:
         house.clock.advance(4)
         assert house.clock.getDelayedCalls() == []
 
+    def test_other_limits(self, house: House) -> None:
+        """Limits may be replaced: what was counted and remembered is judged by the new ones."""
+        assert isinstance(house.now("alice", "right"), Account)
+        checks = house.disk.total
+        memory = Memory(seconds=0.0)
+        house.checker.obey(replace(LIMITS, memory=memory, default_domain="other.example"))
+        assert house.now("alice", "right") is LoginFault.CREDENTIALS
+        house.checker.obey(replace(LIMITS, memory=memory, cost=replace(CHEAP, passes=2)))
+        assert isinstance(house.now("alice", "right"), Account)
+        assert house.disk.total == checks + 3, "an unknown name's hash, alice's, and hers anew"
+
     def test_proven(self, house: House) -> None:
         """Where one has logged in one can, while another's guesses from there are refused."""
         house.now("alice", "right", "2001:db8::1")
@@ -290,6 +303,20 @@ class TestThrottle:
         assert house.now("bob", "bob's", "2001:db8::99") is LoginFault.THROTTLED
         assert house.now("alice", "right", "2001:db8::77").path == ALICE
         house.clock.advance(10)
+
+    def test_wrong_ones_wait(self, house: House) -> None:
+        """Where one has logged in a right password is not put off for wrong ones before it."""
+        house.now("alice", "right")
+        asked = [house.ask("alice", f"guess {guess}") for guess in range(4)]
+        assert [result(one) for one in asked[2:]] == [None, None]
+        assert house.now("alice", "right").path == ALICE
+        house.clock.advance(1000)  # it is remembered no more, and they are not forgotten
+        asked = [house.ask("alice", f"guess {guess}") for guess in range(4)]
+        before = house.disk.total
+        assert house.now("alice", "right").path == ALICE
+        assert house.disk.total == before + 1
+        house.clock.advance(10)
+        assert [result(one) for one in asked] == [LoginFault.CREDENTIALS] * 4
 
     def test_unknown_names_too(self, house: House) -> None:
         """Names that mean nobody are slowed like others."""
@@ -330,6 +357,18 @@ class TestScram:
         for _ in range(4):
             self.proof(house, "right")
         assert self.answer is LoginFault.THROTTLED
+        house.clock.advance(10)
+
+    def test_wrong_ones_wait(self, house: House) -> None:
+        """Where one has logged in a right proof is not put off, and wrong ones are."""
+        self.proof(house, "right")
+        for _ in range(4):
+            self.proof(house, "wrong")
+        answers = [self.answer]
+        self.proof(house, "right")
+        answers.append(self.answer)
+        assert answers[0] is None
+        assert answers[1].startswith(b"v=")
         house.clock.advance(10)
 
     def test_keys(self, house: House) -> None:

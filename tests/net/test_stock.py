@@ -5,14 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 
-def test_import() -> None:
-    """Importing our server asks nobody for the host's name, and leaves `socket` as it was."""
+
+@pytest.mark.parametrize("module", ["mailhub.net.esmtp", "mailhub.net.esmtpclient"])
+def test_import(module: str) -> None:
+    """Importing our server or client asks nobody for our name, and leaves `socket` as it was."""
     program = (
         "import socket\n"
         "def asked(*_): raise SystemExit('the name was asked for')\n"
         "socket.getfqdn = socket.gethostbyaddr = asked\n"
-        "import mailhub.net.esmtp\n"
+        f"import {module}\n"
         "from twisted.mail import smtp\n"
         "assert smtp.DNSNAME == b'localhost'\n"
         "assert socket.getfqdn is asked\n"

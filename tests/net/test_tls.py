@@ -15,13 +15,14 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from mailhub.config.certificate import BadCertificate, authority, read, self_signed
 from mailhub.config.values import CertificateFiles
-from mailhub.net.tls import CertificateMap, facts
+from mailhub.net.tls import CertificateMap, facts, reason
 
 NOW = 1_700_000_000.0
 
@@ -298,3 +299,13 @@ def test_before_a_certificate() -> None:
     """A connection that has no certificate binds none either."""
     connection = SSL.Connection(SSL.Context(SSL.TLS_SERVER_METHOD), None)
     assert facts(connection).binding("tls-server-end-point") is None
+
+
+def test_reasons() -> None:
+    """What ended a connection, as a person would say it."""
+    assert reason(SSL.Error([("SSL routines", "", "wrong version number")])) == (
+        "wrong version number"
+    )
+    assert reason(Refused(osError=111)) == "111"
+    assert reason(ValueError("no good.")) == "no good"
+    assert reason(SSL.Error()) == "Error"

@@ -1,0 +1,23 @@
+"""Work that is finished even if whoever waits for it no longer does."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+
+
+async def shielded(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which runs to its end even if whoever waits is cancelled."""
+    arrival: Deferred[T] = Deferred()
+
+    def arrived(result: T | Failure) -> None:
+        if not arrival.called:
+            arrival.callback(result)  # a Failure makes it an errback
+
+    Deferred.fromCoroutine(work).addBoth(arrived)
+    return await arrival
