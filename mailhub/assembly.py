@@ -13,30 +13,29 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from mailhub.accounts.database import Accounts
-from mailhub.config import edge
 from mailhub.config.settings import Settings
 from mailhub.imap.structure import summary
 from mailhub.mail.address import Path
 from mailhub.net.clienttls import ClientTls
-from mailhub.net.dns import DnsLimits, DnsResolver, name_servers
-from mailhub.net.dnswire import Patience
+from mailhub.net.dns import DnsResolver, name_servers
 from mailhub.net.journal import Journal
-from mailhub.net.journal import Limits as JournalLimits
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.policy.route import Hop, route
 from mailhub.ports import Client, Content, Disk, Logins, Resolver
 from mailhub.queue.item import Item, QueueIds
 from mailhub.queue.spool import Spool
+from mailhub.relay import maillog
 from mailhub.relay.addressees import members
 from mailhub.relay.intake import HubIntake
-from mailhub.relay.intake import Limits as IntakeLimits
-from mailhub.relay.lane import Limits as RunnerLimits
+from mailhub.relay.ledger import SpoolLedger
 from mailhub.relay.local import LocalDelivery
-from mailhub.relay.pool import Pool, PoolLimits
-from mailhub.relay.remote import Family, Remote, RemoteLimits
+from mailhub.relay.pool import Pool
+from mailhub.relay.remote import Remote
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Runner
 from mailhub.sasl.server import ServerMechanisms
@@ -69,6 +68,7 @@ class Surroundings:
         boot_id: Differs from one start of the machine to the next.
         threads: Makes a pool of so many threads, with a name.
         resolver: In place of the DNS, if there is one.
+        both_families: Whether a socket on ``::`` takes IPv6 and IPv4.
     """
 
     reactor: Any
@@ -78,6 +78,7 @@ class Surroundings:
     boot_id: str
     threads: Callable[[int, str], Threads]
     resolver: Resolver | None = None
+    both_families: bool = False
 
     def nonce(self) -> str:
         """A nonce for SCRAM (RFC 5802 §5.1: printable, no comma)."""
@@ -109,8 +110,7 @@ class Parts:
         spool = Spool(hub.spool)
         spool.recover(world.boot_id)
         self.ids = QueueIds(world.now, world.number, spool.floor())
-        limits = edge.like(JournalLimits, settings.journal)
-        self.journal = Journal(spool, self.writer, self.files, limits)
+        self.journal = Journal(spool, self.writer, self.files, settings.journal)
         self.stores = Stores(
             hub.state,
             self.files,
@@ -122,6 +122,8 @@ class Parts:
             log=lambda line: self._log.warn("{line}", line=line),
             limits=settings.store,
         )
+        self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self.stores.look()))
+        self._looking.clock = reactor
         self.checker = AccountChecker(
             self.accounts, self.hashing, reactor, world.entropy, settings.auth
         )
@@ -141,13 +143,14 @@ class Parts:
             lambda recipient: members(recipient, self.accounts, self.settings.aliases),
             settings.schedule,
             settings.bounce,
+            hub.postmaster,
         )
         self.pool = Pool(
             world.reactor,
             hub.hostname,
-            ClientTls(),
+            ClientTls(authorities=settings.relay.authorities or None),
             world.nonce,
-            limits=edge.like(PoolLimits, settings.relay.pool),
+            limits=settings.relay.pool,
             timeouts=settings.relay.patience,
         )
         self.remote = Remote(
@@ -157,13 +160,12 @@ class Parts:
             time=world.now,
             ourselves=(hub.hostname,),
             listening=_listening(settings),
-            limits=edge.like(
-                RemoteLimits, settings.relay.reach, family=Family(settings.relay.reach.family)
-            ),
+            limits=settings.relay.reach,
         )
+        filer = self.stores.filer()
         self.local = LocalDelivery(
             self.journal,
-            self.stores.filer(),
+            filer,
             self.accounts.by_id,
             self.reporter,
             self.announce,
@@ -172,7 +174,12 @@ class Parts:
             world.now,
             world.chance.random,
             settings.schedule,
+            settings.local,
         )
+        self.ledger = SpoolLedger(
+            self.journal, filer, self.accounts.by_id, self.ids, world.reactor, settings.local
+        )
+        self.stores.ledger = self.ledger
         self.runner = Runner(
             self.journal,
             self.remote,
@@ -184,7 +191,7 @@ class Parts:
             world.now,
             world.chance.random,
             settings.schedule,
-            edge.like(RunnerLimits, settings.runner),
+            settings.runner,
         )
         self.intake = HubIntake(
             self.journal,
@@ -195,7 +202,7 @@ class Parts:
             self.ids,
             world.now,
             settings.access,
-            edge.like(IntakeLimits, settings.intake),
+            settings.intake,
             over_quota=self.stores.over_quota,
             patience=self.local.room,
         )
@@ -204,6 +211,7 @@ class Parts:
 
     def announce(self, item: Item, content: Content) -> None:
         """An item was committed: local delivery and the runner take up their work."""
+        maillog.accepted(item)
         self.local.accepted(item, content)
         if item.remote:
             self.runner.accepted(item, content)
@@ -227,8 +235,8 @@ class Parts:
             dns.servers or name_servers(_read(RESOLV_CONF)),
             lambda: self.world.number(16),
             trusted=dns.trusted,
-            limits=edge.like(DnsLimits, dns.cache),
-            patience=edge.like(Patience, dns.patience),
+            limits=dns.cache,
+            patience=dns.patience,
         )
 
     # ---- Life ------------------------------------------------------------------------------
@@ -237,19 +245,37 @@ class Parts:
         """Take up what an earlier run left: queue and unfiled mail."""
         until = self.ids()
         self.runner.start()
+        looking = self._looking.start(self.settings.store.look, now=False)
+        looking.addErrback(lambda failure: self._log.failure("looking at maildirs failed", failure))
+        await self.ledger.recover(until)
         await self.local.recover(until)
 
     def obey(self, settings: Settings) -> None:
-        """Obey other settings, as far as that is possible without a new start."""
-        self.settings = settings
+        """Obey other settings, all but those whose keys wait for a restart."""
+        before, self.settings = self.settings, settings
+        self.accounts.rules = settings.aliases
+        self.checker.obey(settings.auth)
+        self.mechanisms.plaintext_on_loopback = settings.plaintext_on_loopback
         self.intake.rules = settings.access
-        self.intake.limits = edge.like(IntakeLimits, settings.intake)
+        self.intake.limits = settings.intake
+        self.journal.limits = settings.journal
+        self.reporter.obey(settings.schedule, settings.bounce, settings.hub.postmaster)
+        self.local.obey(settings.schedule, settings.local)
+        self.ledger.limits = settings.local
+        self.pool.obey(settings.relay.pool, settings.relay.patience)
+        self.remote.limits = settings.relay.reach
+        if settings.dns != before.dns and self.world.resolver is None:
+            self.remote.resolver = self._resolver()  # what the other one knows is forgotten
+        self.runner.obey(settings.schedule, settings.runner)
 
     async def stop(self) -> None:
         """Finish what is under way, write it down, and let go of everything."""
+        if self._looking.running:
+            self._looking.stop()
         await self.runner.stop()
         await self.pool.stop()
         await self.local.stop()
+        await self.ledger.stop()
         await self.journal.close()
         self.stores.close()
         for disk in (self.hashing, self.writer, self.files):
@@ -258,8 +284,13 @@ class Parts:
 
 
 def _listening(settings: Settings) -> list[tuple[str, int]]:
-    """Addresses and ports where mail comes in, as far as they are written down."""
-    return [(it.interface, it.port) for it in settings.listen.smtp if it.interface and it.port]
+    """Addresses and ports where mail comes in; ``""`` stands for all addresses."""
+    everywhere = {"::": "", "0.0.0.0": ""}  # noqa: S104  # how they are written
+    return [
+        (everywhere.get(it.interface, it.interface), it.port)
+        for it in settings.listen.smtp
+        if it.port
+    ]
 
 
 def _read(path: str) -> str:

@@ -2,16 +2,16 @@
 
 Order of a start: certificates that are given are read and ports are bound with
 whatever rights twistd was started with (`privilegedStartService`); then, as the
-hub's own user, the state directory is opened and what was left is taken up
-(`startService`). Order of a stop: ports close, conversations end with their
+hub's own user, the state directory is locked and opened, and what was left is taken
+up (`startService`). Order of a stop: ports close, conversations end with their
 farewell, the queue and local delivery finish, files are closed.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from twisted.application.service import MultiService
@@ -20,17 +20,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from mailhub.accounts.record import AccountsError
 from mailhub.assembly import Parts, Surroundings
 from mailhub.config.certificate import BadCertificate, self_signed
-from mailhub.config.change import changes
+from mailhub.config.change import applied, changes
 from mailhub.config.load import ConfigError
 from mailhub.config.settings import SERVICES, Settings
-from mailhub.config.values import CertificateFiles
+from mailhub.config.values import CertificateFiles, Endpoint
 from mailhub.net.control import ControlService
 from mailhub.net.door import Door
 from mailhub.net.tls import CIPHERS, CertificateMap
 from mailhub.net.turnstile import Turnstile
 from mailhub.reception import Receptions
+from mailhub.store.lock import InUse, StateLock
 
 FAREWELL_PATIENCE: Final = 5.0
 """Seconds that conversations are given to end when the hub stops."""
@@ -45,9 +47,13 @@ class Hub(MultiService):
 
     Args:
         reload: Reads the configuration anew, for SIGHUP; raises `ConfigError` or `OSError`.
+        lock: On the state directory, if it was taken already.
 
     Attributes:
         parts: The working parts; None before the start and after the stop.
+
+    Raises:
+        CannotStart: It is to listen on a socket of systemd's that there is not.
     """
 
     _log = Logger()
@@ -57,12 +63,14 @@ class Hub(MultiService):
         settings: Settings,
         world: Surroundings,
         reload: Callable[[], Settings] | None = None,
+        lock: StateLock | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.parts: Parts | None = None
         self._world = world
         self._load = reload
+        self._lock = lock or StateLock(settings.hub.state)
         self._certificates: CertificateMap | None = None
         self._receptions: Receptions | None = None
         self._turnstile = Turnstile(
@@ -71,12 +79,20 @@ class Hub(MultiService):
         self._doors: dict[str, Door] = {name: Door() for name in SERVICES}
         for name, endpoints in settings.listen.all().items():
             for endpoint in endpoints:
-                description = endpoint.description(ipv6=socket.has_ipv6)
-                if "backlog=" not in description and description.startswith("tcp:"):
-                    description += f":backlog={settings.listen.backlog}"
-                port = listener(description, self._doors[name], world.reactor)
-                port.setName(f"{name} {endpoint}")
-                port.setServiceParent(self)
+                self._listen(name, endpoint)
+
+    def _listen(self, name: str, endpoint: Endpoint) -> None:
+        """Have a service listen there, once we are started."""
+        description = endpoint.description(both_families=self._world.both_families)
+        if "backlog=" not in description and description.startswith("tcp"):
+            description += f":backlog={self.settings.listen.backlog}"
+        try:
+            port = listener(description, self._doors[name], self._world.reactor)
+        except LookupError as error:
+            text = f"[listen] {name} = {endpoint}: systemd has handed no such socket over"
+            raise CannotStart(text) from error
+        port.setName(f"{name} {endpoint}")
+        port.setServiceParent(self)
 
     # ---- Start -----------------------------------------------------------------------------
 
@@ -89,7 +105,8 @@ class Hub(MultiService):
         tls = self.settings.tls
         if tls.certificates and tls.offered:
             self._certificates = self._map(tls.certificates)
-        super().privilegedStartService()
+        with _ports():
+            super().privilegedStartService()
 
     def startService(self) -> None:
         """Open the state directory and take up work.
@@ -99,11 +116,15 @@ class Hub(MultiService):
         """
         try:
             os.makedirs(self.settings.hub.state, 0o700, exist_ok=True)
+            self._lock.take()
             if self._certificates is None and self.settings.tls.offered:
-                self._certificates = self._own_certificate()
+                self._certificates = self._map((self._self_signed(self.settings),))
             self.parts = Parts(self.settings, self._world)
+        except (InUse, AccountsError) as error:
+            raise CannotStart(str(error)) from error
         except OSError as error:
-            raise CannotStart(f"{error.filename or ''}: {error.strerror or error}") from error
+            where = error.filename or self.settings.hub.state
+            raise CannotStart(f"{where}: {error.strerror or error}") from error
         self._receptions = Receptions(
             self.settings, self.parts, self._turnstile, self._certificates, self._world.reactor
         )
@@ -115,20 +136,22 @@ class Hub(MultiService):
         }
         control = ControlService(self.settings.hub.state, actions, self._world.reactor)
         control.setServiceParent(self)
-        super().startService()
+        with _ports():
+            super().startService()
         started = Deferred.fromCoroutine(self.parts.start())
         started.addErrback(lambda failure: self._log.failure("taking up work failed", failure))
         self._log.info("{name} is ready", name=self.settings.hub.hostname)
 
-    def _own_certificate(self) -> CertificateMap:
-        hub = self.settings.hub
+    def _self_signed(self, settings: Settings) -> CertificateFiles:
+        """The certificate of a hub that was given none."""
+        hub = settings.hub
         files, made = self_signed(hub.tls, [hub.hostname], self._world.now())
         if made:
             self._log.warn(
                 "no certificate is configured: made one that signs itself, {path}",
                 path=files.chain,
             )
-        return self._map((files,))
+        return files
 
     def _map(self, files: tuple[CertificateFiles, ...]) -> CertificateMap:
         tls = self.settings.tls
@@ -150,16 +173,19 @@ class Hub(MultiService):
         if self._load is None or self._receptions is None or self.parts is None:
             return False
         try:
-            settings = self._load()
+            loaded = self._load()
+            settings = applied(self.settings, loaded)
             if self._certificates is not None:
                 tls = settings.tls
                 self._certificates.reload(
-                    tls.certificates, minimum=tls.minimum, ciphers=tls.ciphers or CIPHERS
+                    tls.certificates or (self._self_signed(settings),),
+                    minimum=tls.minimum,
+                    ciphers=tls.ciphers or CIPHERS,
                 )
         except (ConfigError, BadCertificate, OSError) as error:
             self._log.error("not reloaded, the old configuration stays: {why}", why=str(error))
             return False
-        found = changes(self.settings, settings)
+        found = changes(self.settings, loaded)
         for key in found.restart:
             self._log.warn("{key} changed: that waits for the next start", key=key)
         self.settings = settings
@@ -183,6 +209,7 @@ class Hub(MultiService):
         parts, self.parts = self.parts, None
         if parts is not None:
             await parts.stop()
+        self._lock.release()
 
 
 async def _waited(result: Any) -> None:
@@ -191,11 +218,15 @@ async def _waited(result: Any) -> None:
         await result
 
 
-def told(error: BaseException) -> str | None:
-    """One line about an error that keeps a hub from starting; None for a bug of ours."""
-    if isinstance(error, CannotListenError):
-        where = f"{error.interface or '*'}, port {error.port}"
-        return f"cannot listen on {where}: {error.socketError}"
-    if isinstance(error, CannotStart):
-        return str(error)
-    return None
+@contextmanager
+def _ports() -> Iterator[None]:
+    """Says in one line which port cannot be had: twistd passes on 100 octets when it daemonizes."""
+    try:
+        yield
+    except CannotListenError as error:
+        why = getattr(error.socketError, "strerror", None) or error.socketError
+        if isinstance(error.port, int):
+            where = f"{error.interface or '*'}, port {error.port}"
+        else:
+            where = os.fsdecode(error.port)
+        raise CannotStart(f"cannot listen on {where}: {why}") from error

@@ -10,6 +10,7 @@ import os
 import random
 import secrets
 import signal
+import socket
 import sys
 import time
 from types import TracebackType
@@ -20,7 +21,7 @@ from twisted.python import usage
 from mailhub.assembly import Surroundings
 from mailhub.config.load import ConfigError, load
 from mailhub.config.settings import Settings
-from mailhub.hub import Hub, told
+from mailhub.hub import CannotStart, Hub
 from mailhub.net.disk import ThreadedDisk
 from mailhub.store.durable import boot_id
 
@@ -93,13 +94,23 @@ def real_world() -> Surroundings:
         chance=random.SystemRandom(),
         boot_id=boot_id() or secrets.token_hex(16),  # without a name each start counts as one
         threads=lambda number, name: ThreadedDisk(reactor, number, name),
+        both_families=both_families(),
     )
+
+
+def both_families() -> bool:
+    """Whether a socket on ``::`` takes IPv6 and IPv4: tried, for a kernel without IPv6 says yes."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+            return not probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    except OSError:
+        return False
 
 
 def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Tell an operator's mistake in one line, and a bug of ours in full."""
-    line = told(error)
-    if line is None:
-        sys.__excepthook__(kind, error, trace)
+    if isinstance(error, CannotStart):
+        sys.stderr.write(f"mailhub: {error}\n")
     else:
-        sys.stderr.write(f"mailhub: {line}\n")
+        sys.__excepthook__(kind, error, trace)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from twisted.python.usage import UsageError
 
 from mailhub import service
+from mailhub.config.load import ConfigError
 from mailhub.hub import CannotStart
 from mailhub.service import Options, reload_on_hangup
 
@@ -53,6 +56,32 @@ class TestOptions:
         assert "no mistakes" in capsys.readouterr().out
 
 
+class TestHub:
+    """The hub, as twistd and a ``.tac`` file get it."""
+
+    def test_of_options(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its settings are those that were checked, its reload reads the file anew."""
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        text = f"[hub]\nhostname = hub.example\nstate = {tmp_path}\n[listen]\nsmtp = 127.0.0.1:25\n"
+        given = options(tmp_path, text)
+        hub = service.makeService(given)
+        assert hub.settings is given.settings
+        assert sys.excepthook is service._one_line
+        assert "smtp 127.0.0.1:25" in hub.namedServices
+        (tmp_path / "mailhub.ini").write_text(text.replace("hub.example", "other.example"))
+        assert hub._load is not None
+        assert hub._load().hub.hostname == "other.example"
+
+    def test_of_a_file(self, tmp_path: Path) -> None:
+        """A file with mistakes raises them all."""
+        path = tmp_path / "mailhub.ini"
+        path.write_text("[hub]\nhostname = hub.example\n")
+        assert service.hub_from_file(str(path)).settings.hub.hostname == "hub.example"
+        path.write_text("[hub]\nhostname = hub\n")
+        with pytest.raises(ConfigError):
+            service.hub_from_file(str(path))
+
+
 class TestFailures:
     """What an operator reads when the hub cannot start."""
 
@@ -86,6 +115,32 @@ def test_hangup_reloads(monkeypatch: pytest.MonkeyPatch) -> None:
     reload_on_hangup(Hub(), Reactor())  # type: ignore[arg-type]
     installed[signal.SIGHUP](signal.SIGHUP, None)
     assert done == ["handed over", "reloaded"]
+
+
+@pytest.mark.parametrize("v6only", [0, 1])
+def test_both_families(monkeypatch: pytest.MonkeyPatch, v6only: int) -> None:
+    """One socket for IPv6 and IPv4 is had where IPv6 works, and does not keep to itself."""
+
+    class Probe(socket.socket):
+        def bind(self, address: object) -> None:
+            assert address == ("::1", 0)
+
+        def getsockopt(self, *_: object) -> int:  # type: ignore[override]
+            return v6only
+
+    monkeypatch.setattr(socket, "socket", lambda *_: Probe())
+    assert service.both_families() is (v6only == 0)
+
+
+def test_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that knows IPv6 and has no address of it has none."""
+
+    class Probe(socket.socket):
+        def bind(self, address: object) -> None:
+            raise OSError(99, "Cannot assign requested address")
+
+    monkeypatch.setattr(socket, "socket", lambda *_: Probe())
+    assert not service.both_families()
 
 
 def test_the_real_world_differs_from_start_to_start() -> None:
