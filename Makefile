@@ -1,11 +1,18 @@
 # Two commands: `make run` shows a hub, `make test` tests it. Both begin with nothing but
 # Python 3.11, its venv module and make; all they install goes into .venv.
 
-PYTHON ?= python3
+# The first that will do; another: make PYTHON=/path/to/python3 run
+ifndef PYTHON
+PYTHON := $(or $(shell for it in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$it -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$it && break; \
+  done),python3)
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+BENCH_ARGS ?=
+KILLS ?= 300
 
 .PHONY: run test check lint types bench soak sections sizes clean help
 
@@ -30,10 +37,10 @@ types: $(VENV)/dev.stamp  ## mypy, strict
 	@$(BIN)/mypy
 
 bench: $(VENV)/run.stamp  ## the same work, against Postfix and Dovecot if they are installed
-	@$(BIN)/python bench/run.py
+	@$(BIN)/python -m bench.run $(BENCH_ARGS)
 
-soak: $(VENV)/dev.stamp  ## the long tests
-	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+soak: $(VENV)/dev.stamp  ## the long tests, among them KILLS=300 times SIGKILL under load
+	@MAILHUB_KILLS=$(KILLS) $(BIN)/python -m pytest -m "soak or crash" $(PYTEST_ARGS)
 
 sections: $(VENV)/dev.stamp  ## which lines obey which sections of which RFC
 	@$(BIN)/python docs/report.py sections
@@ -44,11 +51,12 @@ sizes: $(VENV)/dev.stamp  ## the longest files and functions
 clean:  ## away with all that was made
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	@rm -f twisted/plugins/dropin.cache
+	@rm -f twisted/plugins/dropin.cache .coverage
 
 # A .venv is good if its stamp says so: made here, by this Python, of this pyproject.toml. One
 # that was moved, half made or whose Python has gone is made anew; a stamp is written last.
-ORIGIN := $(CURDIR) $(shell $(PYTHON) -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null)
+ORIGIN := $(CURDIR) \
+  $(shell $(PYTHON) -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null)
 SUM := $(shell cksum < pyproject.toml)
 
 define stamped
@@ -63,8 +71,8 @@ define stamped
 	  printf '%s\n' '$(ORIGIN)' > $(VENV)/origin; \
 	fi
 	@if [ "$$(cat $@ 2>/dev/null)" != '$(SUM)' ]; then \
-	  echo 'Installing into $(VENV) ...'; rm -f $@; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '$(1)' && \
+	  echo 'Installing into $(VENV) (a minute, the first time) ...'; rm -f $@; \
+	  $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '$(1)' && \
 	  printf '%s\n' '$(SUM)' > $@; \
 	fi
 endef

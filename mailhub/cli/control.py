@@ -7,36 +7,27 @@ says so here: a hub that does not run, or does not answer, is no mistake.
 from __future__ import annotations
 
 import json
-import os
 import socket
 from typing import Any, Final
+
+from mailhub.config.longpath import short
 
 PATIENCE: Final = 5.0
 """Seconds to wait for the hub's answer."""
 ANSWER_LIMIT: Final = 1 << 20
 """Octets of an answer."""
-PATH_LIMIT: Final = 100
-"""Octets of a socket's path that every system takes (108 on Linux, with the final NUL)."""
 
 
 def ask(path: str, request: dict[str, Any], patience: float = PATIENCE) -> dict[str, Any] | None:
     """The running hub's answer to a request; None if no hub answers."""
-    directory = None
     try:
-        if len(os.fsencode(path)) > PATH_LIMIT:
-            # A longer path is reached through its directory's descriptor.
-            directory = os.open(os.path.dirname(path), os.O_RDONLY)
-            path = f"/proc/self/fd/{directory}/{os.path.basename(path)}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with short(path) as address, socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(patience)
-            connection.connect(path)
+            connection.connect(address)
             connection.sendall(json.dumps(request).encode() + b"\n")
             return _answer(connection)
     except OSError:
         return None
-    finally:
-        if directory is not None:
-            os.close(directory)
 
 
 def wake(path: str) -> bool:

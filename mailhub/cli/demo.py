@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +25,7 @@ import click
 
 if TYPE_CHECKING:
     from mailhub.cli.place import Place
+    from mailhub.store.lock import StateLock
 
 HOST: Final = "localhost"
 ADDRESS: Final = "127.0.0.1"
@@ -29,6 +33,9 @@ DOMAIN: Final = "hub.example"
 PASSWORD: Final = "mailhub-demo"  # noqa: S105  # everybody may know it: loopback only
 PEOPLE: Final = (f"alice@{DOMAIN}", f"bob@{DOMAIN}")
 WORLD: Final = f"world@{DOMAIN}"
+ELSEWHERE: Final = "carol@far.example"
+WIDTH: Final = 92
+"""Columns of a command to be copied."""
 PORTS: Final[Mapping[str, int]] = {
     "smtp": 2525,
     "submission": 2587,
@@ -82,6 +89,11 @@ class Demo:
         """Its configuration."""
         return os.path.join(self.state, "mailhub.ini")
 
+    @property
+    def log(self) -> str:
+        """What it does is written there."""
+        return os.path.join(self.state, "log")
+
 
 @click.command(short_help="Run a mail server to play with, on loopback.")
 @click.option("--state", metavar="DIR", help="Keep its state here.  [default: a fresh directory]")
@@ -101,9 +113,33 @@ def demo(place: Place, state: str | None, ports: str, ready: str | None) -> int:
     the account world. The other subcommands work on it while it runs:
     `mailhub --state DIR account add carol@hub.example`.
     """
-    directory = os.path.abspath(state or place.state or _fresh_directory())
-    prepared = prepare(directory, _free_ports() if ports == "free" else PORTS)
-    return _run(prepared, ready)
+    given = state or place.state
+    if ready is not None:
+        ready = os.path.abspath(ready)
+        with suppress(FileNotFoundError):
+            os.unlink(ready)  # an earlier run's
+    directory = os.path.abspath(given or _fresh_directory())
+    try:
+        lock = _locked(directory)
+        prepared = prepare(directory, _free_ports() if ports == "free" else PORTS)
+        return _run(prepared, lock, ready)
+    except BaseException:
+        if given is None:  # it never ran: nobody needs what it left
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _locked(state: str) -> StateLock:
+    """The lock on the demo's directory, before anything in it is touched."""
+    from mailhub.store.lock import InUse, StateLock  # noqa: PLC0415
+
+    os.makedirs(state, 0o700, exist_ok=True)
+    lock = StateLock(state)
+    try:
+        lock.take()
+    except InUse as error:
+        raise click.ClickException(str(error)) from None
+    return lock
 
 
 # ---- Preparing -----------------------------------------------------------------------------
@@ -158,10 +194,16 @@ def _populate(made: Demo) -> None:
 
 
 def _fresh_directory() -> str:
+    """A new directory in the user's cache; among temporary files, if there can be none."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     parent = os.path.join(cache, "mailhub")
-    os.makedirs(parent, 0o700, exist_ok=True)
-    return tempfile.mkdtemp(prefix="demo-", dir=parent)
+    try:
+        if not os.path.isabs(parent):  # nobody knows where this user's home is
+            raise FileNotFoundError(parent)
+        os.makedirs(parent, 0o700, exist_ok=True)
+        return tempfile.mkdtemp(prefix="demo-", dir=parent)
+    except OSError:
+        return tempfile.mkdtemp(prefix="mailhub-demo-")
 
 
 def _free_ports() -> Mapping[str, int]:
@@ -183,46 +225,61 @@ def _unused(count: int) -> list[int]:
 # ---- Running -------------------------------------------------------------------------------
 
 
-def _run(made: Demo, ready: str | None) -> int:
+def _run(made: Demo, lock: StateLock, ready: str | None) -> int:
     """Run the hub and the world until a signal ends them."""
     from twisted.internet.error import CannotListenError  # noqa: PLC0415
     from twisted.logger import globalLogBeginner, textFileLogObserver  # noqa: PLC0415
 
     from mailhub.cli.world import World  # noqa: PLC0415
     from mailhub.config.load import load  # noqa: PLC0415
-    from mailhub.hub import Hub, told  # noqa: PLC0415
+    from mailhub.hub import CannotStart, Hub  # noqa: PLC0415
     from mailhub.service import real_world  # noqa: PLC0415
 
-    with open(os.path.join(made.state, "log"), "a", encoding="utf-8") as log:
+    with open(made.log, "a", encoding="utf-8") as log:
         globalLogBeginner.beginLoggingTo([textFileLogObserver(log)], redirectStandardIO=False)
         surroundings = real_world()
         reactor = surroundings.reactor
-        hub = Hub(load(made.file), surroundings, lambda: load(made.file))
+        hub = Hub(load(made.file), surroundings, lambda: load(made.file), lock)
         World(hub, made.world).setServiceParent(hub)
-        try:
-            hub.privilegedStartService()
-            hub.startService()
-        except Exception as error:
-            line = told(error)
-            if line is None:
-                raise
-            hint = "; try --ports free" if isinstance(error, CannotListenError) else ""
-            raise click.ClickException(line + hint) from None
+        failed: list[Exception] = []
+
+        def begin() -> None:
+            try:
+                hub.privilegedStartService()
+                hub.startService()
+                if ready is not None:
+                    _write_facts(made, ready)
+            except Exception as error:
+                failed.append(error)
+                reactor.stop()
+            else:
+                _say(invitation(made))
+
         reactor.addSystemEventTrigger("before", "shutdown", hub.stopService)
-        reactor.callWhenRunning(_announce, made, ready)
+        reactor.callWhenRunning(begin)
         reactor.run()
+    for error in failed:
+        if not isinstance(error, CannotStart):
+            raise error
+        taken = isinstance(error.__cause__, CannotListenError)
+        raise click.ClickException(f"{error}; try --ports free" if taken else str(error))
+    _say(f"\nStopped. Its mail is kept, and there again with:\n{_mailhub('demo', made)}")
     return 0
 
 
-def _announce(made: Demo, ready: str | None) -> None:
-    """Tell whoever waits that everything listens."""
-    if ready is not None:
-        partial = f"{ready}.{os.getpid()}"
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(_facts(made), file, indent=2)
-        os.replace(partial, ready)
-    click.echo(_invitation(made))
-    sys.stdout.flush()
+def _say(text: str) -> None:
+    """Tell the person, if there still is one."""
+    with suppress(OSError):
+        click.echo(text)
+        sys.stdout.flush()
+
+
+def _write_facts(made: Demo, ready: str) -> None:
+    """Tell a waiting program that everything listens: the file appears whole."""
+    partial = f"{ready}.{os.getpid()}"
+    with open(partial, "w", encoding="utf-8") as file:
+        json.dump(_facts(made), file, indent=2)
+    os.replace(partial, ready)
 
 
 def _facts(made: Demo) -> Mapping[str, object]:
@@ -238,26 +295,92 @@ def _facts(made: Demo) -> Mapping[str, object]:
     }
 
 
-def _invitation(made: Demo) -> str:
-    """What a person can do with it, ready to be copied."""
-    ports, alice = made.ports, PEOPLE[0]
-    login = f"--cacert {made.ca} --user {alice}:{PASSWORD}"
-    mailhub = f"mailhub --state {made.state}"
-    return f"""mailhub is running, on this machine only. Ctrl-C stops it.
+# ---- Inviting ------------------------------------------------------------------------------
 
-Accounts   {", ".join((*PEOPLE, WORLD))}; password of each: {PASSWORD}
-Receive    smtp://{HOST}:{ports["smtp"]}
-Submit     smtp://{HOST}:{ports["submission"]} (STARTTLS)   smtps://{HOST}:{ports["submissions"]}
-Read       imap://{HOST}:{ports["imap"]}   imaps://{HOST}:{ports["imaps"]}
-           pop3://{HOST}:{ports["pop3"]}   pop3s://{HOST}:{ports["pop3s"]}
+
+def invitation(made: Demo) -> str:
+    """Where everything is, and commands to copy: whole, and good in any shell and directory."""
+    port = made.ports
+    alice, bob = PEOPLE
+    tried = (
+        ("Bob writes to Alice", _mailhub("send", made, *_letter(bob, alice))),
+        ("she reads it", _curl(made, f"imaps://{HOST}:{port['imaps']}/INBOX;MAILINDEX=*", alice)),
+        (
+            "she answers somebody far away, over SMTP as anywhere; a stand-in takes it",
+            _mailhub("send", made, *_letter(alice, ELSEWHERE)),
+        ),
+        ("which is read as world", _curl(made, f"pop3s://{HOST}:{port['pop3s']}/1", WORLD)),
+        (
+            "another server brings mail for Bob",
+            "  printf 'Subject: Hello\\r\\n\\r\\nHello, Bob\\r\\n' |\n"
+            + _curl(
+                made,
+                f"smtp://{HOST}:{port['smtp']}",
+                None,
+                *("--mail-from", ELSEWHERE, "--mail-rcpt", bob, "--upload-file", "-"),
+            ),
+        ),
+        ("one account more", _mailhub("account", made, "add", f"dora@{DOMAIN}", "--generate")),
+        ("what waits to be sent", _mailhub("queue", made, "list")),
+    )
+    shown = "\n".join(f"- {what}:\n{command}" for what, command in tried)
+    return f"""\
+mailhub is running, on this machine only. Ctrl-C stops it.
+
+Accounts   {", ".join((*PEOPLE, WORLD))}
+Password   {PASSWORD}, for each of them
+Sending    smtp://{HOST}:{port["submission"]} (STARTTLS)   smtps://{HOST}:{port["submissions"]}
+Reading    imap://{HOST}:{port["imap"]} (STARTTLS)   imaps://{HOST}:{port["imaps"]}
+           pop3://{HOST}:{port["pop3"]} (STARTTLS)   pop3s://{HOST}:{port["pop3s"]}
+Receiving  smtp://{HOST}:{port["smtp"]} (from other servers)
 Trust      {made.ca}
-State      {made.state} (its log is there, too)
+State      {made.state}
+Log        {made.log}
 
-Try:
-  {mailhub} send --from {alice} --to carol@far.example \
-      --user {alice} --password {PASSWORD} --subject Hello --body 'Hello, world'
-  curl -s {login} 'imaps://{HOST}:{ports["imaps"]}/INBOX;MAILINDEX=1'
-  {mailhub} account add carol@{DOMAIN}
-  {mailhub} queue list
-Mail to other domains goes out over SMTP to a stand-in for the world: read it as {WORLD}.
+Try, in another terminal:
+
+{shown}
 """
+
+
+def _letter(sender: str, to: str) -> tuple[str, ...]:
+    login = ("--from", sender, "--to", to, "--password", PASSWORD)
+    return (*login, "--subject", "Hello", "--body", f"Hello, {to.partition('@')[0].title()}")
+
+
+def _mailhub(command: str, made: Demo, *arguments: str) -> str:
+    beside = os.path.join(os.path.dirname(sys.executable), "mailhub")
+    program = [beside] if os.access(beside, os.X_OK) else [sys.executable, "-m", "mailhub"]
+    return _wrapped(*program, "--state", made.state, command, *arguments)
+
+
+def _curl(made: Demo, url: str, login: str | None, *arguments: str) -> str:
+    user = () if login is None else ("--user", f"{login}:{PASSWORD}")
+    return _wrapped("curl", "-sS", "--ssl-reqd", "--cacert", made.ca, *user, url, *arguments)
+
+
+def _wrapped(*words: str) -> str:
+    """A command for a shell, on lines that a terminal does not break."""
+    lines = [" "]
+    for word in _with_values(words):
+        if len(lines[-1]) + len(word) > WIDTH and lines[-1].strip():
+            lines[-1] += " \\"
+            lines.append("     ")
+        lines[-1] += f" {word}"
+    return "\n".join(lines)
+
+
+def _with_values(words: Sequence[str]) -> Iterator[str]:
+    """The words, quoted; options together with their values."""
+    option = ""
+    for word in words:
+        if option and word.startswith("--"):
+            yield option
+            option = ""
+        if word.startswith("--"):
+            option = word
+        else:
+            yield f"{option} {shlex.quote(word)}".lstrip()
+            option = ""
+    if option:
+        yield option

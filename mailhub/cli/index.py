@@ -34,7 +34,8 @@ def index() -> None:
 def rebuild_(place: Place, addresses: tuple[str, ...], *, as_json: bool) -> None:
     """Make indexes anew from the maildirs: of these accounts, or of all.
 
-    UIDs, flags and keywords stay. The hub may run meanwhile.
+    UIDs, flags and keywords stay. The hub may run meanwhile. Mail that nobody
+    has looked at yet is not counted: it gets its UID when somebody does.
     """
     settings = place.existing()
     with place.accounts() as accounts:
@@ -51,7 +52,6 @@ def rebuild_(place: Place, addresses: tuple[str, ...], *, as_json: bool) -> None
                 failed.append(f"{account.path.shown}: {error.strerror or error}")
             else:
                 rows.append({"address": account.path.shown, "messages": messages})
-    # Mail that no client has seen yet is not counted: it gets its UID when somebody looks.
     columns = {"address": "Address", "messages": "Messages indexed"}
     listing(rows, columns, as_json=as_json, empty="no mailboxes yet")
     if failed:

@@ -27,7 +27,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 PAGE: Final = 500
 """Items loaded at once while listing."""
 COPY_BLOCK: Final = 1 << 16
-OPEN_STATES: Final = (State.PENDING, State.HELD, State.LOCAL, State.FILED)
+OPEN_STATES: Final = (State.PENDING, State.HELD, State.LOCAL)
+"""What a person takes for the queue: what is filed can be read, though the spool still keeps it."""
 
 COLUMNS: Final = {
     "id": "Queue id",

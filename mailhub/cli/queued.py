@@ -47,10 +47,10 @@ def told(
         if origin.address:
             who = f", logged in as {origin.account}" if origin.account else ""
             yield f"  handed in by {origin.helo or '?'} [{origin.address}] ({origin.protocol}){who}"
-        for index, (recipient, fate) in enumerate(
-            zip(item.envelope.recipients, item.fates, strict=True), start=1
-        ):
-            yield f"  {index}. <{recipient.path.shown}>  {_fate(fate, now)}"
+        recipients = zip(item.envelope.recipients, item.places, item.fates, strict=True)
+        for index, (recipient, place, fate) in enumerate(recipients, start=1):
+            words = _AT_ONCE if place is not None and _fresh(fate) else _fate(fate, now)
+            yield f"  {index}. <{recipient.path.shown}>  {words}"
     for tried in attempts:
         who = ", ".join(str(it + 1) for it in tried.numbers)
         yield from _attempt(tried.attempt, who)
@@ -65,6 +65,14 @@ def _attempt(attempt: Attempt, who: str) -> Iterator[str]:
     took = f"{attempt.ended - attempt.started:.1f}s"
     doubt = "; connection lost before the reply to the content" if attempt.in_doubt else ""
     yield f"      {attempt.stage}, {tls}, {took}: {attempt.reply.text}{doubt}"
+
+
+_AT_ONCE = "in its mailbox, or about to be"
+"""Of recipients here whose filing has not failed: the spool forgets them in a moment."""
+
+
+def _fresh(fate: Fate) -> bool:
+    return isinstance(fate, Pending) and not fate.attempts
 
 
 def _fate(fate: Fate, now: float) -> str:

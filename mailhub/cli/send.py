@@ -19,12 +19,14 @@ import click
 from mailhub.accounts.record import address
 from mailhub.cli.place import Place
 from mailhub.cli.show import done
+from mailhub.config.certificate import BadCertificate, read
 from mailhub.config.settings import Settings
 from mailhub.config.values import SERVER
 from mailhub.mail.address import Path
 
 SUBMISSION: Final = 587
-SUBMISSIONS: Final = 465
+SUBMISSIONS: Final = (465, 2465)
+"""Ports where TLS begins at once, a demo's among them."""
 PATIENCE: Final = 60.0
 """Seconds to wait for each answer of the server."""
 
@@ -76,15 +78,16 @@ def send(
     reverse_path, paths = address(sender), [address(it) for it in to]
     settings = place.settings() if server is None or place.state or place.config else None
     host, port = _server(server, settings)
+    name = host if settings is None or server is not None else _certified(settings)
     if password is None:
         password = click.prompt("Password", hide_input=True, err=True)
     text = sys.stdin.read() if body is None else body
     message = composed(reverse_path, paths, subject, text, attach)
     context = _context(ca, settings, insecure=insecure)
-    how = tls or ("implicit" if port % 1000 == SUBMISSIONS else "starttls")
+    how = tls or ("implicit" if port in _implicit(settings) else "starttls")
     login = user or str(reverse_path)
     try:
-        reply = submit(message, (host, port), how, context, (login, password))
+        reply = submit(message, (host, port, name), how, context, (login, password))
     except (smtplib.SMTPException, OSError) as error:
         raise click.ClickException(f"{host}:{port}: {reason(error)}") from None
     done(reply)
@@ -121,24 +124,29 @@ def composed(
 
 def submit(
     message: EmailMessage,
-    server: tuple[str, int],
+    server: tuple[str, int, str],
     tls: str,
     context: ssl.SSLContext,
     login: tuple[str, str],
 ) -> str:
-    """Hand a message in; the server's last words.
+    """Hand a message in at a host and port, under a name that its certificate must be good for.
+
+    Returns:
+        What became of it, in words.
 
     Raises:
         SMTPException: The server would not; nobody gets it.
         OSError: It could not be talked to.
     """
-    host, port = server
+    host, port, name = server
     connection = (
-        smtplib.SMTP_SSL(host, port, timeout=PATIENCE, context=context)
+        smtplib.SMTP_SSL(timeout=PATIENCE, context=context)
         if tls == "implicit"
-        else smtplib.SMTP(host, port, timeout=PATIENCE)
+        else smtplib.SMTP(timeout=PATIENCE)
     )
+    connection._host = name  # type: ignore[attr-defined]  # noqa: SLF001  # no other way to say it
     try:
+        connection.connect(host, port)
         if tls == "starttls":
             connection.starttls(context=context)
         connection.login(*login)
@@ -192,6 +200,21 @@ def _server(given: str | None, settings: Settings | None) -> tuple[str, int]:
         if endpoint.port:
             return endpoint.host or "localhost", endpoint.port
     raise click.UsageError("This hub takes no submissions at a port that is known: say --server.")
+
+
+def _implicit(settings: Settings | None) -> set[int]:
+    """Ports where TLS begins at once, as far as we know."""
+    ours = () if settings is None else settings.listen.submissions
+    return {*SUBMISSIONS, *(endpoint.port for endpoint in ours if endpoint.port)}
+
+
+def _certified(settings: Settings) -> str:
+    """The name that this hub's own certificate is for: a demo's is for localhost."""
+    names: set[str] = set()
+    for files in settings.tls.certificates:
+        with suppress(BadCertificate):  # such as one that only the hub may read
+            names |= read(files).names
+    return "localhost" if "localhost" in names else settings.hub.hostname
 
 
 def _context(ca: str | None, settings: Settings | None, *, insecure: bool) -> ssl.SSLContext:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -57,17 +61,56 @@ def test_state_is_private(made: demo.Demo) -> None:
     assert stat.S_IMODE(Path(made.state).stat().st_mode) == 0o700
 
 
-def test_ready_file(made: demo.Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ready_file(made: demo.Demo, tmp_path: Path) -> None:
     """It tells a program all that it needs, and appears whole."""
     ready = tmp_path / "ready.json"
-    demo._announce(made, str(ready))
+    demo._write_facts(made, str(ready))
     facts = json.loads(ready.read_text(encoding="utf-8"))
     assert facts["host"] == "localhost"
     assert facts["ports"] == demo.PORTS
     assert Path(facts["ca"]).exists()
     assert {"address": "alice@hub.example", "password": demo.PASSWORD} in facts["accounts"]
     assert [path.name for path in tmp_path.iterdir()] == ["ready.json"]
-    assert "smtp://localhost:2525" in capsys.readouterr().out
+
+
+def _commands(made: demo.Demo) -> list[list[str]]:
+    """What a person would copy, as a shell reads it."""
+    _, _, text = demo.invitation(made).partition("another terminal:\n")
+    blocks = re.split(r"^- .*:$", text, flags=re.MULTILINE)[1:]
+    return [shlex.split(block) for block in blocks]
+
+
+def test_commands_can_be_copied(made: demo.Demo) -> None:
+    """Each is whole: the program by its path, and good in any directory."""
+    commands = _commands(made)
+    assert len(commands) == 7
+    for words in commands:
+        program = "curl" if "curl" in words else words[0]
+        assert program == "curl" or os.access(program, os.X_OK)
+        assert made.state in words or made.ca in words
+
+
+def test_commands_fit_a_terminal() -> None:
+    """Lines are broken where a shell allows it; odd names are quoted."""
+    odd = demo.Demo("/home/it's here", demo.PORTS, 1, "/home/it's here/tls/ca.pem")
+    commands = _commands(odd)
+    assert sum(odd.state in words for words in commands) == 4
+    assert sum(odd.ca in words for words in commands) == 3
+    program = max(len(words[0]) for words in commands)  # where this environment lies
+    assert max(map(len, demo.invitation(odd).splitlines())) <= max(100, 10 + program)
+
+
+def test_fresh_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the user's cache, or where temporary files are if that cannot be."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert Path(demo._fresh_directory()).parent == tmp_path / "cache" / "mailhub"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert Path(demo._fresh_directory()).parent == tmp_path
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert Path(demo._fresh_directory()).parent == tmp_path
 
 
 def test_free_ports_differ() -> None:

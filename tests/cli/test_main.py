@@ -50,6 +50,12 @@ def test_usage(mailhub: Mailhub, arguments: tuple[str, ...]) -> None:
     assert "Usage: mailhub" in said.err
 
 
+def test_misspelt(mailhub: Mailhub) -> None:
+    """A command that is nearly one is told which."""
+    assert "Did you mean 'account'?" in mailhub("acount", "list").err
+    assert "Did you mean" not in mailhub("zzzz").err
+
+
 def test_no_hub(mailhub: Mailhub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a hub to speak of, and with one that is not there, one line says what to do."""
     from mailhub.cli import place  # noqa: PLC0415

@@ -19,7 +19,7 @@ import pytest
 
 from mailhub.accounts.record import address
 from mailhub.cli.send import composed, reason
-from mailhub.config.certificate import authority
+from mailhub.config.certificate import authority, self_signed
 from tests.cli.conftest import Mailhub
 
 ANN = "ann@hub.example"
@@ -206,6 +206,16 @@ def test_own_hub(mailhub: Mailhub, state: Path, server: Server) -> None:
         "[hub]\nhostname = hub.example\n[listen]\nsubmission =\nsubmissions =\n"
     )
     assert "takes no submissions" in mailhub(*at, "--password", "x").err
+
+
+def test_own_name(mailhub: Mailhub, state: Path, server: Server) -> None:
+    """The hub is called by its address, and known by the name in its certificate."""
+    files, _ = self_signed(str(state / "tls"), ["mail.hub.example"], time.time())
+    server.context.load_cert_chain(files.chain, files.key)
+    listen = f"[listen]\nsubmission = 127.0.0.1:{server.port}\n"
+    (state / "mailhub.ini").write_text(f"[hub]\nhostname = mail.hub.example\n{listen}")
+    at = ("--state", str(state), "send", "--from", ANN, "--to", ANN, "--body", "x")
+    assert mailhub(*at, "--password", "x").out == "sent\n"
 
 
 def test_no_injection() -> None:
