@@ -161,7 +161,7 @@ def append(hub: Hub, ledger: Ledger, name: str, stop: threading.Event) -> None:
             ident = f"{name}.{number}"
             ledger.offered.add(ident)
             body = f"Subject: <{ident}>\r\n\r\nkept\r\n".encode()
-            if client.append("INBOX", "", None, body)[0] == "OK":  # type: ignore[arg-type]
+            if client.append("INBOX", "", None, body)[0] == "OK":
                 ledger.promised.add(ident)
     except (OSError, imaplib.IMAP4.error):
         return
@@ -189,6 +189,7 @@ def settled(hub: Hub) -> None:
 
 def test_sigkill_under_load(tmp_path: Path) -> None:
     """Every 250 and every APPEND's OK outlives any number of SIGKILLs, each exactly once."""
+    sys.stdout.write(f"again: MAILHUB_KILLS={KILLS} MAILHUB_SEED={SEED}\n")  # shown if it fails
     rng = random.Random(SEED)
     hub = Hub(tmp_path)
     local, remote, kept = Ledger(), Ledger(), Ledger()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailhub.ports import Account, LoginFault, StoreFault, StoreRefused
+from mailhub.sasl.server import ServerMechanisms
 from tests.imap.fakes import FakeStore, FakeStores
 from tests.imap.given import Talk
 
@@ -32,6 +33,14 @@ def test_no_store() -> None:
     talk.session._state.stores = Broken(talk.store)
     assert talk.say("a LOGIN alice secret") == ["a NO [SERVERBUG] The disk said no"]
     assert talk.say('b LIST "" *') == ["b BAD Log in first"]
+
+
+def test_user_name_at_once() -> None:
+    """LOGIN has no RFC; curl gives the user name as initial response, and is asked for the rest."""
+    talk = Talk()
+    talk.session._state.mechanisms = ServerMechanisms(lambda: "x" * 16, plaintext_on_loopback=True)
+    assert talk.say("a AUTHENTICATE LOGIN YWxpY2U=") == ["+ UGFzc3dvcmQ6"]
+    assert talk.say("c2VjcmV0")[0].startswith("a OK")
 
 
 def test_cancelled_connection() -> None:

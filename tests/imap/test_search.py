@@ -157,6 +157,7 @@ TEXT = (
     b"--cut\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner words\r\n\r\ninner body\r\n"
     b"--cut\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     b"w6Rwcmljb3QgIG1hcm1hbGFkZQ==\r\n"
+    b"--cut\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n"
     b"--cut\r\nContent-Type: application/pdf\r\n\r\nnot searched\r\n--cut--\r\n"
 )
 
@@ -174,6 +175,7 @@ class TestText:
             ('CHARSET UTF-8 BODY "ÄPRICOT  M"', True),
             ("BODY preamble", False),
             ('BODY "not searched"', False),
+            ('BODY "action: failed"', True),
             ("BODY folded", False),
             ("TEXT folded", True),
             ('TEXT "to: c@d"', True),
