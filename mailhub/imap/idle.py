@@ -2,8 +2,8 @@
 
 A change in the mailbox wakes the driver, which asks the session to respond, and
 so `Idling.proceed` runs again.  Changes that other programs make in the
-maildir are looked for when IDLE begins; the service may call
-`Mailbox.refresh` of open mailboxes from time to time, which wakes us likewise.
+maildir are looked for when IDLE begins; the hub calls `Mailbox.refresh` of open
+mailboxes that were changed from time to time, which wakes us likewise.
 """
 
 from __future__ import annotations

@@ -60,7 +60,9 @@ async def authenticate(state: State, command: Authenticate) -> AsyncGenerator[Ou
     begun = Authenticating(state, exchange)
     if command.initial is not None:
         if not exchange.initial:
-            raise Bad("This mechanism has no initial response")  # RFC 4959 §3
+            if name != "LOGIN":
+                raise Bad("This mechanism has no initial response")  # RFC 4959 §3
+            await begun.step(b"")  # curl sends the user name at once
         output = await begun.step(b"" if command.initial == b"=" else _decoded(command.initial))
     elif exchange.initial:
         output = b"+ \r\n"

@@ -327,6 +327,10 @@ def _folded(value: bytes) -> str:
     return decode_words(value).casefold()
 
 
+_READABLE: Final = (b"text", b"message")
+"""Types that people read: a bounce is searched for in its message/delivery-status too."""
+
+
 def _texts(content: bytes, part: Part) -> Iterator[str]:
     """The texts in a part: of text parts, and of messages within, their header sections too."""
     if part.is_message:
@@ -335,6 +339,6 @@ def _texts(content: bytes, part: Part) -> Iterator[str]:
             yield f"{field.name.decode('latin-1')}: {decode_words(field.value)}"
     for child in part.children:
         yield from _texts(content, child)
-    if not part.children and part.type.lower() == b"text":
+    if not part.children and part.type.lower() in _READABLE:
         charset = (part.parameter(b"charset") or b"").decode("latin-1")
         yield decode_text(content[part.body : part.end], part.encoding, charset)
