@@ -64,9 +64,14 @@ def refusals(client: Client, envelope: Envelope, path: Path | None = None) -> It
         raise
 
 
-def left_out(path: Path, member: Path, refusal: Refusal) -> None:
-    """An address stands for one that gets nothing."""
-    _say(f"refused <{member}>, whom <{path}> stands for: {refusal.reply.text}")
+def left_out(alias: Path, member: Path, refusal: Refusal) -> None:
+    """Mail for an alias goes to the others it stands for, and not to this one."""
+    _log.warn(
+        "refused <{member}>, whom <{alias}> stands for: {reply}",
+        member=member,
+        alias=alias,
+        reply=refusal.reply.text,
+    )
 
 
 def _say(line: str) -> None:
