@@ -83,7 +83,7 @@ class Classic:
 
     def __init__(self) -> None:
         self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps", "lmtp")}
-        self._home = Path(tempfile.mkdtemp(prefix="bench-classic-", dir=scratch()))
+        self._home = new_home("classic")
         self._home.chmod(0o755)
         self._dovecot: subprocess.Popen[bytes] | None = None
         self._postfix = Postfix(
@@ -113,7 +113,6 @@ virtual_transport = lmtp:inet:127.0.0.1:{self.ports["lmtp"]}
         if self._dovecot is not None:
             self._dovecot.terminate()
             self._dovecot.wait(10)
-        shutil.rmtree(self._home, ignore_errors=True)
 
     def roots(self) -> list[int]:
         assert self._dovecot is not None
@@ -196,7 +195,7 @@ class Mailhub:
 
     def __init__(self) -> None:
         self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps")}
-        self._home = Path(tempfile.mkdtemp(prefix="bench-mailhub-", dir=scratch()))
+        self._home = new_home("mailhub")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -250,16 +249,30 @@ connections = 100000
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(20)
             self._process.kill()
-        shutil.rmtree(self._home, ignore_errors=True)
 
     def roots(self) -> list[int]:
         assert self._process is not None
         return [self._process.pid]
 
 
-def scratch() -> str | None:
-    """Where the servers' state goes: a real disk, for durability is being measured."""
-    return os.environ.get("BENCH_DIR")
+_homes: list[Path] = []
+
+
+def new_home(name: str) -> Path:
+    """A directory for one server's state, on a disk that means its syncs, until `clean`."""
+    made = Path(tempfile.mkdtemp(prefix=f"bench-{name}-", dir=os.environ.get("BENCH_DIR")))
+    _homes.append(made)
+    return made
+
+
+def clean() -> None:
+    """Remove all state, when nothing is measured any more.
+
+    Not earlier: after thousands of files were removed, ext4 looks for minutes
+    at each of their inodes before it gives out another one.
+    """
+    for home in _homes:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def client_context() -> ssl.SSLContext:

@@ -15,7 +15,7 @@ import os
 import statistics
 import sys
 
-from bench.peers import Classic, Mailhub, Peer
+from bench.peers import Classic, Mailhub, Peer, clean
 from bench.steps import STEPS, Figure
 
 
@@ -74,10 +74,13 @@ def main() -> None:
     if hindrance:
         print(f"mailhub alone: to compare, {hindrance}")
     rounds = []
-    for number in range(options.rounds):
-        print(f"round {number + 1}")
-        other = {} if alone else measure(Classic(), steps)
-        rounds.append((measure(Mailhub(), steps), other))
+    try:
+        for number in range(options.rounds):
+            print(f"round {number + 1}")
+            other = {} if alone else measure(Classic(), steps)
+            rounds.append((measure(Mailhub(), steps), other))
+    finally:
+        clean()
     report(rounds)
 
 
