@@ -76,7 +76,7 @@ class Hub(MultiService):
         self._turnstile = Turnstile(
             settings.listen.connections, settings.listen.connections_per_address
         )
-        self._doors: dict[str, Door] = {name: Door() for name in SERVICES}
+        self._doors: dict[str, Door] = {name: Door(name) for name in SERVICES}
         for name, endpoints in settings.listen.all().items():
             for endpoint in endpoints:
                 self._listen(name, endpoint)

@@ -16,8 +16,13 @@ class Door(ServerFactory):
 
     noisy = False
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self.behind: IProtocolFactory | None = None
+
+    def logPrefix(self) -> str:
+        """What the log calls the port."""
+        return self._name
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:  # type: ignore[override]
         """A protocol of the factory behind; None, and the connection is closed, without one."""

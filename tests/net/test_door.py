@@ -12,11 +12,16 @@ ADDRESS = IPv4Address("TCP", "127.0.0.1", 40000)
 
 def test_closed() -> None:
     """Whoever comes before the hub is open is turned away."""
-    assert Door().buildProtocol(ADDRESS) is None
+    assert Door("smtp").buildProtocol(ADDRESS) is None
 
 
 def test_open() -> None:
     """The factory behind the door builds the protocol."""
-    door = Door()
+    door = Door("smtp")
     door.behind = Factory.forProtocol(Protocol)
     assert isinstance(door.buildProtocol(ADDRESS), Protocol)
+
+
+def test_its_name_in_the_log() -> None:
+    """The log tells which service listens, not which class."""
+    assert Door("imaps").logPrefix() == "imaps"
