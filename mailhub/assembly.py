@@ -247,8 +247,8 @@ class Parts:
         self.runner.start()
         looking = self._looking.start(self.settings.store.look, now=False)
         looking.addErrback(lambda failure: self._log.failure("looking at maildirs failed", failure))
-        await self.ledger.recover(until)
         await self.local.recover(until)
+        await self.ledger.recover(until)
 
     def obey(self, settings: Settings) -> None:
         """Obey other settings, all but those whose keys wait for a restart."""

@@ -700,8 +700,8 @@ class Filer(Protocol):
             OSError: The disk said no; they may not be forgotten.
         """
 
-    async def redeem(self, promise: Promise) -> None:
-        """Put a promised message into its mailbox, unless it has been there.
+    async def redeem(self, promises: Sequence[Promise]) -> None:
+        """Put promised messages into one mailbox, those that have not been there.
 
         Raises:
             StoreRefused: NONEXISTENT if the mailbox has gone, SERVER_BUG.

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -28,6 +29,9 @@ from mailhub.net.journal import Journal
 from mailhub.policy.limits import LocalLimits
 from mailhub.ports import Account, AccountId, Filer, Promise, QueueId, StoreFault, StoreRefused
 from mailhub.queue.change import Kept, Promised
+
+PAGE: Final = 200
+"""Promises redeemed at a time: a mailbox is searched once for all of them."""
 
 
 class SpoolLedger:
@@ -122,31 +126,54 @@ class SpoolLedger:
     # ---- Start and end ---------------------------------------------------------------------
 
     async def recover(self, until: QueueId) -> int:
-        """Redeem the promises that a crash left; how many. Those from `until` on are new."""
+        """Redeem the promises that a crash left; how many. Those from `until` on are new.
+
+        They are kept page by page: a hub that is killed again and again gets on.
+        """
         count = 0
+        page: list[Promised] = []
         async with aclosing(self._journal.promises()) as found:
             async for left in found:
                 if left.queue_id >= until:
                     break
                 count += 1
-                await self._redeem(left)
+                page.append(left)
+                if len(page) == PAGE:
+                    await self._redeem(page)
+                    page = []
+        await self._redeem(page)
         return count
 
-    async def _redeem(self, left: Promised) -> None:
-        account = self._account(left.account)
-        if account is None:
-            await self._journal.commit(Kept((left.queue_id,)))
-            return
-        promise = Promise(account, left.mailbox, left.queue_id, left.content, left.flags, left.date)
+    async def _redeem(self, page: Sequence[Promised]) -> None:
+        groups: dict[tuple[AccountId, str], list[Promised]] = {}
+        for left in page:
+            groups.setdefault((left.account, left.mailbox), []).append(left)
+        for (number, _), group in groups.items():
+            account = self._account(number)
+            if account is None:
+                await self._journal.commit(Kept(tuple(left.queue_id for left in group)))
+            else:
+                await self._redeem_all(account, group)
+        self._sync_soon()
+
+    async def _redeem_all(self, account: Account, group: Sequence[Promised]) -> None:
+        """Those of one mailbox."""
+        promises = [
+            Promise(account, it.mailbox, it.queue_id, it.content, it.flags, it.date) for it in group
+        ]
         try:
-            await self._filer.redeem(promise)
+            await self._filer.redeem(promises)
         except StoreRefused as refused:
             if refused.fault is not StoreFault.NONEXISTENT:
                 self._log.error(
-                    "{id}: appended mail not put back: {why}", id=left.queue_id, why=refused.text
+                    "appended mail of {who} not put back into {mailbox}: {why}",
+                    who=account.path,
+                    mailbox=group[0].mailbox,
+                    why=refused.text,
                 )
                 return  # at another start, then
-        self.keep([promise])  # where the mailbox was deleted since, there is nothing to sync
+        # (Where the mailbox was deleted since, there is nothing to sync.)
+        self.keep(promises)
 
     async def stop(self) -> None:
         """Sync what is left; if the disk refuses, its promises stay in the spool."""

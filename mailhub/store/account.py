@@ -393,19 +393,15 @@ class AccountStore:
         ledger.keep(promises)
         return uids
 
-    async def redeem(self, promise: Promise) -> None:
-        """Append a promised message, unless it has been there; see `ports.Filer.redeem`."""
-        mailbox = self.mailbox(promise.mailbox)
+    async def redeem(self, promises: Sequence[Promise]) -> None:
+        """Append promised messages to one mailbox; see `ports.Filer.redeem`."""
+        mailbox = self.mailbox(promises[0].mailbox)
         try:
             await mailbox.redeem(
-                Incoming(
-                    promise.content,
-                    None,
-                    len(promise.content),
-                    promise.flags,
-                    promise.date,
-                    promise.unique,
-                )
+                [
+                    Incoming(it.content, None, len(it.content), it.flags, it.date, it.unique)
+                    for it in promises
+                ]
             )
         finally:
             self.leave(mailbox)

@@ -171,14 +171,14 @@ class MaildirFiler:
         places = {self._accounts.store_of(account).path for account in accounts}
         await self._disk.run(self._sync, None, places)
 
-    async def redeem(self, promise: Promise) -> None:
-        """Put a promised message into its mailbox, unless it has been there.
+    async def redeem(self, promises: Sequence[Promise]) -> None:
+        """Put promised messages into one mailbox, those that have not been there.
 
         Raises:
             StoreRefused: NONEXISTENT if the mailbox has gone, SERVER_BUG.
         """
-        store = await self._accounts.of(promise.account)
-        await store.redeem(promise)
+        store = await self._accounts.of(promises[0].account)
+        await store.redeem(promises)
 
     def _sync(self, paths: Sequence[bytes] | None, places: set[bytes]) -> None:
         if paths is not None and self._sync_each(paths):

@@ -335,8 +335,8 @@ class SharedMailbox(MailboxState):
             for request in requests:  # one of them may be to blame
                 await self._append_all([request])
 
-    async def redeem(self, message: Incoming) -> None:
-        """Append a promised message, unless it is here, or was and has left since.
+    async def redeem(self, messages: Sequence[Incoming]) -> None:
+        """Append promised messages, those that are not here, and were not and have left since.
 
         Raises:
             StoreRefused: NONEXISTENT, LIMIT, SERVER_BUG; nothing was added.
@@ -344,9 +344,10 @@ class SharedMailbox(MailboxState):
 
         def job(told: Told) -> None:
             told.append((self, reconcile.refresh(self.box)))
-            if not placing.known(self.box, message):
-                told.append((self, placing.append(self.box, [message])))
-                self.account.note(message.size, 1)
+            lacking = placing.lacking(self.box, messages)
+            if lacking:
+                told.append((self, placing.append(self.box, lacking)))
+                self.account.note(sum(it.size for it in lacking), len(lacking))
 
         async with self.lock:
             await self.work(job)

@@ -285,23 +285,29 @@ def _filed(ground: Ground, batch: Batch) -> Mapping[bytes, bytes]:
     return _whereabouts(ground.files, batch.account, batch.directory, batch.index, doubtful)
 
 
-def known(box: Box, message: Incoming) -> bool:
-    """Whether a promised message is in its mailbox, or was there and has left.
+def lacking(box: Box, messages: Sequence[Incoming]) -> list[Incoming]:
+    """Those promised messages that are not in their mailbox, nor were there and have left.
 
-    A file that a crash tore is removed: the message is to be placed again.
+    A file that a crash tore is removed: its message is to be placed again.
     """
-    unique = spelt_unique(message.unique)
-    box.ground.promised.add(unique)
+    spelt = {spelt_unique(message.unique): message for message in messages}
+    for unique in spelt:
+        box.ground.promised.add(unique)
     files = box.ground.files
-    found = _whereabouts(files, box.account, box.directory, box.index, {unique})
-    path = found.get(unique)
-    if not path:
-        return path is not None
-    with suppress(FileNotFoundError):  # renamed or removed this moment: it was whole
-        if files.stat(path).st_size != message.size:
+    found = _whereabouts(files, box.account, box.directory, box.index, set(spelt))
+    for unique, path in found.items():
+        if path and _torn(files, path, spelt[unique].size):
             files.unlink(path)
-            return False
-    return True
+        else:
+            del spelt[unique]
+    return list(spelt.values())
+
+
+def _torn(files: Files, path: bytes, size: int) -> bool:
+    try:
+        return files.stat(path).st_size != size
+    except FileNotFoundError:
+        return False  # renamed or removed this moment: it was whole
 
 
 def _whereabouts(

@@ -124,7 +124,7 @@ class FakeFiler:
         if self.sync_fault is not None:
             raise self.sync_fault
 
-    async def redeem(self, promise: Promise) -> None:
+    async def redeem(self, promises: Sequence[Promise]) -> None:
         raise AssertionError("local delivery promises nothing")
 
     async def settle(self, accounts: Sequence[Account]) -> None:
