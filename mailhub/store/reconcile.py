@@ -96,6 +96,8 @@ def refresh(box: Box) -> Delta:
         lost, adopted = box.load()
         return reconcile(box, lost=lost, adopted=adopted)
     if not box.disturbed():
+        with box.transaction(write=False):
+            pass  # an index that was rebuilt beside us is noticed here, before it costs a UID
         return Delta()
     return reconcile(box)
 

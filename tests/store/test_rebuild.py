@@ -169,11 +169,9 @@ class TestBesideAHub:
         rebuilt(hub)
         run(mailbox.refresh())
         hub.deliver("a")
-        first, second, new = mailbox.uids
-        assert (first, second) == (1, 2)
-        assert new in {3, 4}, "a UID is skipped if it is the delivery that notices"
-        assert run(mailbox.store([1, 2, new], FlagAction.ADD, ["\\Seen"])) == (1, 2, new)
-        assert {uid for _, uid in mailbox.changes(cursor) or []} == {1, 2, new}
+        assert list(mailbox.uids) == [1, 2, 3]
+        assert run(mailbox.store([1, 2, 3], FlagAction.ADD, ["\\Seen"])) == (1, 2, 3)
+        assert {uid for _, uid in mailbox.changes(cursor) or []} == {1, 2, 3}
         assert run(contents(mailbox)) == [TEXT] * 3
         hub.restart()
         assert list(hub.open().flags) == [1, 1, 1]
