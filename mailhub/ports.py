@@ -20,6 +20,7 @@ from typing import Generic, NewType, ParamSpec, Protocol, TypeVar
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Reply
+from mailhub.policy.cause import Cause
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -309,12 +310,15 @@ class Outcome:
             are, ``""`` where they are ours (Remote-MTA of a DSN).
         dsn: For each recipient whether the host that took it announced DSN and
             so reports from there on (RFC 3461 §5.2.1). Empty is all unknown.
+        causes: For each recipient what stands behind a negative reply, None
+            for a positive one. Empty is all unknown.
     """
 
     replies: tuple[Reply, ...]
     attempts: tuple[Attempt, ...]
     hosts: tuple[str, ...] = ()
     dsn: tuple[bool, ...] = ()
+    causes: tuple[Cause | None, ...] = ()
 
 
 # ---- Mailboxes -----------------------------------------------------------------------------
