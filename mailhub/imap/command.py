@@ -125,6 +125,7 @@ class List(Command):
 
     Attributes:
         extended: Any of RFC 5258's syntax was used.
+        status: STATUS items to be told of each mailbox (RFC 5819 §2).
     """
 
     reference: bytes
@@ -132,6 +133,7 @@ class List(Command):
     selection: frozenset[str] = frozenset()
     returned: frozenset[str] = frozenset()
     extended: bool = False
+    status: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

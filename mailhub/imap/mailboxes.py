@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from mailhub.imap import command as commands
-from mailhub.imap.listing import Wanted, patterns, root, rows, subscriptions
+from mailhub.imap.listing import Told, Wanted, patterns, root, rows, subscriptions
 from mailhub.imap.name import INBOX, SEPARATOR, encoded
 from mailhub.imap.response import No, Ok, astring
 from mailhub.imap.state import Output, State
 from mailhub.mail.flag import DELETED
-from mailhub.ports import Usage
+from mailhub.ports import StoreRefused, Usage
 
 QUOTA_ROOT: Final = b""
 """An account has one quota root, and its name is empty (RFC 9208 §3.1)."""
@@ -69,9 +69,24 @@ async def list_(state: State, command: commands.List) -> AsyncGenerator[Output, 
     else:
         matches = patterns(command.reference, command.patterns, state.limits.name)
         wanted = Wanted(matches, command.selection, command.returned, command.extended)
-        listed = await state.store.list()
-        yield b"".join(rows(listed, wanted))
+        for batch in rows(await state.store.list(), wanted):
+            if not command.status:
+                yield b"".join(told.line for told in batch)
+                continue
+            for told in batch:
+                yield told.line + await _listed_status(state, told, command.status)
+            yield b""
     yield Ok("List completed")
+
+
+async def _listed_status(state: State, told: Told, items: Sequence[str]) -> bytes:
+    """A mailbox's STATUS behind its LIST response; none where there can be none (RFC 5819 §2)."""
+    if not told.asked:
+        return b""
+    try:
+        return await status_response(state, told.name, items)
+    except StoreRefused:
+        return b""  # it has gone meanwhile, or may not be read
 
 
 async def lsub(state: State, command: commands.Lsub) -> AsyncGenerator[Output, None]:
@@ -93,7 +108,16 @@ async def namespace(_state: State, _command: commands.Namespace) -> AsyncGenerat
 
 async def status(state: State, command: commands.Status) -> AsyncGenerator[Output, None]:
     """STATUS (RFC 3501 §6.3.10); of the selected mailbox too, though clients should not ask."""
-    name = state.name(command.mailbox)
+    yield await status_response(state, state.name(command.mailbox), command.items)
+    yield Ok("Status completed")
+
+
+async def status_response(state: State, name: str, items: Sequence[str]) -> bytes:
+    """A STATUS response (RFC 3501 §7.2.4).
+
+    Raises:
+        StoreRefused: There is none to be had.
+    """
     found = await state.store.status(name)
     values = {
         "MESSAGES": found.messages,
@@ -101,13 +125,13 @@ async def status(state: State, command: commands.Status) -> AsyncGenerator[Outpu
         "UIDNEXT": found.uid_next,
         "UIDVALIDITY": found.uid_validity,
         "UNSEEN": found.unseen,
+        "SIZE": found.size,
         "DELETED": found.deleted,
     }
-    if "DELETED-STORAGE" in command.items:
+    if "DELETED-STORAGE" in items:
         values["DELETED-STORAGE"] = await _deleted_storage(state, name) if found.deleted else 0
-    items = " ".join(f"{item} {values[item]}" for item in command.items)
-    yield b"* STATUS %b (%b)\r\n" % (encoded(name), items.encode())
-    yield Ok("Status completed")
+    told = " ".join(f"{item} {values[item]}" for item in items)
+    return b"* STATUS %b (%b)\r\n" % (encoded(name), told.encode())
 
 
 async def _deleted_storage(state: State, name: str) -> int:

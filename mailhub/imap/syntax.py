@@ -55,11 +55,12 @@ from mailhub.ports import FlagAction
 SELECTION_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 """LIST's selection options (RFC 5258 §3.1, RFC 6154 §5.2)."""
 RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
-"""LIST's return options (RFC 5258 §3.2, RFC 6154 §5.2)."""
-STATUS_ITEMS: Final = frozenset(
-    {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "DELETED-STORAGE"}
-)
-"""STATUS's items (RFC 3501 §6.3.10, RFC 9208 §4.1.4)."""
+"""LIST's return options that are a word (RFC 5258 §3.2, RFC 6154 §5.2)."""
+STATUS_ITEMS: Final = frozenset({
+    *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"),
+    *("SIZE", "DELETED", "DELETED-STORAGE"),
+})  # fmt: skip
+"""STATUS's items (RFC 3501 §6.3.10, RFC 8438 §3, RFC 9051 §6.3.11, RFC 9208 §4.1.4)."""
 SPECIAL_USES: Final[Mapping[str, str]] = {
     use.upper(): use
     for use in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
@@ -254,17 +255,45 @@ def _list(tokens: Tokens, limits: Limits) -> Command:
         patterns = tokens.parenthesised(tokens.list_mailbox, limits.patterns)
     else:
         patterns = [tokens.list_mailbox()]
-    returned: frozenset[str] = frozenset()
+    returned = _Returned(tokens, limits)
     if tokens.maybe(b" ") and not tokens.ended:
         extended = True
         if tokens.keyword() != "RETURN":
             raise Bad("Expected RETURN")
         tokens.space()
-        returned = _options(tokens, RETURN_OPTIONS, limits)
+        tokens.parenthesised(returned.option, limits.patterns, empty=True)
     tokens.end()
     if "RECURSIVEMATCH" in selection and not selection - {"RECURSIVEMATCH", "REMOTE"}:
         raise Bad("RECURSIVEMATCH needs another selection option")  # RFC 5258 §3.1
-    return List(reference, tuple(patterns), selection, returned, extended)
+    words = frozenset(returned.words)
+    return List(reference, tuple(patterns), selection, words, extended, returned.status)
+
+
+class _Returned:
+    """The return options of one LIST (RFC 5258 §6 return-option).
+
+    Attributes:
+        words: Options that are a word.
+        status: Of the option STATUS.
+    """
+
+    def __init__(self, tokens: Tokens, limits: Limits) -> None:
+        self._tokens = tokens
+        self._limits = limits
+        self.words: set[str] = set()
+        self.status: tuple[str, ...] = ()
+
+    def option(self) -> None:
+        """Read one."""
+        tokens, word = self._tokens, self._tokens.keyword()
+        if word in RETURN_OPTIONS:
+            self.words.add(word)
+        elif word == "STATUS":
+            # status-option = "STATUS" SP "(" status-att *(SP status-att) ")"  (RFC 5819 §4)
+            tokens.space()
+            self.status = _status_items(tokens, self._limits)
+        else:
+            raise Bad(f"Unknown LIST option {word}")
 
 
 def _options(tokens: Tokens, known: frozenset[str], limits: Limits) -> frozenset[str]:
@@ -287,11 +316,16 @@ def _status(tokens: Tokens, limits: Limits) -> Command:
     tokens.space()
     mailbox = tokens.astring()
     tokens.space()
-    items = tokens.parenthesised(tokens.keyword, limits.items)
+    items = _status_items(tokens, limits)
     tokens.end()
+    return Status(mailbox, items)
+
+
+def _status_items(tokens: Tokens, limits: Limits) -> tuple[str, ...]:
+    items = tokens.parenthesised(tokens.keyword, limits.items)
     if not STATUS_ITEMS.issuperset(items):
         raise Bad("Unknown STATUS item")
-    return Status(mailbox, tuple(dict.fromkeys(items)))
+    return tuple(dict.fromkeys(items))
 
 
 def _append(_tokens: Tokens, _limits: Limits) -> Command:

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.imap.listing import Wanted, matcher, patterns, rows, subscriptions
+from mailhub.imap.listing import BATCH, Wanted, matcher, patterns, rows, subscriptions
 from mailhub.ports import Listed
 
 PATTERN = st.text(alphabet="ab/*%", max_size=8)
@@ -45,31 +45,36 @@ def listed(*names: str, subscribed: bool = False) -> list[Listed]:
     return [Listed(name, selectable=True, subscribed=subscribed) for name in names]
 
 
+def lines(mail: list[Listed], wanted: Wanted) -> list[bytes]:
+    """The LIST responses."""
+    return [told.line for batch in rows(mail, wanted) for told in batch]
+
+
 def test_levels() -> None:
     """A level that is no mailbox is told, though the store does not name it."""
     wanted = Wanted([matcher("%")])
-    assert list(rows(listed("a/b"), wanted)) == [b'* LIST (\\Noselect \\HasChildren) "/" a\r\n']
+    assert lines(listed("a/b"), wanted) == [b'* LIST (\\Noselect \\HasChildren) "/" a\r\n']
 
 
 def test_gone_subscription() -> None:
     """A subscription to a mailbox that is no more is not listed as a mailbox."""
     gone = [Listed("x", selectable=False, subscribed=True)]
-    assert list(rows(gone, Wanted([matcher("*")]))) == []
+    assert lines(gone, Wanted([matcher("*")])) == []
 
 
 def test_once() -> None:
     """A name that several patterns match is told once (RFC 5258 §3)."""
     wanted = Wanted([matcher("*"), matcher("a")])
-    assert len(list(rows(listed("a"), wanted))) == 1
+    assert len(lines(listed("a"), wanted)) == 1
 
 
 def test_childinfo() -> None:
     """CHILDINFO is told of parents, alone only where the child is not told itself."""
     mail = [*listed("a"), *listed("a/b", "c", subscribed=True)]
     selection = frozenset({"SUBSCRIBED", "RECURSIVEMATCH"})
-    hidden = list(rows(mail, Wanted([matcher("%")], selection, extended=True)))
+    hidden = lines(mail, Wanted([matcher("%")], selection, extended=True))
     assert hidden[0].endswith(b'a ("CHILDINFO" ("SUBSCRIBED"))\r\n')
-    shown = list(rows(mail, Wanted([matcher("*")], selection, extended=True)))
+    shown = lines(mail, Wanted([matcher("*")], selection, extended=True))
     assert [row.split()[-1] for row in shown] == [b"a/b", b"c"]
 
 
@@ -86,5 +91,25 @@ def test_childinfo_of_special_use() -> None:
     """With SPECIAL-USE likewise (RFC 6154 §5.2)."""
     mail = [*listed("a"), Listed("a/b", selectable=True, subscribed=False, special_use=("\\Sent",))]
     selection = frozenset({"SPECIAL-USE", "RECURSIVEMATCH"})
-    [row] = rows(mail, Wanted([matcher("%")], selection, extended=True))
+    [row] = lines(mail, Wanted([matcher("%")], selection, extended=True))
     assert row.endswith(b'a ("CHILDINFO" ("SPECIAL-USE"))\r\n')
+
+
+def test_in_steps() -> None:
+    """However many mailboxes there are, only so many are looked at in one step."""
+    mail = listed(*(f"m{number:05d}" for number in range(10_000)))
+    batches = list(rows(mail, Wanted([matcher("*")])))
+    assert max(len(batch) for batch in batches) == BATCH
+    assert sum(len(batch) for batch in batches) == 10_000
+
+
+def test_asked() -> None:
+    """More is told of mailboxes that met the selection, not of levels above them."""
+    mail = [*listed("a"), *listed("a/b", subscribed=True), *listed("a/c")]
+    gone = Listed("gone", selectable=False, subscribed=True)
+    selection = frozenset({"SUBSCRIBED", "RECURSIVEMATCH"})
+    wanted = Wanted([matcher("%"), matcher("a/b")], selection, extended=True)
+    told = [told for batch in rows([*mail, gone], wanted) for told in batch]
+    assert {it.name: it.asked for it in told} == {"a/b": True, "gone": False}
+    hidden = Wanted([matcher("%")], selection, extended=True)
+    assert [it.asked for batch in rows(mail, hidden) for it in batch] == [False]
