@@ -283,6 +283,11 @@ class Attempt:
         stage: How far it got: ``connect banner ehlo starttls auth mail rcpt data content done``.
         reply: The last thing said there, or our own words for a failure to reach it.
         in_doubt: The connection was lost between the final dot and the reply to it.
+        dialogue: What was said for this message, line by line, theirs behind
+            ``<<<``, ours behind ``>>>``; without content and secrets, and
+            bounded (`smtp.record`).
+        provider: Who runs the host: the name of a ``[provider NAME]``, or ``""``.
+        source: The ``[source NAME]`` that it was sent from, or ``""``.
     """
 
     started: float
@@ -296,6 +301,9 @@ class Attempt:
     stage: str
     reply: Reply
     in_doubt: bool = False
+    dialogue: tuple[str, ...] = ()
+    provider: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +320,12 @@ class Outcome:
             so reports from there on (RFC 3461 §5.2.1). Empty is all unknown.
         causes: For each recipient what stands behind a negative reply, None
             for a positive one. Empty is all unknown.
+        provider: Who was to take it: the name of a ``[provider NAME]``, else
+            the exchanges that were found; ``""`` where none were.
+        put_off: Nothing was attempted now, for the pace's sake or because the
+            provider is suspended: this is no failure and no attempt, and the
+            moment (seconds since the epoch) is when to come again. `replies`
+            then say why, all of them temporary and ours.
     """
 
     replies: tuple[Reply, ...]
@@ -319,6 +333,8 @@ class Outcome:
     hosts: tuple[str, ...] = ()
     dsn: tuple[bool, ...] = ()
     causes: tuple[Cause | None, ...] = ()
+    provider: str = ""
+    put_off: float | None = None
 
 
 # ---- Mailboxes -----------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from mailhub.policy.route import TlsDemand
 from mailhub.sasl.client import Credentials, chooser
 from mailhub.smtp.client import ClientSession
 from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits
+from mailhub.smtp.record import Record
 from mailhub.smtp.wire import TIMEOUTS, Broken, Timeouts
 
 POOL_LIMITS: Final = PoolLimits()
@@ -86,6 +87,7 @@ class Link(RelayClient):
     Attributes:
         address: The IP address it goes to.
         sent: Messages that were tried on it.
+        record: What was said on it for the message at hand.
     """
 
     debug = False
@@ -100,6 +102,7 @@ class Link(RelayClient):
         self.client_tls = pool.client_tls
         self.timeouts = pool.timeouts
         self.callLater = pool.reactor.callLater
+        self.record = Record()
         self.made: Deferred[Link] = Deferred()
         self.idle: IDelayedCall | None = None
         self._pool = pool
@@ -148,6 +151,7 @@ class Link(RelayClient):
             login=login,
             timeouts=self.timeouts,
             limits=self._pool.client_limits,
+            record=self.record,
         )
 
 

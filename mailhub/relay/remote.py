@@ -336,6 +336,7 @@ class Remote:
             stage=fault.stage if fault is not None else session.stage,
             reply=reply or Reply(451, "4.2", ("Nothing was said",)),
             in_doubt=fault is not None and fault.in_doubt,
+            dialogue=link.record.take(),
         )
 
     def _unreached(
@@ -364,8 +365,6 @@ def _after(progress: _Progress, link: Link, handover: Handover, *, reused: bool)
         return _Next.AGAIN if handover.open else _Next.ELSEWHERE
     if fault.in_doubt or isinstance(fault, Unreadable):
         return _Next.STOP
-    if isinstance(fault, LoginFailed) and fault.refused.permanent:
-        return _Next.STOP  # the same password again would soon have us locked out
     if isinstance(fault, LoginFailed) and fault.refused.permanent:
         return _Next.STOP  # the same password again would soon have us locked out
     if fault.handshake and link.tls is TlsDemand.OPPORTUNISTIC and not link.peer.implicit:

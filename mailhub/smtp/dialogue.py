@@ -126,7 +126,9 @@ class Dialogue:
         if reply is not None:
             self.said = reply
             if self._record is not None:
-                self._record(f"<<< {reply.text}")
+                # What a challenge holds is half of a password's proof (RFC 5802 §9).
+                secret = stage == "auth" and reply.code == 334
+                self._record("<<< 334 ***" if secret else f"<<< {reply.text}")
         return reply
 
     def nonsense(self, reply: Reply | None, stage: str) -> Broken:

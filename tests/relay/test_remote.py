@@ -496,6 +496,21 @@ class TestSmarthost:
         assert outcome.attempts[0].certificate == "verified"
         assert any(command.startswith("AUTH PLAIN") for command in host.commands)
 
+    def test_dialogue(self, world: World, made: Authority) -> None:
+        """The dialogue is a fact of the attempt, and no secret is in it (RFC 5802 §9)."""
+        context = world.trust(made)
+        answers: dict[str, Any] = {"AUTH": "334 cj1ub25jZTEyMyxzPUFBQUEsaT00MDk2", "*": "501 Ok"}
+        host = Host(lambda: Model((*TLS, "AUTH SCRAM-SHA-256"), answers=answers), context)
+        world.put(ONE, host, 587)
+        hop = Smarthost("s", "smtp.example", username="ann", password="secret")
+        [attempt] = world.deliver(hop=hop).attempts
+        assert attempt.stage == "auth"
+        said = attempt.dialogue
+        assert said[0].startswith("<<< 220")
+        assert ">>> AUTH SCRAM-SHA-256 ***" in said
+        assert "<<< 334 ***" in said
+        assert not any("cj1ub25j" in line or "secret" in line for line in said)
+
     def test_implicit(self, world: World, made: Authority) -> None:
         """With TLS from the first octet."""
         context = world.trust(made)
@@ -533,8 +548,12 @@ class TestSmarthost:
 class TestReuse:
     def test_connection(self, world: World) -> None:
         """The next message uses the connection of the last, and says so."""
-        assert not world.deliver().attempts[0].reused
-        assert world.deliver().attempts[0].reused
+        first, second = world.deliver().attempts[0], world.deliver().attempts[0]
+        assert not first.reused
+        assert second.reused
+        assert first.dialogue[0].startswith("<<< 220")
+        assert second.dialogue[0].startswith(">>> MAIL FROM:<bob@example.com>")
+        assert second.dialogue[-1].startswith("<<< 250")
         assert world.one.taken == 2
         assert len(world.network.attempts) == 1
 
