@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from mailhub.assembly import Parts
 from mailhub.config.settings import IMPLICIT, SERVICES, Settings
 from mailhub.imap import session as imap
+from mailhub.imap.census import Census
 from mailhub.imap.settings import Settings as ImapSettings
 from mailhub.net import esmtp
 from mailhub.net.conversation import Farewells, Terms
@@ -53,6 +54,7 @@ class Receptions:
         self._turnstile = turnstile
         self._certificates = certificates
         self._clock = reactor
+        self._census = Census()
         self._plain: dict[str, Reception] = {name: self._factory(name) for name in SERVICES}
         self.factories: dict[str, IProtocolFactory] = {
             name: self._wrapped(name, factory) for name, factory in self._plain.items()
@@ -111,7 +113,14 @@ class Receptions:
         presented = ImapSettings(
             settings.hub.hostname, tls=self._certificates is not None, limits=settings.imap
         )
-        return imap.Session(client, presented, parts.mechanisms, parts.logins(client), parts.stores)
+        return imap.Session(
+            client,
+            presented,
+            parts.mechanisms,
+            parts.logins(client),
+            parts.stores,
+            self._census,
+        )
 
     def _pop3(self, client: Client) -> pop3.Session:
         settings, parts = self._settings, self._parts

@@ -199,6 +199,13 @@ IMAP: Final = Section(
         ),
         Key("errors", AT_LEAST_ONE, "imap.errors", "Nonsense in a row before we hang up."),
         Key(
+            "connections per account",
+            COUNT,
+            "imap.connections",
+            "Connections that may be logged in to one account at the same time. A client has five"
+            " to ten. 0 for any number.",
+        ),
+        Key(
             "command line",
             bounded(SIZE, 8192),
             "imap.line",

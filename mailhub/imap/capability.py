@@ -30,16 +30,17 @@ ALWAYS: Final = (
     "QUOTA=RES-MESSAGE",
 )
 """What needs no condition. Told before login too: some clients ask only once."""
+AFTER_LOGIN: Final = ("UNAUTHENTICATE",)  # RFC 8437
+"""What only those who have logged in can use."""
 
 
 def capabilities(state: State) -> str:
     """The list as it is now, for CAPABILITY and for the response code of that name."""
-    return " ".join((*ALWAYS, *_before_login(state)))
+    before_login = state.phase is Phase.NOT_AUTHENTICATED
+    return " ".join((*ALWAYS, *(_before_login(state) if before_login else AFTER_LOGIN)))
 
 
 def _before_login(state: State) -> list[str]:
-    if state.phase is not Phase.NOT_AUTHENTICATED:
-        return []
     offered = state.mechanisms.offered(state.tls, state.client.address)
     found = [f"AUTH={name}" for name in offered]
     if state.settings.tls and state.tls is None:

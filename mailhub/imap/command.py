@@ -74,6 +74,11 @@ class Login(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Unauthenticate(Command):
+    """UNAUTHENTICATE (RFC 8437)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Enable(Command):
     """ENABLE (RFC 5161)."""
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from mailhub.imap.capability import capabilities, login_allowed
-from mailhub.imap.command import Authenticate, Login, StartTls
+from mailhub.imap.command import Authenticate, Login, StartTls, Unauthenticate
 from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bad, No, Ok
 from mailhub.imap.state import Output, Phase, State
@@ -117,12 +117,25 @@ async def logged_in(state: State, account: Account) -> Ok:
     """Enter the authenticated state; the end of the command.
 
     Raises:
+        No: LIMIT (RFC 5530 §3): too many connections have logged in to it.
         StoreRefused: The account's mail is not to be had.
     """
+    if state.census.full(account.id, state.limits.connections):
+        raise No("Too many connections of this account", "LIMIT")
     state.mail = await state.stores.of(account)
+    state.census.enter(account.id)
     state.account = account
     state.phase = Phase.AUTHENTICATED
     return Ok("Logged in", f"CAPABILITY {capabilities(state)}")
+
+
+async def unauthenticate(state: State, _command: Unauthenticate) -> AsyncGenerator[Output, None]:
+    """UNAUTHENTICATE: as if nobody had ever logged in; TLS stays (RFC 8437 §2).
+
+    The selected mailbox is left without expunging anything.
+    """
+    await state.log_out()
+    yield Ok("Unauthenticate completed", f"CAPABILITY {capabilities(state)}")
 
 
 def refused(state: State, fault: LoginFault) -> No:

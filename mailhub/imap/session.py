@@ -25,6 +25,7 @@ from typing import Any, Final
 from mailhub.imap import append, connection, idle, login, mailboxes, messages, selection, syntax
 from mailhub.imap import command as commands
 from mailhub.imap.capability import capabilities
+from mailhub.imap.census import Census
 from mailhub.imap.command import Command
 from mailhub.imap.fault import worded
 from mailhub.imap.reader import Announced, Reader, Refused, Request, tag_of
@@ -42,6 +43,7 @@ _AFTER_LOGIN: Final = frozenset({
     commands.Enable, commands.Select, commands.Create, commands.Delete, commands.Rename,
     commands.Subscribe, commands.List, commands.Lsub, commands.Namespace, commands.Status,
     commands.Append, commands.GetQuota, commands.GetQuotaRoot, commands.SetQuota, commands.Idle,
+    commands.Unauthenticate,
 })  # fmt: skip
 _SELECTED: Final = frozenset({
     commands.Check, commands.Close, commands.Expunge, commands.Search, commands.Fetch,
@@ -65,6 +67,7 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.StartTls: login.start_tls,
     commands.Authenticate: login.authenticate,
     commands.Login: login.login,
+    commands.Unauthenticate: login.unauthenticate,
     commands.Select: selection.select,
     commands.Check: selection.check,
     commands.Close: selection.close,
@@ -115,9 +118,12 @@ class Session:
         mechanisms: Mechanisms,
         logins: Logins,
         stores: MailStores,
+        census: Census | None = None,
     ) -> None:
         self._settings = settings
-        self._state = State(client, settings, mechanisms, logins, stores, self._changed)
+        self._state = State(
+            client, settings, mechanisms, logins, stores, self._changed, census or Census()
+        )
         self._reader = self._new_reader()
         self._ongoing: Ongoing | None = None
         self._tag = b"*"  # of the command under way
@@ -171,7 +177,7 @@ class Session:
         """Let go of everything."""
         self.closed = True
         await self._abandon()
-        await self._state.deselect()
+        await self._state.log_out()
 
     # ---- Commands ----
 
@@ -318,6 +324,8 @@ class Session:
         state, limits = self._state, self._settings.limits
         self.wants_tls = state.wants_tls and not self.closed
         if state.phase is Phase.NOT_AUTHENTICATED:
+            self._reader.line_limit = limits.line_before_login
+            self.stage, self.patience = "login", limits.login_patience
             return
         self._reader.line_limit = limits.line
         self.stage = self._ongoing if state.idle else None

@@ -28,6 +28,7 @@ class Limits:
         name: Of a mailbox name, in characters.
         errors: BAD answers in a row before BYE.
         refused_logins: Failed logins before BYE.
+        connections: That have logged in to one account at the same time; 0 is any number.
         login_patience: Silence before login.
         patience: Silence after login: at least 30 minutes (RFC 3501 §5.4).
         idle_patience: Silence amid IDLE: clients begin anew every 29 minutes
@@ -47,6 +48,7 @@ class Limits:
     name: int = 200
     errors: int = 20
     refused_logins: int = 5
+    connections: int = 100
     login_patience: float = 120.0
     patience: float = 1800.0
     idle_patience: float = 1860.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from mailhub.imap.census import Census
 from mailhub.imap.name import decoded
 from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bye, Ok
@@ -104,6 +105,7 @@ class State:
     logins: Logins
     stores: MailStores
     changed: Callable[[], None]
+    census: Census
     tls: Tls | None = None
     phase: Phase = Phase.NOT_AUTHENTICATED
     account: Account | None = None
@@ -137,6 +139,14 @@ class State:
             No: It is no such name.
         """
         return decoded(octets, self.limits.name)
+
+    async def log_out(self) -> None:
+        """Forget the login and all that came with it; harmless without one."""
+        await self.deselect()
+        if self.account is not None:
+            self.census.leave(self.account.id)
+        self.account = self.mail = None
+        self.phase = Phase.NOT_AUTHENTICATED
 
     async def deselect(self) -> None:
         """Leave the selected mailbox, if there is one."""

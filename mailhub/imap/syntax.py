@@ -43,6 +43,7 @@ from mailhub.imap.command import (
     Status,
     Store,
     Subscribe,
+    Unauthenticate,
 )
 from mailhub.imap.grammar import Tokens
 from mailhub.imap.reader import tag_of
@@ -442,6 +443,7 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "STARTTLS": _bare(StartTls()),
     "AUTHENTICATE": _authenticate,
     "LOGIN": _login,
+    "UNAUTHENTICATE": _bare(Unauthenticate()),
     "ENABLE": _enable,
     "SELECT": _mailbox(lambda name: Select(name, read_only=False)),
     "EXAMINE": _mailbox(lambda name: Select(name, read_only=True)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailhub.imap.census import Census
 from mailhub.imap.session import Session
 from mailhub.imap.settings import Limits, Settings
 from mailhub.mail.flag import DELETED, SEEN
@@ -52,6 +53,7 @@ class Talk:
         address: str = "127.0.0.1",
         limits: Limits = LIMITS,
         tls: bool = True,
+        census: Census | None = None,
     ) -> None:
         self.store = mail or store()
         self.session = Session(
@@ -60,6 +62,7 @@ class Talk:
             FakeMechanisms(),
             FakeLogins(),
             FakeStores(self.store),
+            census,
         )
         self.woken = 0
         self.session.wake = self._wake
