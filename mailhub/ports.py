@@ -130,10 +130,12 @@ class Quota:
     Attributes:
         octets: Sum of the sizes of all messages.
         messages: Their number.
+        mailboxes: The number of its mailboxes, INBOX included.
     """
 
     octets: int = 0
     messages: int = 0
+    mailboxes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Account:
     Attributes:
         path: Its address, in the spelling it was created with.
         maildir: Its maildir, relative to the hub's state directory.
+        admin: It belongs to the operator, and may do over IMAP what is the operator's to do.
     """
 
     id: AccountId
@@ -150,6 +153,7 @@ class Account:
     maildir: str
     quota: Quota = Quota()
     enabled: bool = True
+    admin: bool = False
 
 
 class LoginFault(Enum):

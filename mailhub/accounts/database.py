@@ -20,17 +20,13 @@ and leave everything as it was.
 
 from __future__ import annotations
 
-import errno
-import math
 import os
-import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, Self, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from mailhub.accounts import schema
+from mailhub.accounts.groups import Groups, account_of
 from mailhub.accounts.password import Secret
 from mailhub.accounts.record import AccountsError, Alias, Credentials, Domain, shown
 from mailhub.mail.address import Path, parse_address, to_unicode
@@ -40,26 +36,22 @@ from mailhub.ports import Account, AccountId, Quota, ScramKeys
 
 T = TypeVar("T")
 
-BUSY_SECONDS: Final = 10.0
-"""How long a change waits for another process's."""
-FRESH_SECONDS: Final = 0.002
-"""For so long the file is not asked again whether it has changed: one message asks for five
-answers, and each question is three system calls."""
-CACHE_ENTRIES: Final = 50_000
-"""Answers kept; all are forgotten when there are more."""
 _ONE_ACCOUNT: Final = """
-SELECT id, local, domain, maildir, quota_octets, quota_messages, enabled,
+SELECT id, local, domain, maildir, quota_octets, quota_messages, quota_mailboxes, enabled, admin,
     version, hash, salt, iterations, stored_key, server_key
 FROM account WHERE key = ?
 """
 _ALL_ACCOUNTS: Final = """
-SELECT id, local, domain, maildir, quota_octets, quota_messages, enabled
+SELECT id, local, domain, maildir, quota_octets, quota_messages, quota_mailboxes, enabled, admin
 FROM account WHERE ?1 IS NULL OR domain = ?1 ORDER BY domain, key
 """
 _ADD_ACCOUNT: Final = """
-INSERT INTO account (key, local, domain, maildir, quota_octets, quota_messages,
+INSERT INTO account (key, local, domain, maildir, quota_octets, quota_messages, quota_mailboxes,
     hash, salt, iterations, stored_key, server_key)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SET_QUOTA: Final = """
+UPDATE account SET quota_octets = ?, quota_messages = ?, quota_mailboxes = ? WHERE key = ?
 """
 _SET_HASHES: Final = """
 UPDATE account
@@ -73,19 +65,11 @@ WHERE id = ? AND version = ?
 """
 
 
-class Accounts:
+class Accounts(Groups):
     """The database; implements `ports.Directory`.
 
-    Belongs to the thread that made it: another one opens its own.
-
     Args:
-        path: The file; it is made, with its tables, if it is not there.
         rules: How aliases will be expanded; may be replaced.
-        entropy: Gives so many unpredictable octets.
-        clock: For `FRESH_SECONDS`.
-
-    Raises:
-        AccountsError: The file cannot be opened, or is of a newer version.
     """
 
     def __init__(
@@ -95,32 +79,8 @@ class Accounts:
         entropy: Callable[[int], bytes] = os.urandom,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path = os.fspath(path)
+        super().__init__(path, entropy, clock)
         self.rules = rules or Rules()
-        self._cache: dict[tuple[str, str], Any] = {}
-        self._seen_version = -1
-        self._clock = clock
-        self._asked = -math.inf  # when `data_version` was asked for
-        try:
-            # SQLite gives its side files the mode of this one.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            if schema.make(self._db, entropy) > schema.VERSION:
-                raise AccountsError(f"{self.path} was made by a newer mailhub")
-        except OSError as error:
-            raise AccountsError(f"{self.path}: {error.strerror}") from None
-        except sqlite3.Error as error:
-            raise AccountsError(f"{self.path}: {error}") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
     # ---- Reading: ports.Directory ----------------------------------------------------------
 
@@ -178,7 +138,7 @@ class Accounts:
 
     def accounts(self, domain: str | None = None) -> list[Account]:
         """All accounts, or a domain's, in order of addresses."""
-        return [_account(row) for row in self._db.execute(_ALL_ACCOUNTS, (domain,))]
+        return [account_of(row) for row in self._db.execute(_ALL_ACCOUNTS, (domain,))]
 
     def aliases(self, domain: str | None = None) -> list[Alias]:
         """All aliases, or a domain's, without catch-alls, in order of addresses."""
@@ -242,7 +202,7 @@ class Accounts:
         with self._change():
             self._must_be_free(path)
             whose = (path.key, path.local, path.domain, self._maildir(path))
-            limits = (quota.octets, quota.messages)
+            limits = (quota.octets, quota.messages, quota.mailboxes)
             self._db.execute(_ADD_ACCOUNT, (*whose, *limits, *_secret_row(secret)))
         return self._must_exist(path)
 
@@ -263,8 +223,11 @@ class Accounts:
 
     def set_quota(self, path: Path, quota: Quota) -> None:
         """Limit what an account may hold."""
-        sql = "UPDATE account SET quota_octets = ?, quota_messages = ? WHERE key = ?"
-        self._update(sql, path, quota.octets, quota.messages)
+        self._update(_SET_QUOTA, path, quota.octets, quota.messages, quota.mailboxes)
+
+    def set_admin(self, path: Path, admin: bool) -> None:
+        """Let an account do over IMAP what is the operator's to do, or no more."""
+        self._update("UPDATE account SET admin = ? WHERE key = ?", path, admin)
 
     def set_secret(self, path: Path, secret: Secret) -> None:
         """Give an account another password: sessions stay, logins remembered do not."""
@@ -305,47 +268,6 @@ class Accounts:
 
     # ---- Inside ----------------------------------------------------------------------------
 
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        """One transaction; nothing of it stays if it fails."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._cache.clear()
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            finally:
-                self._cache.clear()
-        except sqlite3.Error as error:
-            raise AccountsError(f"{self.path}: {error}") from None
-
-    def _read(self, kind: str, key: str, read: Callable[[str], T]) -> T:
-        """What `read` says of `key`, from the cache while nothing has changed."""
-        try:
-            now = self._clock()
-            if now - self._asked > FRESH_SECONDS:
-                [version] = self._db.execute("PRAGMA data_version").fetchone()
-                self._asked = now
-                if version != self._seen_version:
-                    self._cache.clear()
-                    self._seen_version = version
-            if len(self._cache) > CACHE_ENTRIES:
-                self._cache.clear()
-            where = (kind, key)
-            if where not in self._cache:
-                self._cache[where] = read(key)
-        except sqlite3.Error as error:
-            raise OSError(errno.EIO, f"{self.path}: {error}") from error
-        found: T = self._cache[where]
-        return found
-
-    def _one(self, sql: str, *arguments: object) -> Any:
-        row = self._db.execute(sql, arguments).fetchone()
-        return None if row is None else row[0]
-
     def _hosted(self, domain: str) -> bool:
         return bool(self._one("SELECT enabled FROM domain WHERE name = ?", domain))
 
@@ -357,9 +279,9 @@ class Accounts:
         row = self._db.execute(_ONE_ACCOUNT, (key,)).fetchone()
         if row is None:
             return None
-        version, kept, salt, iterations, stored_key, server_key = row[7:]
+        version, kept, salt, iterations, stored_key, server_key = row[9:]
         keys = ScramKeys(salt, iterations, stored_key, server_key)
-        return Credentials(_account(row), version, Secret(kept, keys))
+        return Credentials(account_of(row), version, Secret(kept, keys))
 
     def _numbered(self, number: str) -> Account | None:
         key = self._one("SELECT key FROM account WHERE id = ?", int(number))
@@ -486,13 +408,6 @@ class Accounts:
 def _secret_row(secret: Secret) -> tuple[object, ...]:
     keys = secret.scram
     return secret.hash, keys.salt, keys.iterations, keys.stored_key, keys.server_key
-
-
-def _account(row: Sequence[Any]) -> Account:
-    number, local, domain, maildir, octets, messages, enabled = row[:7]
-    return Account(
-        AccountId(number), Path(local, domain), maildir, Quota(octets, messages), bool(enabled)
-    )
 
 
 def _optional(text: str | None) -> Path | None:

@@ -46,6 +46,14 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Accounts that access control lists name together."""
+
+    name: str
+    members: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What a login is checked against.
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 """``PRAGMA user_version`` of what `make` makes."""
 PEPPER_OCTETS: Final = 32
 """Octets of the key that unknown users' SCRAM keys are made from."""
@@ -46,10 +46,27 @@ CREATE TABLE alias (
 CREATE TABLE retired (maildir TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE pepper (value BLOB NOT NULL)
 """
+_SINCE_1: Final = """
+ALTER TABLE account ADD COLUMN quota_mailboxes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN admin INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE team (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE member (
+    team TEXT NOT NULL REFERENCES team (name) ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    PRIMARY KEY (account, team)
+) WITHOUT ROWID;
+CREATE TABLE share (
+    identifier TEXT NOT NULL,
+    owner INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    PRIMARY KEY (identifier, owner)
+) WITHOUT ROWID
+"""
+_STEPS: Final = (_SCHEMA, _SINCE_1)
+"""What makes each version of the one before: the data is the truth, and is never thrown away."""
 
 
 def make(db: sqlite3.Connection, entropy: Callable[[int], bytes]) -> int:
-    """Make the tables if they are not there; the version that the file has now.
+    """Make the tables, or what an older file lacks of them; the version that it has now.
 
     A file of a newer version is left as it is.
 
@@ -59,15 +76,18 @@ def make(db: sqlite3.Connection, entropy: Callable[[int], bytes]) -> int:
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
     version = _version(db)
-    if version:
+    if version >= VERSION:
         return version
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("BEGIN IMMEDIATE")
     try:
-        if not _version(db):  # nobody else was quicker
-            for statement in _SCHEMA.split(";\n"):
+        version = _version(db)  # somebody else may have been quicker
+        for step in _STEPS[version:]:
+            for statement in step.split(";\n"):
                 db.execute(statement)
+        if not version:
             db.execute("INSERT INTO pepper VALUES (?)", (entropy(PEPPER_OCTETS),))
+        if version < VERSION:
             db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
     except BaseException:

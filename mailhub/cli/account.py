@@ -29,6 +29,7 @@ def account() -> None:
 @password_options
 @click.option("--quota", metavar="SIZE", help="Octets the mailbox may hold, such as 2G.")
 @click.option("--messages", type=click.IntRange(0), help="Messages it may hold.")
+@click.option("--mailboxes", type=click.IntRange(0), help="Mailboxes it may have.")
 @click.pass_obj
 def add(
     place: Place,
@@ -36,13 +37,14 @@ def add(
     password: str | None,
     quota: str | None,
     messages: int | None,
+    mailboxes: int | None,
     *,
     generate: bool,
 ) -> None:
     """Add an account; its domain must be hosted (mailhub domain add)."""
     settings = place.existing()
     path = address(address_)
-    limits = _quota(Quota(), quota, messages)
+    limits = _quota(Quota(), quota, messages, mailboxes)
     with place.accounts() as accounts:
         text, shown = chosen(password, generate=generate)
         accounts.add_account(path, kept(text, settings.auth.cost), limits)
@@ -80,16 +82,35 @@ def password_(place: Place, address_: str, password: str | None, *, generate: bo
 @click.argument("address_", metavar="ADDRESS")
 @click.option("--quota", metavar="SIZE", help="Octets the mailbox may hold, such as 2G; 0 is any.")
 @click.option("--messages", type=click.IntRange(0), help="Messages it may hold; 0 is any.")
+@click.option("--mailboxes", type=click.IntRange(0), help="Mailboxes it may have; 0 is any.")
 @click.pass_obj
-def quota(place: Place, address_: str, quota: str | None, messages: int | None) -> None:
+def quota(
+    place: Place,
+    address_: str,
+    quota: str | None,
+    messages: int | None,
+    mailboxes: int | None,
+) -> None:
     """Limit what an account may hold."""
-    if quota is None and messages is None:
-        raise click.UsageError("Say --quota SIZE or --messages NUMBER.")
+    if quota is None and messages is None and mailboxes is None:
+        raise click.UsageError("Say --quota SIZE, --messages NUMBER or --mailboxes NUMBER.")
     with place.accounts() as accounts:
         found = _must_exist(accounts, address_)
-        limits = _quota(found.quota, quota, messages)
+        limits = _quota(found.quota, quota, messages, mailboxes)
         accounts.set_quota(found.path, limits)
     done(f"{found.path.shown} may hold {_shown(limits)}")
+
+
+@account.command()
+@click.argument("address_", metavar="ADDRESS")
+@click.option("--off", is_flag=True, help="Not any more.")
+@click.pass_obj
+def admin(place: Place, address_: str, *, off: bool) -> None:
+    """Let an account do over IMAP what is yours to do: set quotas, write server annotations."""
+    with place.accounts() as accounts:
+        found = _must_exist(accounts, address_)
+        accounts.set_admin(found.path, not off)
+    done(f"{found.path.shown} is {'not ' if off else ''}an admin")
 
 
 @account.command()
@@ -144,12 +165,16 @@ def _must_exist(accounts: Accounts, text: str) -> Account:
     return found.account
 
 
-def _quota(before: Quota, octets: str | None, messages: int | None) -> Quota:
+def _quota(before: Quota, octets: str | None, messages: int | None, mailboxes: int | None) -> Quota:
     try:
         most = before.octets if octets is None else SIZE.parse(octets)
     except ValueError:
         raise click.UsageError(f"--quota: expected {SIZE.expected}, not {octets}.") from None
-    return Quota(most, before.messages if messages is None else messages)
+    return Quota(
+        most,
+        before.messages if messages is None else messages,
+        before.mailboxes if mailboxes is None else mailboxes,
+    )
 
 
 def _shown(quota: Quota) -> str:
@@ -158,6 +183,8 @@ def _shown(quota: Quota) -> str:
         words.append(size(quota.octets))
     if quota.messages:
         words.append(f"{quota.messages} messages")
+    if quota.mailboxes:
+        words.append(f"{quota.mailboxes} mailboxes")
     return " and ".join(words) or "any amount"
 
 
@@ -172,5 +199,7 @@ def _row(found: Account, *, as_json: bool) -> dict[str, Any]:
             **row,
             "quota_octets": found.quota.octets,
             "quota_messages": found.quota.messages,
+            "quota_mailboxes": found.quota.mailboxes,
+            "admin": found.admin,
         }
     return {**row, "quota": "" if found.quota == Quota() else _shown(found.quota)}

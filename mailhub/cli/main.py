@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "account": ("mailhub.cli.account:account", "Add, list and change accounts."),
     "domain": ("mailhub.cli.domain:domain", "Add, list and delete hosted domains."),
     "alias": ("mailhub.cli.alias:alias", "Add, list and delete aliases."),
+    "group": ("mailhub.cli.group:group", "Make groups of accounts, for sharing mailboxes."),
     "queue": ("mailhub.cli.queue:queue", "Look at the queue, and change it."),
     "index": ("mailhub.cli.index:index", "Rebuild the indexes over the maildirs."),
     "send": ("mailhub.cli.send:send", "Send a message through submission."),

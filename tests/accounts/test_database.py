@@ -196,7 +196,7 @@ class TestLookups:
 
     def test_bounded(self, accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
         """Guessing addresses does not fill the memory."""
-        monkeypatch.setattr("mailhub.accounts.database.CACHE_ENTRIES", 10)
+        monkeypatch.setattr("mailhub.accounts.base.CACHE_ENTRIES", 10)
         for number in range(100):
             run(accounts.account(Path(f"nobody{number}", "hub.example")))
         assert len(accounts._cache) <= 12

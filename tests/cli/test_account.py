@@ -100,6 +100,8 @@ def test_list(mailhub: Mailhub, state: Path) -> None:
             "maildir": "mail/hub.example/ann",
             "quota_octets": 2 << 30,
             "quota_messages": 1000,
+            "quota_mailboxes": 0,
+            "admin": False,
         }
     ]
 
@@ -128,3 +130,18 @@ def test_usable_at_once(mailhub: Mailhub, state: Path) -> None:
         assert asyncio.run(running.account(address(ANN))) is None
         mailhub("--state", str(state), "account", "add", ANN, "--password", "x")
         assert asyncio.run(running.account(address(ANN))) is not None
+
+
+def test_admin(mailhub: Mailhub, state: Path) -> None:
+    """An account is made an admin, and made none again."""
+    at = ("--state", str(state), "account")
+    mailhub(*at, "add", ANN, "--generate", "--mailboxes", "20")
+    assert mailhub(*at, "admin", ANN).out == f"{ANN} is an admin\n"
+    [row] = mailhub(*at, "list", "--json").json
+    assert row["admin"] is True
+    assert row["quota_mailboxes"] == 20
+    assert mailhub(*at, "admin", ANN, "--off").out == f"{ANN} is not an admin\n"
+    [row] = mailhub(*at, "list", "--json").json
+    assert row["admin"] is False
+    said = mailhub(*at, "quota", ANN, "--mailboxes", "30")
+    assert said.out == f"{ANN} may hold 30 mailboxes\n"
