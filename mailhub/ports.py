@@ -414,11 +414,22 @@ class Summary:
         envelope: The ENVELOPE data item's value (RFC 3501 §7.4.2).
         body: BODY's, without extension data.
         bodystructure: BODYSTRUCTURE's.
+        preview: PREVIEW's: the beginning of the text, on one line (RFC 8970 §3.1).
     """
 
     envelope: bytes
     body: bytes
     bodystructure: bytes
+    preview: bytes = b""
+
+
+class Rendering(Enum):
+    """One of the values of a `Summary`; its own value is that attribute's name."""
+
+    ENVELOPE = "envelope"
+    BODY = "body"
+    BODYSTRUCTURE = "bodystructure"
+    PREVIEW = "preview"
 
 
 class Change(Enum):
@@ -579,10 +590,24 @@ class Mailbox(Protocol):
         """The message's octets; None if it is gone. Cheap to call in ascending order."""
 
     async def headers(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
-        """The header sections, each with its empty line; None for those that are gone."""
+        """The header sections, each with its empty line; None for those that are gone.
 
-    async def summaries(self, uids: Sequence[Uid]) -> Sequence[Summary | None]:
-        """What the index keeps of each; None for those that are gone."""
+        Long ones are `header.bounded`.
+        """
+
+    async def fields(self, names: Sequence[bytes], uids: Sequence[Uid]) -> Sequence[bytes | None]:
+        """These fields of the header sections, as `header.wanted` gives them; None likewise.
+
+        Quick for names that were asked for before.
+        """
+
+    async def rendered(
+        self, what: Rendering, uids: Sequence[Uid], *, make: bool = True
+    ) -> Sequence[bytes | None]:
+        """What the index keeps of each of `uids`; None for those that are gone.
+
+        What it does not keep yet is made first, or None too where not `make`.
+        """
 
     async def release(self) -> None:
         """This session is done with it. Called once for each `MailStore.open`."""

@@ -28,6 +28,7 @@ ALWAYS: Final = (
     "QUOTA",  # RFC 9208
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
+    "PREVIEW",  # RFC 8970
 )
 """What needs no condition. Told before login too: some clients ask only once."""
 AFTER_LOGIN: Final = ("UNAUTHENTICATE",)  # RFC 8437

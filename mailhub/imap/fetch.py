@@ -1,70 +1,90 @@
 r"""FETCH, streamed: rows made column by column, contents sent as they are read.
 
 Facts (UID, FLAGS, dates, sizes) come straight from the mailbox's arrays; the
-rendered ENVELOPE and BODYSTRUCTURE from the index; header sections in batches;
-all else from the message itself, one at a time.
+rendered ENVELOPE and BODYSTRUCTURE, and header fields that were asked for before,
+from the index; header sections in batches; all else from the message itself, one at
+a time (`imap.extract`).
 
 Invariants:
 
 1. Sequence numbers are the client's from the first row to the last: nothing is
    told amid FETCH (RFC 3501 §7.4.1), and rows are found anew after each wait.
-2. At most one batch, one piece of a large message, or one message that must be
-   taken apart is in memory.
+2. Of rows at most one batch is in memory, and a batch that came to much is followed
+   by a smaller one.
 3. A message expunged by another session is left out, and `missed` then tells
    the command to end in NO (RFC 2180 §4.1.2).
-4. Once a literal's size has been said exactly so many octets follow, or the
-   connection breaks.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
+from mailhub.imap.extract import cut, large, small
 from mailhub.imap.item import Fact, Item, Octets
-from mailhub.imap.response import PIECE, RECENT, Broken, FlagLists, literal, pieces
-from mailhub.imap.section import Section, narrow, section, select, span
+from mailhub.imap.response import PIECE, RECENT, FlagLists, pieces
+from mailhub.imap.section import section
 from mailhub.imap.sequence import Ranges
 from mailhub.imap.state import Selected
 from mailhub.mail.date import format_internal
 from mailhub.mail.flag import SEEN
-from mailhub.mail.part import parse
-from mailhub.ports import Content, FlagAction, StoreRefused, Uid
+from mailhub.ports import FlagAction, Rendering, StoreRefused, Uid
 
 FACT_ROWS: Final = 500
-"""Rows of facts made in one step: about 32 KiB."""
-SUMMARY_ROWS: Final = 100
-"""Summaries asked of the index at a time."""
+"""Rows made in one step where all they show is in memory or in the index."""
 HEADER_ROWS: Final = 50
-"""Header sections read at a time."""
+"""Header sections read at a time, and rows of the first step of any that reads."""
+STEP: Final = 262_144
+"""Octets that a step should come to: after one with more, the next has fewer rows."""
+LARGE: Final = 262_144
+"""Octets of a message from which its header section is read in pieces."""
 CONTENT_ROWS: Final = 16
 """Messages whose contents are sent between two looks at the arrays."""
-NO_PART: Final = b'""'
-"""What stands for a part that is not there; Dovecot says so too, where NIL would be right."""
-
-Span = tuple[int, int]
-
-_SUMMARIES: Final = frozenset({Fact.ENVELOPE, Fact.BODY, Fact.BODYSTRUCTURE})
+_RENDERINGS: Final = {
+    Fact.ENVELOPE: Rendering.ENVELOPE,
+    Fact.BODY: Rendering.BODY,
+    Fact.BODYSTRUCTURE: Rendering.BODYSTRUCTURE,
+    Fact.PREVIEW: Rendering.PREVIEW,
+    Fact.LAZY_PREVIEW: Rendering.PREVIEW,
+}
 _HEADERS: Final = frozenset({"HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT"})
 
 
 def spans(ranges: Ranges, rows: int) -> Iterator[list[tuple[int, int]]]:
     """Ranges of sequence numbers in batches of at most `rows` numbers."""
-    batch: list[tuple[int, int]] = []
-    room = rows
-    for first, last in ranges:
-        start = first
-        while start <= last:
-            end = min(last, start + room - 1)
-            batch.append((start, end))
-            room -= end - start + 1
-            start = end + 1
-            if not room:
-                yield batch
-                batch, room = [], rows
-    if batch:
-        yield batch
+    return iter(Spans(ranges, rows))
+
+
+class Spans:
+    """Ranges of sequence numbers, given out in batches.
+
+    Attributes:
+        rows: Numbers in the next batch, at most.
+    """
+
+    __slots__ = ("_ranges", "rows")
+
+    def __init__(self, ranges: Ranges, rows: int) -> None:
+        self._ranges = ranges
+        self.rows = rows
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """The batches."""
+        batch: list[tuple[int, int]] = []
+        room = self.rows
+        for first, last in self._ranges:
+            start = first
+            while start <= last:
+                end = min(last, start + room - 1)
+                batch.append((start, end))
+                room -= end - start + 1
+                start = end + 1
+                if not room:
+                    yield batch
+                    batch, room = [], self.rows
+        if batch:
+            yield batch
 
 
 class Rows:
@@ -116,6 +136,12 @@ class Table:
         if None in column:
             self._missing.update(place for place, cell in enumerate(column) if cell is None)
 
+    def add_literals(self, label: bytes, column: Sequence[bytes | None]) -> None:
+        """Add an item whose values are sent as literals."""
+        sizes = [None if cell is None else len(cell) for cell in column]
+        self.add(label.replace(b"%", b"%%") + b" {%d}\r\n%b", sizes)
+        self._columns.append(column)
+
     @property
     def missed(self) -> bool:
         """Some rows are left out."""
@@ -160,13 +186,15 @@ class Fetching:
         self._facts = [item for item in items if isinstance(item, Fact)]
         self._octets = [item for item in items if isinstance(item, Octets)]
         self._marks = not selected.read_only and any(not item.peek for item in self._octets)
-        self._summarised = not _SUMMARIES.isdisjoint(self._facts)
         self._opens = not all(map(_within_header, self._octets))
+        self._excerpts = all(item.section.kind == "HEADER.FIELDS" for item in self._octets)
+        self._waits = bool(self._octets) or not _RENDERINGS.keys().isdisjoint(self._facts)
         self.missed = False
 
     async def rows(self, ranges: Ranges) -> AsyncGenerator[bytes, None]:
         """The FETCH responses for these sequence numbers."""
-        for batch in spans(ranges, self._batch_size()):
+        batches = Spans(ranges, self._first_rows())
+        for batch in batches:
             fresh: frozenset[int] = frozenset()
             if self._marks:
                 fresh = await self._mark_seen(Rows(self._selected, batch))
@@ -179,23 +207,27 @@ class Fetching:
             if not rows.uids:
                 continue
             table = self._table(rows, fresh)
-            if self._summarised:
-                await self._add_summaries(rows, table)
-            if self._opens:
+            await self._add_renderings(rows, table)
+            if self._opens or (not self._excerpts and max(rows.sizes) > LARGE):
                 async for piece in self._messages(rows, table):
                     yield piece
                 continue
-            if self._octets:
-                await self._add_headers(rows, table)
+            await self._add_headers(rows, table)
             self.missed |= table.missed
-            yield table.lines()
+            lines = table.lines()
+            for piece in pieces(lines):
+                yield piece
+            batches.rows = self._next_rows(len(rows.uids), len(lines))
 
-    def _batch_size(self) -> int:
+    def _first_rows(self) -> int:
         if self._opens:
             return CONTENT_ROWS
-        if self._octets:
-            return HEADER_ROWS
-        return SUMMARY_ROWS if self._summarised else FACT_ROWS
+        return HEADER_ROWS if self._waits else FACT_ROWS
+
+    def _next_rows(self, rows: int, octets: int) -> int:
+        """As many rows as come to `STEP` octets, if the next are like the last."""
+        most = FACT_ROWS if self._excerpts else HEADER_ROWS
+        return max(1, min(most, rows * STEP // (octets + 1)))
 
     async def _mark_seen(self, rows: Rows) -> frozenset[int]:
         r"""Set ``\Seen``; give the UIDs that did not have it (RFC 3501 §6.4.5 BODY[])."""
@@ -232,19 +264,32 @@ class Fetching:
             self._selected.view.silence(rows.uids)
         return table
 
-    async def _add_summaries(self, rows: Rows, table: Table) -> None:
-        found = await self._selected.mailbox.summaries([Uid(uid) for uid in rows.uids])
+    async def _add_renderings(self, rows: Rows, table: Table) -> None:
+        """The columns that the index keeps."""
         for fact in self._facts:
-            if fact in _SUMMARIES:
-                name = fact.name.lower()
-                column = [summary and getattr(summary, name) for summary in found]
-                table.add(fact.value.encode() + b" %b", column)
+            what = _RENDERINGS.get(fact)
+            if what is None:
+                continue
+            lazy = fact is Fact.LAZY_PREVIEW
+            column = await self._selected.mailbox.rendered(what, _uids(rows), make=not lazy)
+            if lazy:
+                column = [value or b"NIL" for value in column]
+            table.add(what.name.encode() + b" %b", column)
 
     async def _add_headers(self, rows: Rows, table: Table) -> None:
-        found = await self._selected.mailbox.headers([Uid(uid) for uid in rows.uids])
+        """The columns for which header sections are enough."""
+        mailbox = self._selected.mailbox
+        sections: Sequence[bytes | None] | None = None
         for item in self._octets:
-            column = [None if header is None else _value(header, item) for header in found]
-            table.add(item.label.replace(b"%", b"%%") + b" %b", column)
+            if item.section.kind == "HEADER.FIELDS":
+                column = await mailbox.fields(item.section.names, _uids(rows))
+            else:
+                if sections is None:
+                    sections = await mailbox.headers(_uids(rows))
+                column = [header and section(header, item.section) for header in sections]
+            if item.partial:
+                column = [None if found is None else cut(found, item.partial) for found in column]
+            table.add_literals(item.label, column)
 
     async def _messages(self, rows: Rows, table: Table) -> AsyncGenerator[bytes, None]:
         """Rows with items that only the message itself can give."""
@@ -257,81 +302,19 @@ class Fetching:
                 continue
             try:
                 if content.size <= PIECE:
-                    yield self._small(head, await content.read())
-                else:
-                    async for piece in self._large(head, uid, content):
-                        yield piece
+                    items = small(await content.read(), self._octets)
+                    yield b"%b%b)\r\n" % (head, items)
+                    continue
+                yield head
+                async for piece in large(self._selected, uid, content, self._octets):
+                    yield piece
+                yield b")\r\n"
             finally:
                 content.close()
 
-    def _small(self, head: bytes, octets: bytes) -> bytes:
-        items = [b"%b %b" % (item.label, _value(octets, item)) for item in self._octets]
-        return b"%b%b)\r\n" % (head, b" ".join(items))
 
-    async def _large(self, head: bytes, uid: int, content: Content) -> AsyncGenerator[bytes, None]:
-        """One row of stretches that are read as they are sent."""
-        locate = await self._locator(uid, content)
-        yield head
-        for place, item in enumerate(self._octets):
-            yield b" " * bool(place) + item.label + b" "
-            found = locate(item.section)
-            if found is None:
-                yield NO_PART
-            elif item.section.names:
-                fields = select(await content.read(found[0], found[1] - found[0]), item.section)
-                for piece in pieces(literal(_cut(fields, item.partial))):
-                    yield piece
-            else:
-                start, end = narrow(found, *item.partial) if item.partial else found
-                yield b"{%d}\r\n" % (end - start)
-                async for piece in _stretch(content, start, end):
-                    yield piece
-        yield b")\r\n"
-
-    async def _locator(self, uid: int, content: Content) -> Callable[[Section], Span | None]:
-        """Where the sections of a large message are; what its parts are is worked out once.
-
-        A client that fetches a large part in many partial pieces asks for the
-        same message again and again: so its structure is remembered.
-        """
-        if any(item.section.part for item in self._octets):
-            if self._selected.large is None or self._selected.large[0] != uid:
-                self._selected.large = uid, parse(await content.read())
-            tree = self._selected.large[1]
-            return lambda wanted: span(tree, wanted)
-        body = 0
-        if any(item.section.kind for item in self._octets):
-            [header] = await self._selected.mailbox.headers([Uid(uid)])
-            body = len(header or b"")
-        spans = {"": (0, content.size), "TEXT": (body, content.size)}
-        return lambda wanted: spans.get(wanted.kind, (0, body))
-
-
-async def _stretch(content: Content, start: int, end: int) -> AsyncGenerator[bytes, None]:
-    """Octets whose number has been said already.
-
-    Raises:
-        Broken: They are not there.
-    """
-    while start < end:
-        try:
-            piece = await content.read(start, min(end - start, PIECE))
-        except (OSError, StoreRefused) as why:
-            raise Broken(str(why)) from why
-        if not piece:
-            raise Broken("a message has shrunk")
-        yield piece
-        start += len(piece)
-
-
-def _value(octets: bytes, item: Octets) -> bytes:
-    found = section(octets, item.section)
-    return NO_PART if found is None else literal(_cut(found, item.partial))
-
-
-def _cut(octets: bytes, partial: tuple[int, int] | None) -> bytes:
-    """``<origin.count>``: what lies beyond the end is not there (RFC 3501 §6.4.5)."""
-    return octets[partial[0] : partial[0] + partial[1]] if partial else octets
+def _uids(rows: Rows) -> Sequence[Uid]:
+    return rows.uids  # type: ignore[return-value]  # they are such
 
 
 def _within_header(item: Octets) -> bool:

@@ -27,6 +27,9 @@ class Fact(Enum):
     ENVELOPE = "ENVELOPE"
     BODY = "BODY"
     BODYSTRUCTURE = "BODYSTRUCTURE"
+    PREVIEW = "PREVIEW"
+    LAZY_PREVIEW = "PREVIEW (LAZY)"
+    """NIL where it is not at hand (RFC 8970 §3.3); answered as PREVIEW."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,12 @@ def _name(tokens: Tokens) -> str:
 def _named(name: str, tokens: Tokens, limits: Limits) -> Item:
     if name in {"BODY", "BODY.PEEK"} and tokens.maybe(b"["):
         return _body(tokens, limits, peek=name == "BODY.PEEK")
+    if name == "PREVIEW" and tokens.maybe(b" ("):
+        # preview-mod = "LAZY"                                             (RFC 8970 §6)
+        if tokens.keyword() != "LAZY":
+            raise Bad("Unknown modifier of PREVIEW")
+        tokens.expect(b")")
+        return Fact.LAZY_PREVIEW
     single = _SINGLE.get(name)
     if single is None:
         raise Bad(f"Unknown FETCH item {name}")

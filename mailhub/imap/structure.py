@@ -36,6 +36,7 @@ from mailhub.mail import addresslist
 from mailhub.mail.header import unfold
 from mailhub.mail.parameters import Parameters
 from mailhub.mail.part import Part, parse
+from mailhub.mail.preview import preview
 from mailhub.ports import Summary
 
 QUOTED_LIMIT: Final = 1024
@@ -54,15 +55,12 @@ _NO_PARTS: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
 
 def summary(content: bytes) -> Summary:
     """What the index keeps of a message."""
-    return summarise(parse(content))
-
-
-def summarise(message: Part) -> Summary:
-    """The same, of a message whose structure is known."""
+    message = parse(content)
     return Summary(
         envelope=envelope(message.fields or {}),
         body=body(message, extended=False),
         bodystructure=body(message, extended=True),
+        preview=string(preview(content, message).encode("utf-8", "replace")),
     )
 
 

@@ -144,6 +144,13 @@ def end(content: bytes, start: int = 0, stop: int | None = None) -> int:
     return found + 3 if found >= 0 else stop
 
 
+def bounded(block: bytes) -> bytes:
+    """A header section of at most `SECTION_LIMIT` octets: a longer one's whole lines, closed."""
+    if len(block) <= SECTION_LIMIT:
+        return block
+    return block[: block.rfind(b"\n", 0, SECTION_LIMIT - 2) + 1] + b"\r\n"
+
+
 def index(block: bytes) -> dict[bytes, list[bytes]]:
     """The raw values of each field by its name in lower case, in order.
 

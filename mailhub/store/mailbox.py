@@ -22,10 +22,10 @@ from mailhub.ports import (
     FlagAction,
     ModSeq,
     Placed,
+    Rendering,
     Status,
     StoreFault,
     StoreRefused,
-    Summary,
     Uid,
     UidValidity,
 )
@@ -392,26 +392,43 @@ class SharedMailbox(MailboxState):
         """
         return await self._read(uids, reading.headers)
 
-    async def summaries(self, uids: Sequence[int]) -> Sequence[Summary | None]:
-        """What the index keeps of each; None for those that are gone.
+    async def fields(self, names: Sequence[bytes], uids: Sequence[int]) -> Sequence[bytes | None]:
+        """These fields of the header sections; None likewise.
 
         Raises:
             StoreRefused: SERVER_BUG: the disk said no.
         """
-        return await self._read(uids, reading.summaries)
+        return await self._read(uids, partial(reading.fields, names))
+
+    async def rendered(
+        self, what: Rendering, uids: Sequence[int], *, make: bool = True
+    ) -> Sequence[bytes | None]:
+        """What the index keeps of each of `uids`; None for those that are gone.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        return await self._read(uids, partial(reading.rendered, what, make=make))
 
     async def _read(
-        self, uids: Sequence[int], function: Callable[[Box, Sequence[int]], dict[int, T]]
-    ) -> Sequence[T | None]:
-        found: dict[int, T] = {}
-        for batch in self._batches(uids, self._limits.read_batch):
+        self,
+        uids: Sequence[int],
+        function: Callable[[Box, Sequence[int]], Sequence[bytes | None]],
+    ) -> Sequence[bytes | None]:
+        found: list[bytes | None] = []
+        ordered = sorted(set(uids))
+        for start in range(0, len(ordered), self._limits.read_batch):
+            batch = ordered[start : start + self._limits.read_batch]
 
-            def job(told: Told, batch: Sequence[int] = batch) -> dict[int, T]:  # noqa: ARG001
+            def job(told: Told, batch: Sequence[int] = batch) -> Sequence[bytes | None]:  # noqa: ARG001
                 return function(self.box, batch)
 
             async with self.lock:
-                found.update(await self.work(job))
-        return [found.get(uid) for uid in uids]
+                found += await self.work(job)
+        if ordered == list(uids):
+            return found
+        values = dict(zip(ordered, found, strict=True))
+        return [values[uid] for uid in uids]
 
 
 def _apply_all(told: Told) -> None:

@@ -1,4 +1,4 @@
-"""Reads messages: whole, in pieces, their header sections, their summaries. Blocking.
+"""Reads messages: whole, in pieces, their header sections and fields, their summaries. Blocking.
 
 Invariants:
 
@@ -6,16 +6,20 @@ Invariants:
    given as it stands, another one converted.
 2. A file that another program has just renamed is found.
 3. Memory is bounded by what is asked for: large messages are read in pieces.
+4. What cannot be kept in the index, because the disk is full, is given nevertheless.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from mailhub.ports import Summary
+from mailhub.mail.header import SECTION_LIMIT, bounded, wanted
+from mailhub.ports import Rendering
+from mailhub.store import excerpts
 from mailhub.store.box import Box
 from mailhub.store.durable import read_all
 from mailhub.store.files import Files
@@ -174,11 +178,14 @@ class LargeFile:
             self._descriptor = -1
 
 
-# ---- Header sections and summaries ------------------------------------------------------------
+# ---- Header sections, fields, summaries --------------------------------------------------------
 
 
-def headers(box: Box, uids: Sequence[int]) -> dict[int, bytes]:
-    """The header sections, with their empty lines; all of a message that has none."""
+def headers(box: Box, uids: Sequence[int]) -> Sequence[bytes | None]:
+    """The header sections, with their empty lines; all of a message that has none.
+
+    One longer than `SECTION_LIMIT` is `bounded`.
+    """
     opener, found = Opener(box), {}
     for row in box.rows(uids):
         descriptor = opener.open(row)
@@ -187,7 +194,7 @@ def headers(box: Box, uids: Sequence[int]) -> dict[int, bytes]:
                 found[row.uid] = _header(box.ground.files, descriptor, row.size)
             finally:
                 box.ground.files.close(descriptor)
-    return found
+    return [found.get(uid) for uid in uids]
 
 
 def _header(files: Files, descriptor: int, size: int) -> bytes:
@@ -198,24 +205,59 @@ def _header(files: Files, descriptor: int, size: int) -> bytes:
         octets += more
         served = octets if verbatim else to_crlf(octets)
         end = header_end(served)
-        if end is not None:
-            return served[:end]
-        if not more:
-            return served
+        if end is not None or not more or len(served) > SECTION_LIMIT:
+            return bounded(served[:end])
 
 
-def summaries(box: Box, uids: Sequence[int]) -> dict[int, Summary]:
+def fields(names: Sequence[bytes], box: Box, uids: Sequence[int]) -> Sequence[bytes | None]:
+    """These header fields of messages; kept in the index if it has learnt to."""
+    spelt, now, mailbox = excerpts.spelt(names), box.ground.clock(), box.kept.id
+    with box.transaction(write=False) as transaction:
+        known = transaction.excerpts.find(spelt, now)
+        if known is None:
+            found: Sequence[bytes | None] = [None] * len(uids)
+        else:
+            found = transaction.excerpted(known[0], mailbox, uids)
+    lacking = [uid for uid, octets in zip(uids, found, strict=True) if octets is None]
+    if not lacking and known is not None and not known[1]:
+        return found
+    made = {
+        uid: wanted(section, names)
+        for uid, section in zip(lacking, headers(box, lacking), strict=True)
+        if section is not None
+    }
+    with suppress(OSError), box.transaction() as transaction:
+        number = transaction.excerpts.admit(spelt, now)
+        if number is not None:
+            transaction.excerpt(number, mailbox, made.items())
+    return _completed(found, uids, made)
+
+
+def rendered(
+    what: Rendering, box: Box, uids: Sequence[int], *, make: bool = True
+) -> Sequence[bytes | None]:
     """What the index keeps of messages' content; what it does not keep yet is made and kept."""
     with box.transaction(write=False) as transaction:
-        found = transaction.summaries(box.kept.id, uids)
-    if len(found) >= len(uids):
+        found = transaction.rendered(what, box.kept.id, uids)
+    if not make or None not in found:
         return found
     opener, made = Opener(box), {}
-    for row in box.rows([uid for uid in uids if uid not in found]):
+    lacking = [uid for uid, octets in zip(uids, found, strict=True) if octets is None]
+    for row in box.rows(lacking):
         octets = opener.whole(row)
         if octets is not None:
             made[row.uid] = box.ground.summarise(octets)
     if made:
-        with box.transaction() as transaction:
+        with suppress(OSError), box.transaction() as transaction:
             transaction.put_summaries(box.kept.id, made.items())
-    return found | made
+    values = {uid: getattr(summary, what.value) for uid, summary in made.items()}
+    return _completed(found, uids, values)
+
+
+def _completed(
+    found: Sequence[bytes | None], uids: Sequence[int], made: Mapping[int, bytes]
+) -> Sequence[bytes | None]:
+    """A column with its gaps filled."""
+    return [
+        made.get(uid) if octets is None else octets for uid, octets in zip(uids, found, strict=True)
+    ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from mailhub.ports import Summary
+from mailhub.ports import Rendering, Summary
 from mailhub.store import dovecot, maildir, reading, reconcile
 from mailhub.store.box import Box
 from mailhub.store.files import Files
@@ -70,7 +70,7 @@ def _rebuild(box: Box, progress: Progress) -> int:
     progress(name, 0, len(uids))
     size = box.ground.limits.read_ahead_messages
     for start in range(0, len(uids), size):
-        reading.summaries(box, uids[start : start + size])
+        reading.rendered(Rendering.ENVELOPE, box, uids[start : start + size])
         progress(name, min(start + size, len(uids)), len(uids))
     return len(uids)
 

@@ -4,23 +4,26 @@ Invariants:
 
 1. A message's key is its mailbox's number times 2**32, plus its UID: a mailbox's
    messages lie together, in order, and a range of UIDs is a range of keys.
-2. What is wide and seldom asked for (`summary`) lies apart from what is read
-   whenever a mailbox is opened (`message`).
+2. What is wide and seldom asked for (`summary`, `store.excerpts`) lies apart from what
+   is read whenever a mailbox is opened (`message`).
 """
 
 from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from mailhub.ports import Summary
+from mailhub.ports import Rendering, Summary
+from mailhub.store import excerpts
+from mailhub.store.excerpts import Excerpts
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables; a database of another one is no error, but a lost cache."""
-TABLES: Final = """
+TABLES: Final = (
+    """
 CREATE TABLE state(boot TEXT NOT NULL, identity INTEGER NOT NULL);
 CREATE TABLE mailbox(
     id INTEGER PRIMARY KEY,
@@ -45,10 +48,13 @@ CREATE TABLE summary(
     key INTEGER PRIMARY KEY,
     envelope BLOB NOT NULL,
     body BLOB NOT NULL,
-    bodystructure BLOB NOT NULL
+    bodystructure BLOB NOT NULL,
+    preview BLOB NOT NULL
 );
 CREATE TABLE departed(name BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
+    + excerpts.TABLES
+)
 
 
 _SHIFT: Final = 32
@@ -113,10 +119,15 @@ def columns() -> Columns:
 
 
 class Transaction:
-    """What can be asked of the database while one has it."""
+    """What can be asked of the database while one has it.
+
+    Attributes:
+        excerpts: What can be asked of header fields.
+    """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+        self.excerpts = Excerpts(database)
 
     def rebuilt(self) -> None:
         """Let every process that has this database open load all it knows of it anew."""
@@ -182,6 +193,7 @@ class Transaction:
                 f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- two constants
                 _span(mailbox),
             )
+        self.excerpts.clear(*_span(mailbox))
 
     # ---- Messages -------------------------------------------------------------------------
 
@@ -268,36 +280,41 @@ class Transaction:
         keys = [((mailbox << _SHIFT) + uid,) for uid in uids]
         self._database.executemany("DELETE FROM message WHERE key = ?", keys)
         self._database.executemany("DELETE FROM summary WHERE key = ?", keys)
+        self.excerpts.remove([key for (key,) in keys])
 
     # ---- Summaries ------------------------------------------------------------------------
 
-    def summaries(self, mailbox: int, uids: Sequence[int]) -> dict[int, Summary]:
-        """What is kept of the content of `uids` (in ascending order)."""
-        if not uids:
-            return {}
+    def rendered(
+        self, what: Rendering, mailbox: int, uids: Sequence[int]
+    ) -> Sequence[bytes | None]:
+        """What is kept of the content of each of `uids` (in ascending order), or None."""
+
+        def between(first: int, last: int) -> list[tuple[int, bytes]]:
+            return self._database.execute(_RENDERED[what], (first, last)).fetchall()
+
+        return _column(between, mailbox, uids)
+
+    def excerpted(self, fields: int, mailbox: int, uids: Sequence[int]) -> Sequence[bytes | None]:
+        """What is kept of a set of header fields likewise."""
+
+        def between(first: int, last: int) -> list[tuple[int, bytes]]:
+            return self.excerpts.between(fields, first, last)
+
+        return _column(between, mailbox, uids)
+
+    def excerpt(self, fields: int, mailbox: int, octets: Iterable[tuple[int, bytes]]) -> None:
+        """Keep header fields of messages, by UID."""
         base = mailbox << _SHIFT
-        select = (
-            "SELECT key & 4294967295, envelope, body, bodystructure FROM summary"
-            " WHERE key BETWEEN ? AND ?"
-        )
-        if uids[-1] - uids[0] < 4 * len(uids):
-            spans: Iterable[tuple[int, int]] = ((base + uids[0], base + uids[-1]),)
-        else:
-            spans = ((base + uid, base + uid) for uid in uids)
-        found = {}
-        for span in spans:
-            for uid, envelope, body, bodystructure in self._database.execute(select, span):
-                found[uid] = Summary(envelope, body, bodystructure)
-        return found
+        self.excerpts.put(fields, [(base + uid, found) for uid, found in octets])
 
     def put_summaries(self, mailbox: int, summaries: Iterable[tuple[int, Summary]]) -> None:
         """Keep what was made of messages' content."""
         base = mailbox << _SHIFT
         self._database.executemany(
-            "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?)",
             [
-                (base + uid, summary.envelope, summary.body, summary.bodystructure)
-                for uid, summary in summaries
+                (base + uid, made.envelope, made.body, made.bodystructure, made.preview)
+                for uid, made in summaries
             ],
         )
 
@@ -305,7 +322,7 @@ class Transaction:
         """Keep for copies what is kept of their originals."""
         self._database.executemany(
             "INSERT OR REPLACE INTO summary"
-            " SELECT ?, envelope, body, bodystructure FROM summary WHERE key = ?",
+            " SELECT ?, envelope, body, bodystructure, preview FROM summary WHERE key = ?",
             [((target << _SHIFT) + new, (source << _SHIFT) + old) for old, new in uids],
         )
 
@@ -325,6 +342,37 @@ class Transaction:
     def forget_departed(self, before: float) -> None:
         """Forget those that left long ago."""
         self._database.execute("DELETE FROM departed WHERE at < ?", (int(before),))
+
+
+_RENDERED: Final = {
+    what: f"SELECT key & 4294967295, {what.value} FROM summary"  # noqa: S608 -- two constants
+    " WHERE key BETWEEN ? AND ? ORDER BY key"
+    for what in Rendering
+}
+
+
+def _column(
+    between: Callable[[int, int], list[tuple[int, bytes]]], mailbox: int, uids: Sequence[int]
+) -> Sequence[bytes | None]:
+    """Values of `uids` (in ascending order) in that order, None where there is none.
+
+    Where most numbers between the first and the last are asked for, one query
+    reads them all; where nothing is amiss its rows are the column.
+    """
+    if not uids:
+        return []
+    base = mailbox << _SHIFT
+    if uids[-1] - uids[0] < 4 * len(uids):
+        rows = between(base + uids[0], base + uids[-1])
+    else:
+        rows = [row for uid in uids for row in between(base + uid, base + uid)]
+    if not rows:
+        return [None] * len(uids)
+    there, values = zip(*rows, strict=True)
+    if there == tuple(uids):
+        return values
+    found = dict(rows)
+    return [found.get(uid) for uid in uids]
 
 
 def _span(mailbox: int) -> tuple[int, int]:

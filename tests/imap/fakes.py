@@ -24,12 +24,12 @@ from mailhub.ports import (
     ModSeq,
     Placed,
     Quota,
+    Rendering,
     ScramKeys,
     ScramProof,
     Status,
     StoreFault,
     StoreRefused,
-    Summary,
     Tls,
     Uid,
     UidValidity,
@@ -84,6 +84,7 @@ class FakeMailbox:
         self.memory = 1_000_000
         self.during: Callable[[], None] = lambda: None
         self.contents: list[FakeContent] = []
+        self.summarised: set[Uid] = set()  # their summaries are made
         self.special_use: tuple[str, ...] = ()
         self._recent: set[Uid] = set()
         self._log: list[tuple[Change, Uid]] = []
@@ -229,12 +230,24 @@ class FakeMailbox:
     async def headers(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
         self.during()
         found = [self.octets.get(uid) for uid in uids]
-        return [None if octets is None else octets[: header.end(octets)] for octets in found]
+        return [
+            None if octets is None else header.bounded(octets[: header.end(octets)])
+            for octets in found
+        ]
 
-    async def summaries(self, uids: Sequence[Uid]) -> Sequence[Summary | None]:
+    async def fields(self, names: Sequence[bytes], uids: Sequence[Uid]) -> Sequence[bytes | None]:
+        found = await self.headers(uids)
+        return [None if block is None else header.wanted(block, names) for block in found]
+
+    async def rendered(
+        self, what: Rendering, uids: Sequence[Uid], *, make: bool = True
+    ) -> Sequence[bytes | None]:
         self.during()
-        found = [self.octets.get(uid) for uid in uids]
-        return [None if octets is None else summary(octets) for octets in found]
+        self.summarised |= set(uids) if make else set()
+        found = [self.octets.get(uid) if uid in self.summarised else None for uid in uids]
+        return [
+            None if octets is None else getattr(summary(octets), what.value) for octets in found
+        ]
 
     async def release(self) -> None:
         self.released += 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.imap.fetch import spans
+from mailhub.imap.fetch import Spans, spans
 from mailhub.imap.response import PIECE
 from mailhub.imap.sequence import merged
 from mailhub.ports import StoreFault, StoreRefused, Uid
@@ -219,3 +220,46 @@ def test_many() -> None:
         heard = talk.raw(b"a FETCH 1:* %b\r\n" % items)
         numbers = re.findall(rb"^\* (\d+) FETCH", heard, re.MULTILINE)
         assert numbers == [b"%d" % n for n in range(1, 1204)]
+
+
+class TestSteps:
+    def test_rows_change(self) -> None:
+        """A step's size may change from one to the next."""
+        batches = Spans(((1, 10),), 4)
+        seen = []
+        for batch in batches:
+            seen.append(batch)
+            batches.rows = 1 if len(seen) < 3 else 9
+        assert seen == [[(1, 4)], [(5, 5)], [(6, 6)], [(7, 10)]]
+
+    def test_many_rows(self) -> None:
+        """Whatever the sizes of steps, each message is told once, in pieces that are allowed."""
+        mail = store()
+        for n in range(300):
+            mail.inbox.deliver(b"Subject: %d %b\r\n\r\n." % (n, b"x" * (n * 40)))
+        talk = Talk(mail).select()
+        talk.session.feed(b"a FETCH 1:* (ENVELOPE BODY.PEEK[HEADER.FIELDS (SUBJECT)])\r\n")
+        heard = run(collected(talk.session.respond()))
+        assert max(map(len, heard)) <= PIECE
+        numbers = re.findall(rb"^\* (\d+) FETCH \(ENVELOPE", b"".join(heard), re.MULTILINE)
+        assert list(map(int, numbers)) == list(range(1, 304))
+
+    def test_large_header(self) -> None:
+        """The header section of a large message is read in pieces; fields only at its beginning."""
+        mail = store()
+        subject = b"Subject: x\r\n\r\n"
+        head = b"Subject: x\r\n" + b"A: b\r\n" * 100_000
+        mail.inbox.deliver(head + b"\r\nbody")
+        talk = Talk(mail).select()
+        heard = talk.raw(
+            b"a FETCH 3:* (BODY.PEEK[HEADER] BODY.PEEK[HEADER.FIELDS.NOT (a)] BODY.PEEK[TEXT]"
+            b" BODY.PEEK[HEADER.FIELDS (Subject)])\r\n"
+        )
+        assert literals(heard)[4:] == [head + b"\r\n", subject, b"body", subject]
+        heard = talk.raw(b"b FETCH 3:* (BODY.PEEK[HEADER])\r\n")
+        assert literals(heard)[1:] == [head + b"\r\n"]
+        assert (0, None) not in talk.store.inbox.contents[-1].reads
+
+
+async def collected(pieces: AsyncGenerator[bytes, None]) -> list[bytes]:
+    return [piece async for piece in pieces]

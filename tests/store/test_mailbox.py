@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailhub import ports
-from mailhub.ports import Change, FlagAction, StoreFault, StoreRefused
+from mailhub.ports import Change, FlagAction, Rendering, StoreFault, StoreRefused
 from mailhub.store import reading
 from mailhub.store.box import Box
 from mailhub.store.index import IndexLost
@@ -74,7 +74,7 @@ class TestMany:
         mailbox = hub.open()
         assert len(run(mailbox.store(mailbox.uids, FlagAction.ADD, ["\\Seen"]))) == 10
         assert None not in run(mailbox.headers(mailbox.uids))
-        assert len(run(mailbox.summaries([9, 3, 5]))) == 3
+        assert len(run(mailbox.rendered(Rendering.BODY, [9, 3, 5]))) == 3
         assert run(mailbox.expunge(range(2, 10))) == tuple(range(2, 10))
         assert list(mailbox.uids) == [1, 10]
 

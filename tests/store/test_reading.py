@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,11 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailhub.mail.header import SECTION_LIMIT
+from mailhub.ports import Rendering
 from mailhub.store import reading
+from mailhub.store.excerpts import Excerpts
 from mailhub.store.files import Files
 from mailhub.store.limits import Limits
 from mailhub.store.lines import to_crlf
 from mailhub.store.reading import LargeFile
+from mailhub.store.rows import Transaction
 from tests.rig import run
 from tests.store.test_lines import OCTETS
 from tests.store.world import TEXT, FailingFiles, Hub, summary
@@ -147,6 +153,56 @@ class TestHeaders:
         assert run(mailbox.headers([1])) == [None]
 
 
+class TestFields:
+    def test_learnt(self, tmp_path: Path) -> None:
+        """Fields that were asked for once are given without a look at the file."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, b"Subject: two\r\n\r\n")
+        mailbox = hub.open()
+        expected = [b"Subject: one\r\n\r\n", b"Subject: two\r\n\r\n"]
+        assert run(mailbox.fields([b"Subject"], [1, 2])) == expected
+        for name in hub.cur():
+            (hub.maildir / "cur" / name).unlink()
+        assert run(mailbox.fields([b"SUBJECT", b"subject"], [2, 1, 3])) == [*expected[::-1], None]
+        assert run(mailbox.fields([b"From"], [1])) == [None]
+
+    def test_too_large_to_keep(self, tmp_path: Path) -> None:
+        """Fields of unusual size are read each time."""
+        hub = Hub(tmp_path)
+        hub.append(b"To: " + b"a@b, " * 1000 + b"\r\n\r\n")
+        mailbox = hub.open()
+        [first] = run(mailbox.fields([b"to"], [1]))
+        assert run(mailbox.fields([b"to"], [1])) == [first]
+        (hub.maildir / "cur" / hub.cur()[0]).unlink()
+        assert run(mailbox.fields([b"to"], [1])) == [None]
+
+    def test_disk_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What cannot be kept is given all the same."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT)
+        mailbox = hub.open()
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+        monkeypatch.setattr(Excerpts, "put", full)
+        monkeypatch.setattr(Transaction, "put_summaries", full)
+        for _ in range(2):
+            assert run(mailbox.fields([b"subject"], [1])) == [b"Subject: one\r\n\r\n"]
+            assert run(mailbox.rendered(Rendering.BODY, [1])) == [b"body"]
+
+    def test_endless_header(self, tmp_path: Path) -> None:
+        """Of a header section without end only its beginning is read."""
+        hub = Hub(tmp_path)
+        hub.append(b"Subject: x\r\n" + b"A: b\r\n" * 100_000)
+        mailbox = hub.open()
+        [section] = run(mailbox.headers([1]))
+        assert section is not None
+        assert section.endswith(b"\r\nA: b\r\n\r\n")
+        assert SECTION_LIMIT - 10 < len(section) <= SECTION_LIMIT
+        assert run(mailbox.fields([b"subject"], [1])) == [b"Subject: x\r\n\r\n"]
+
+
 class TestSummaries:
     def test_made_once(self, tmp_path: Path) -> None:
         """A summary is made of the content as served, then kept."""
@@ -155,10 +211,12 @@ class TestSummaries:
         run(hub.stores.of(hub.account))
         hub.drop("1.M1.x", b"A: b\n\nc\n")
         mailbox = hub.open()
-        expected = [summary(TEXT), summary(b"A: b\r\n\r\nc\r\n")]
-        assert run(mailbox.summaries([1, 2])) == expected
+        expected = [summary(TEXT).envelope, summary(b"A: b\r\n\r\nc\r\n").envelope]
+        lazily = run(mailbox.rendered(Rendering.ENVELOPE, [1, 2], make=False))
+        assert list(lazily) == [None, None]
+        assert run(mailbox.rendered(Rendering.ENVELOPE, [1, 2])) == expected
         (hub.maildir / "cur" / hub.cur()[0]).unlink()
-        assert run(mailbox.summaries([1, 2, 3])) == [*expected, None]
+        assert run(mailbox.rendered(Rendering.ENVELOPE, [1, 2, 3])) == [*expected, None]
 
     def test_gone(self, tmp_path: Path) -> None:
         """A message that is gone has none."""
@@ -166,7 +224,7 @@ class TestSummaries:
         hub.append(TEXT)
         mailbox = hub.open()
         (hub.maildir / "cur" / hub.cur()[0]).unlink()
-        assert run(mailbox.summaries([1])) == [None]
+        assert run(mailbox.rendered(Rendering.BODY, [1])) == [None]
 
 
 def test_changed_in_its_place(tmp_path: Path) -> None:
@@ -190,7 +248,11 @@ def test_errors_come_out(tmp_path: Path) -> None:
     hub = Hub(tmp_path, files=(files := FailingFiles()))
     hub.append(TEXT)
     box = hub.box()
-    for function in (reading.headers, reading.summaries):
+    for function in (
+        reading.headers,
+        partial(reading.fields, [b"a"]),
+        partial(reading.rendered, Rendering.BODY),
+    ):
         files.arm(0)
         with pytest.raises(OSError, match="output"):
             function(box, [1])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from mailhub.ports import Summary
+from mailhub.ports import Rendering, Summary
 from mailhub.store.files import Files
 from mailhub.store.index import Index, IndexPool
 from mailhub.store.rows import Row, Totals, Transaction
@@ -82,7 +84,7 @@ class TestMessages:
         assert transaction.rows(box, [2]) == [Row(2, b"other", 9, 99, 100, 1000)]
         transaction.remove(box, [1])
         assert transaction.names(box) == {b"other": 2}
-        assert transaction.summaries(box, [1]) == {}
+        assert list(transaction.rendered(Rendering.BODY, box, [1])) == [None]
 
     def test_totals(self, transaction: Transaction) -> None:
         """STATUS's sums; zeros for an empty mailbox."""
@@ -98,9 +100,33 @@ class TestSummaries:
         box = transaction.add_mailbox(b"", 1).id
         kept = Summary(b"e", b"b", b"s")
         transaction.put_summaries(box, [(1, kept), (2, kept), (90, kept)])
-        assert transaction.summaries(box, [1, 2, 3]) == {1: kept, 2: kept}
-        assert transaction.summaries(box, [1, 90]) == {1: kept, 90: kept}
-        assert transaction.summaries(box, []) == {}
+        envelopes = partial(transaction.rendered, Rendering.ENVELOPE, box)
+        assert list(envelopes([1, 2])) == [b"e", b"e"]
+        assert list(envelopes([1, 2, 3])) == [b"e", b"e", None]
+        assert list(envelopes([1, 90])) == [b"e", b"e"]
+        assert list(envelopes([3, 4])) == [None, None]
+        assert list(envelopes([])) == []
+
+    def test_values(self, transaction: Transaction) -> None:
+        """Each value of a summary is found by itself."""
+        box = transaction.add_mailbox(b"", 1).id
+        transaction.put_summaries(box, [(1, Summary(b"e", b"b", b"s", b"p"))])
+        found = [*chain.from_iterable(transaction.rendered(what, box, [1]) for what in Rendering)]
+        assert found == [b"e", b"b", b"s", b"p"]
+
+    def test_forgotten(self, transaction: Transaction) -> None:
+        """With a message, or its mailbox, goes what was kept of it."""
+        box = transaction.add_mailbox(b"", 1).id
+        number = transaction.excerpts.admit(b"from", 0)
+        assert number is not None
+        for uid in (1, 2):
+            transaction.put_summaries(box, [(uid, Summary(b"e", b"b", b"s"))])
+            transaction.excerpt(number, box, [(uid, b"From: a\r\n\r\n")])
+        transaction.remove(box, [1])
+        assert list(transaction.excerpted(number, box, [1, 2])) == [None, b"From: a\r\n\r\n"]
+        assert list(transaction.rendered(Rendering.BODY, box, [1, 2])) == [None, b"b"]
+        transaction.clear(box)
+        assert list(transaction.excerpted(number, box, [2])) == [None]
 
     def test_copies(self, transaction: Transaction) -> None:
         """A copy has what its original had."""
@@ -108,7 +134,7 @@ class TestSummaries:
         kept = Summary(b"e", b"b", b"s")
         transaction.put_summaries(one, [(1, kept)])
         transaction.copy_summaries(one, two, [(1, 7), (2, 8)])
-        assert transaction.summaries(two, [7, 8]) == {7: kept}
+        assert list(transaction.rendered(Rendering.BODY, two, [7, 8])) == [b"b", None]
 
 
 def test_departed(transaction: Transaction) -> None:

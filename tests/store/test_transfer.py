@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import Change, FlagAction, StoreFault, StoreRefused
+from mailhub.ports import Change, FlagAction, Rendering, StoreFault, StoreRefused
 from mailhub.store import transfer
 from mailhub.store.files import Files
 from tests.rig import run
@@ -30,7 +30,7 @@ class TestCopy:
         hub.append(TEXT, TEXT + b"2", flags=("\\Seen", "Junk"), internal_date=99.0)
         hub.append(TEXT, name="Sent", flags=("Other",))
         inbox, sent = hub.open(), hub.open("Sent")
-        run(inbox.summaries([1, 2]))
+        run(inbox.rendered(Rendering.BODY, [1, 2]))
         cursor = sent.cursor
         placed = run(inbox.copy([2, 1, 2, 9], "Sent"))
         assert (placed.sources, placed.uids) == ((1, 2), (2, 3))
@@ -42,7 +42,8 @@ class TestCopy:
         assert run(contents(sent))[1:] == [TEXT, TEXT + b"2"]
         assert list(inbox.uids) == [1, 2]
         with sent.box.transaction(write=False) as transaction:
-            assert set(transaction.summaries(sent.box.kept.id, [2, 3])) == {2, 3}
+            kept = transaction.rendered(Rendering.BODY, sent.box.kept.id, [2, 3])
+            assert list(kept) == [b"body"] * 2
 
     def test_stems_stay(self, tmp_path: Path) -> None:
         """A message is known by its stem wherever it goes."""
