@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from mailhub.accounts.database import Accounts
@@ -103,14 +103,16 @@ class Parts:
         self.settings = settings
         self.world = world
         reactor, hub = world.reactor, settings.hub
-        self.accounts = Accounts(hub.accounts, settings.aliases, world.entropy)
+        self.accounts = Accounts(hub.accounts, settings.aliases, world.entropy, reactor.seconds)
         self.files = world.threads(FILE_THREADS, "files")
         self.writer = world.threads(1, "writer")
         self.hashing = world.threads(settings.auth.hashing, "hashing")
         spool = Spool(hub.spool)
         spool.recover(world.boot_id)
         self.ids = QueueIds(world.now, world.number, spool.floor())
-        self.journal = Journal(spool, self.writer, self.files, settings.journal)
+        self.journal = Journal(
+            spool, self.writer, self.files, settings.journal, lambda: deferLater(reactor, 0)
+        )
         self.stores = Stores(
             hub.state,
             self.files,

@@ -36,6 +36,8 @@ class InlineDisk:
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
+    brief = run
+
     def lock(self) -> AbstractAsyncContextManager[None]:
         return _Free()
 

@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.error import CannotListenError
 from twisted.logger import capturedLogs
 
+from mailhub.accounts.base import FRESH_SECONDS
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.password import secret
 from mailhub.config.certificate import self_signed
@@ -75,6 +76,7 @@ class TestJourney:
         with Accounts(world.settings.hub.accounts) as accounts:
             kept = secret(PASSWORD, CHEAP, random.Random(3).randbytes)
             accounts.add_account(parse_address("bob@hub.example"), kept)
+        world.reactor.advance(FRESH_SECONDS * 2)
         assert "250 2.1.5" in peer.say("RCPT TO:<bob@hub.example>\r\n")
 
     def test_mail_outlives_a_stop(self, world: World, tmp_path: FilePath) -> None:

@@ -92,7 +92,7 @@ class Database:
         """What `read` says of `key`, from the cache while nothing has changed."""
         try:
             now = self._clock()
-            if now - self._asked > FRESH_SECONDS:
+            if abs(now - self._asked) > FRESH_SECONDS:  # clocks are set back, too
                 [version] = self._db.execute("PRAGMA data_version").fetchone()
                 self._asked = now
                 if version != self._seen_version:

@@ -7,17 +7,21 @@ Invariants:
 2. At most `limit` pieces of work are with the pool; further callers wait their
    turn, in order, and hold up whoever feeds them.
 3. After `stop` no thread is left, and nothing was cut short.
+4. Work is done in place of being handed to a thread only if it was called brief
+   and such work has been brief of late: one that was not keeps the next ones
+   from the event loop.
 """
 
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
@@ -27,6 +31,13 @@ from mailhub.net.turns import Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+BRIEF: Final = 0.000_5
+"""Seconds that work may take in place: about what the loop takes for a message."""
+FORGIVENESS: Final = 0.9
+"""What is left of the memory of slow work after each piece that was quicker: one of 10 ms is
+forgiven after some thirty, one of a second after seventy."""
 
 
 _Work = tuple["Deferred[Any]", Callable[[], object]]
@@ -57,9 +68,16 @@ class ThreadedDisk:
     """
 
     def __init__(
-        self, reactor: IReactorFromThreads, threads: int, name: str = "disk", limit: int = 1000
+        self,
+        reactor: IReactorFromThreads,
+        threads: int,
+        name: str = "disk",
+        limit: int = 1000,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._reactor = reactor
+        self._clock = clock
+        self._slowest = 20 * BRIEF  # of brief work, of late; at first we know nothing
         self._name = name
         self._places = threads
         self._threads: list[Thread] = []
@@ -85,6 +103,22 @@ class ThreadedDisk:
             self._begin_thread()
         self._work.put((done, partial(function, *args, **kwargs)))
         return await done
+
+    async def brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do brief work, in place while the disk is quick; see `ports.Disk.brief`."""
+        timed = partial(self._timed, partial(function, *args, **kwargs))
+        if self._slowest > BRIEF or self._stopped:
+            return await self.run(timed)
+        return timed()
+
+    def _timed(self, function: Callable[[], T]) -> T:
+        """Do it, and remember how long it took. (Threads may do so at once: it is a guess.)"""
+        began = self._clock()
+        try:
+            return function()
+        finally:
+            took = self._clock() - began
+            self._slowest = max(took, self._slowest * FORGIVENESS)
 
     def _begin_thread(self) -> None:
         thread = Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}")

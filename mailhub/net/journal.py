@@ -32,15 +32,17 @@ Invariants:
 5. Cancelling a caller does not stop its commit.
 
 The statements are run in the loop's thread, where they take microseconds,
-and the commit, which waits for the disk, in the writer's: so the writer's thread
-never competes for the interpreter in the middle of a transaction.
+and the commit, which waits for the disk, in the writer's, unless the disk is so
+quick that handing it over would take longer: so the writer's thread never competes
+for the interpreter in the middle of a transaction. A first commit begins at the
+end of the loop's turn, for all that arrived in it.
 """
 
 from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -66,6 +68,10 @@ from mailhub.queue.journey import Attempted
 from mailhub.queue.spool import Spool
 
 
+async def at_once() -> None:
+    """Wait for nothing."""
+
+
 class _Unit:
     """What one caller wants written, and the caller."""
 
@@ -87,13 +93,20 @@ class Journal:
     """Writes to one spool, and reads from it.
 
     `spool` is for the writer alone; `writer` runs its commits, so it should have a
-    thread that nothing else keeps busy; `disk` does the slow reading.
+    thread that nothing else keeps busy; `disk` does the slow reading. `turn` waits
+    for the end of the loop's turn.
     """
 
     def __init__(
-        self, spool: Spool, writer: Disk, disk: Disk, limits: JournalLimits | None = None
+        self,
+        spool: Spool,
+        writer: Disk,
+        disk: Disk,
+        limits: JournalLimits | None = None,
+        turn: Callable[[], Awaitable[object]] = at_once,
     ) -> None:
         self.limits = limits or JournalLimits()
+        self._turn = turn
         self._spool = spool
         self._reads = spool.another()  # for quick reads, in the loop's thread
         self._writer = writer
@@ -181,6 +194,7 @@ class Journal:
     async def _write(self) -> None:
         """Commit until nobody waits; answers of one commit are given while the next one runs."""
         finished: list[_Told] = []
+        await self._turn()
         while self._waiting or finished:
             async with self._exclusive:
                 batch = self._take()
@@ -217,7 +231,7 @@ class Journal:
             except Busy:
                 await self._writer.run(self._spool.apply, changes)
             else:
-                await self._writer.run(self._spool.commit)
+                await self._writer.brief(self._spool.commit)
         except Exception as error:  # whatever it is, it is told to whoever asked for it
             self._marks[:0] = marks
             if len(batch) == 1 or isinstance(error, Busy):

@@ -70,8 +70,12 @@ class MaildirFiler:
                 group.mailbox.users += 1
                 stack.callback(group.store.leave, group.mailbox)
                 await stack.enter_async_context(group.mailbox.lock)
+            small = all(isinstance(filing.content, bytes) for filing in filings)
             await wholly(
-                self._disk, partial(self._deliver, groups), partial(self._delivered, groups)
+                self._disk,
+                partial(self._deliver, groups),
+                partial(self._delivered, groups),
+                brief=small and len(filings) <= self._ground.limits.brief,
             )
         for group in groups:
             for position, fault in zip(group.positions, group.batch.faults, strict=True):

@@ -32,6 +32,8 @@ class Limits:
             in case another program changed it in the same moment.
         look: Time between two looks at open mailboxes for what other programs changed there.
         sync_each: Up to so many filed messages are synced one by one, more all together.
+        brief: Messages that are put into mailboxes in place, while the disk is quick:
+            small ones, whose durability is another's affair.
         filed: Filings remembered, so that one that is repeated is recognised.
         departed: How long removed messages are remembered, so that a filing that is
             repeated after a crash does not bring them back.
@@ -59,6 +61,7 @@ class Limits:
     verify: float = 300.0
     look: float = 5.0
     sync_each: int = 8
+    brief: int = 4
     filed: int = 16_384
     departed: float = 2 * 86_400.0
     stale: float = 36 * 3_600.0

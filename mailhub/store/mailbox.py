@@ -109,10 +109,13 @@ class SharedMailbox(MailboxState):
 
     # ---- Work ---------------------------------------------------------------------------------
 
-    async def work(self, function: Callable[[Told], T], *others: SharedMailbox) -> T:
+    async def work(
+        self, function: Callable[[Told], T], *others: SharedMailbox, brief: bool = False
+    ) -> T:
         """Do a job on this mailbox (and `others`), whose locks the caller holds.
 
-        What the job tells is applied when it has ended, also if it failed.
+        What the job tells is applied when it has ended, also if it failed. One that is
+        `brief` may be done in place, once the mailbox has been looked at.
 
         Raises:
             StoreRefused: What the job refused, NONEXISTENT if the mailbox was
@@ -126,7 +129,12 @@ class SharedMailbox(MailboxState):
                     await mailbox._reload()  # noqa: SLF001 -- one of us
             told: Told = []
             try:
-                return await wholly(self._disk, partial(function, told), partial(_apply_all, told))
+                return await wholly(
+                    self._disk,
+                    partial(function, told),
+                    partial(_apply_all, told),
+                    brief=brief and self.box.ready,
+                )
             except IndexLost:
                 continue
             except Vanished as error:
@@ -317,7 +325,6 @@ class SharedMailbox(MailboxState):
 
         def job(told: Told) -> None:
             told.append((self, reconcile.refresh(self.box)))
-            messages = [message for request in requests for message in request.messages]
             delta = placing.append(self.box, messages)
             told.append((self, delta))
             self.account.note(sum(message.size for message in messages), len(messages))
@@ -326,8 +333,10 @@ class SharedMailbox(MailboxState):
                 request.uids = tuple(next(uids) for _ in request.messages)
                 request.settled = True
 
+        messages = [message for request in requests for message in request.messages]
+        promised = all(message.unique for message in messages)
         try:
-            await self.work(job)
+            await self.work(job, brief=promised and len(messages) <= self._limits.brief)
         except StoreRefused as error:
             if len(requests) == 1:
                 requests[0].error, requests[0].settled = error, True

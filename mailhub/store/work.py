@@ -62,8 +62,12 @@ class _Job(Generic[T]):
         return cast("T", self._result)
 
 
-async def wholly(disk: Disk, work: Callable[[], T], after: Callable[[], None]) -> T:
+async def wholly(
+    disk: Disk, work: Callable[[], T], after: Callable[[], None], *, brief: bool = False
+) -> T:
     """Do `work` in a thread, then call `after`, whether the work failed or not.
+
+    Work that is `brief` may be done in place: see `ports.Disk.brief`.
 
     Raises:
         BaseException: What the work raised, or what interrupted us; `after`
@@ -72,7 +76,7 @@ async def wholly(disk: Disk, work: Callable[[], T], after: Callable[[], None]) -
     job = _Job(work)
     interruption: BaseException | None = None
     try:
-        await disk.run(job.run)
+        await (disk.brief(job.run) if brief else disk.run(job.run))
     except BaseException as error:
         if job.abandon():
             raise

@@ -161,3 +161,77 @@ def test_locks_are_fair(disk: ThreadedDisk) -> None:
 async def hold_once(lock: Lock) -> None:
     async with lock:
         pass
+
+
+class Watch:
+    """A clock that work moves."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+    def work(self, seconds: float) -> int:
+        """Take so long; the thread that did."""
+        self.time += seconds
+        return threading.get_ident()
+
+
+class TestBrief:
+    """Work that takes less than handing it over is done in place, while it does."""
+
+    @pytest.fixture
+    def watch(self) -> Watch:
+        return Watch()
+
+    @pytest.fixture
+    def timed(self, loop: Loop, watch: Watch) -> Iterator[ThreadedDisk]:
+        disk = ThreadedDisk(cast(IReactorFromThreads, loop), 1, clock=watch)
+        yield disk
+        run(disk.stop())
+
+    def do(self, disk: ThreadedDisk, loop: Loop, watch: Watch, seconds: float) -> bool:
+        """Whether brief work of so many seconds was done in place."""
+        done = start(disk.brief(watch.work, seconds))
+        if not done.called:
+            loop.turn()
+        return outcome(done) == [threading.get_ident()]
+
+    def quicken(self, disk: ThreadedDisk, loop: Loop, watch: Watch) -> int:
+        """How many quick pieces it takes until one is done in place."""
+        count = 1
+        while not self.do(disk, loop, watch, 0.000_1):
+            count += 1
+        return count
+
+    def test_unknown(self, timed: ThreadedDisk, loop: Loop, watch: Watch) -> None:
+        """A disk that is not known yet has to show first that it is quick."""
+        assert not self.do(timed, loop, watch, 0.0)
+        assert 10 < self.quicken(timed, loop, watch) < 100
+
+    def test_slow(self, timed: ThreadedDisk, loop: Loop, watch: Watch) -> None:
+        """One slow piece sends those that follow to a thread; a slower one for longer."""
+        self.quicken(timed, loop, watch)
+        assert self.do(timed, loop, watch, 0.005)
+        some = self.quicken(timed, loop, watch)
+        assert self.do(timed, loop, watch, 0.5)
+        assert 10 < some < self.quicken(timed, loop, watch)
+
+    def test_always_slow(self, timed: ThreadedDisk, loop: Loop, watch: Watch) -> None:
+        """A disk that is never quick never holds up the loop."""
+        assert not any(self.do(timed, loop, watch, 0.002) for _ in range(200))
+
+    def test_failing(self, timed: ThreadedDisk, loop: Loop, watch: Watch) -> None:
+        """What brief work raises is raised in place, too."""
+        self.quicken(timed, loop, watch)
+        [error] = outcome(start(timed.brief(int, "no number")))
+        assert isinstance(error, ValueError)
+
+    def test_stopped(self, loop: Loop, watch: Watch) -> None:
+        """After `stop` nothing is done in place either."""
+        disk = ThreadedDisk(cast(IReactorFromThreads, loop), 1, clock=watch)
+        self.quicken(disk, loop, watch)
+        run(disk.stop())
+        with pytest.raises(OSError, match="stopped"):
+            run(disk.brief(int, "5"))

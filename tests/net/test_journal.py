@@ -47,6 +47,8 @@ class SlowDisk:
         await turn
         return function(*args, **kwargs)
 
+    brief = run
+
     def lock(self) -> AbstractAsyncContextManager[None]:
         return Lock()
 
@@ -122,6 +124,17 @@ class TestGroupCommit:
         assert (done, rig.stored()) == ([], [])
         rig.writer.turn()
         assert (done, rig.stored()) == ([None], [1])
+
+    def test_those_of_one_turn_share_the_first(self, tmp_path: Path) -> None:
+        """A commit begins at the end of the loop's turn, for all that came in it."""
+        turn: Deferred[None] = Deferred()
+        spool = CountingSpool(str(tmp_path))
+        journal = Journal(spool, InlineDisk(), InlineDisk(), LIMITS, lambda: turn)
+        first, second = (outcome(Deferred.fromCoroutine(journal.commit(accept(n)))) for n in (1, 2))
+        assert (first, second, spool.batches) == ([], [], [])
+        turn.callback(None)
+        assert (first, second, spool.batches) == ([None], [None], [2])
+        Deferred.fromCoroutine(journal.close())
 
     def test_those_who_come_meanwhile_share_the_next(self, rig: Rig) -> None:
         """One commit for the first, one for all who came while it ran."""

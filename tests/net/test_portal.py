@@ -68,6 +68,8 @@ class SlowDisk:
         self.total += 1
         return cast("T", await done)
 
+    brief = run
+
     def lock(self) -> AbstractAsyncContextManager[None]:
         raise AssertionError("nothing to lock")
 

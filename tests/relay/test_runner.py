@@ -603,6 +603,8 @@ class Broken(InlineDisk):
             raise OSError(errno.ENOSPC, "full")
         return function(*args, **kwargs)
 
+    brief = run
+
 
 class TestTrouble:
     def test_a_full_disk_loses_no_result(self, tmp_path: Path) -> None:

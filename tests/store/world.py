@@ -212,6 +212,8 @@ class StepDisk:
         result: T = await _Wait(lambda: function(*args, **kwargs))
         return result
 
+    brief = run
+
     def lock(self) -> AbstractAsyncContextManager[None]:
         return _Lock(self)
 
