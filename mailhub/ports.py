@@ -32,6 +32,9 @@ Seq = NewType("Seq", int)
 UidValidity = NewType("UidValidity", int)
 ModSeq = NewType("ModSeq", int)
 
+Ranges = tuple[tuple[int, int], ...]
+"""Numbers as ascending, disjoint ranges, each (first, last)."""
+
 
 # ---- Conversations -------------------------------------------------------------------------
 
@@ -385,7 +388,11 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The numbers of STATUS (RFC 3501 §6.3.10, RFC 8438, RFC 9051 §6.3.11)."""
+    """The numbers of STATUS (RFC 3501 §6.3.10, RFC 8438, RFC 9051 §6.3.11).
+
+    Attributes:
+        mailbox_id: MAILBOXID (RFC 8474 §4.3).
+    """
 
     messages: int
     recent: int
@@ -395,6 +402,7 @@ class Status:
     uid_next: Uid
     uid_validity: UidValidity
     highest_modseq: ModSeq
+    mailbox_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,12 +423,14 @@ class Summary:
         body: BODY's, without extension data.
         bodystructure: BODYSTRUCTURE's.
         preview: PREVIEW's: the beginning of the text, on one line (RFC 8970 §3.1).
+        thread: What THREADID says (RFC 8474 §5.2); empty if the message belongs to none.
     """
 
     envelope: bytes
     body: bytes
     bodystructure: bytes
     preview: bytes = b""
+    thread: bytes = b""
 
 
 class Rendering(Enum):
@@ -430,6 +440,22 @@ class Rendering(Enum):
     BODY = "body"
     BODYSTRUCTURE = "bodystructure"
     PREVIEW = "preview"
+    THREAD = "thread"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a message is, wherever it lies, and since when it lies here.
+
+    Attributes:
+        email: EMAILID (RFC 8474 §5.1): stays with it when it is copied or moved.
+        thread: THREADID (RFC 8474 §5.2).
+        saved: SAVEDATE (RFC 8514 §4.1), seconds since the epoch.
+    """
+
+    email: bytes
+    thread: bytes
+    saved: int
 
 
 class Change(Enum):
@@ -446,6 +472,19 @@ class FlagAction(Enum):
     REPLACE = "FLAGS"
     ADD = "+FLAGS"
     REMOVE = "-FLAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a STORE came to.
+
+    Attributes:
+        changed: Messages whose flags are others now.
+        modified: Those left alone, for they had changed before (RFC 7162 §3.1.3).
+    """
+
+    changed: tuple[Uid, ...] = ()
+    modified: tuple[Uid, ...] = ()
 
 
 class Content(Protocol):
@@ -514,6 +553,7 @@ class Mailbox(Protocol):
     remembers a `cursor`, and asks for the `changes` since.
 
     Attributes:
+        mailbox_id: MAILBOXID: the same whatever it is called (RFC 8474 §4).
         keywords: Names of the keyword bits, from `flag.KEYWORD_SHIFT` up.
         uids: typecode ``I``.
         flags: `Flags` bits, typecode ``I``.
@@ -525,6 +565,8 @@ class Mailbox(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def mailbox_id(self) -> str: ...
     @property
     def uid_validity(self) -> UidValidity: ...
     @property
@@ -564,10 +606,24 @@ class Mailbox(Protocol):
     async def refresh(self) -> None:
         """See what other programs did to the maildir since we last looked."""
 
+    def doubtful(self, modseq: ModSeq) -> bool:
+        """Whether who knows all up to `modseq` may know what never was.
+
+        A crash of the machine may take from us what clients were told already. Whoever
+        was told so much must be told everything anew.
+        """
+
+    async def vanished(self, modseq: ModSeq) -> Ranges | None:
+        """UIDs of messages that left after `modseq`; None if that is not known any more."""
+
     async def store(
-        self, uids: Sequence[Uid], action: FlagAction, names: Iterable[str]
-    ) -> tuple[Uid, ...]:
-        r"""Change flags; unknown keywords are made. Those whose flags did change are returned.
+        self,
+        uids: Sequence[Uid],
+        action: FlagAction,
+        names: Iterable[str],
+        unchanged_since: ModSeq | None = None,
+    ) -> Stored:
+        r"""Change flags, unless they changed after `unchanged_since`; unknown keywords are made.
 
         Raises:
             StoreRefused: LIMIT where no keyword is left, SERVER_BUG.
@@ -608,6 +664,9 @@ class Mailbox(Protocol):
 
         What it does not keep yet is made first, or None too where not `make`.
         """
+
+    async def identities(self, uids: Sequence[Uid]) -> Sequence[Identity | None]:
+        """What each is, and since when; None for those that are gone."""
 
     async def release(self) -> None:
         """This session is done with it. Called once for each `MailStore.open`."""

@@ -237,7 +237,7 @@ class Fetching:
             return frozenset()
         mailbox = self._selected.mailbox
         try:
-            return frozenset(await mailbox.store(unseen, FlagAction.ADD, ["\\Seen"]))
+            return frozenset((await mailbox.store(unseen, FlagAction.ADD, ["\\Seen"])).changed)
         except StoreRefused:
             return frozenset()  # a full disk is no reason not to show the message
 

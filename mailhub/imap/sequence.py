@@ -16,6 +16,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from mailhub import ports
+
+Ranges = ports.Ranges
+
 HIGHEST: Final = 2**32 - 1
 """The largest sequence number or UID (RFC 3501 §9 nz-number)."""
 
@@ -25,9 +29,6 @@ SEQUENCE_SET: Final = re.compile(
     rb"(?:[1-9][0-9]{0,9}|\*)(?::(?:[1-9][0-9]{0,9}|\*))?"
     rb"(?:,(?:[1-9][0-9]{0,9}|\*)(?::(?:[1-9][0-9]{0,9}|\*))?)*"
 )
-
-Ranges = tuple[tuple[int, int], ...]
-"""Merged ranges, each (first, last)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from typing import Final
 
 from mailhub.mail import addresslist
 from mailhub.mail.header import unfold
+from mailhub.mail.objectid import conversation, object_id
 from mailhub.mail.parameters import Parameters
 from mailhub.mail.part import Part, parse
 from mailhub.mail.preview import preview
@@ -61,7 +62,14 @@ def summary(content: bytes) -> Summary:
         body=body(message, extended=False),
         bodystructure=body(message, extended=True),
         preview=string(preview(content, message).encode("utf-8", "replace")),
+        thread=_thread(message.fields or {}),
     )
+
+
+def _thread(fields: Mapping[bytes, list[bytes]]) -> bytes:
+    """THREADID; empty for a message that belongs to no conversation but its own."""
+    name = conversation(fields)
+    return object_id("T", name).encode() if name else b""
 
 
 def envelope(fields: Mapping[bytes, list[bytes]]) -> bytes:

@@ -18,10 +18,12 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from mailhub.imap.response import runs
 from mailhub.mail.flag import KEYWORD_LIMIT, KEYWORD_SHIFT, SYSTEM_FLAGS
+from mailhub.mail.objectid import object_id
 from mailhub.ports import StoreFault, StoreRefused
 from mailhub.store import dovecot, maildir, uidlist
 from mailhub.store.durable import Corrupt
@@ -68,6 +70,8 @@ class Box:
         path: Its maildir.
         directory: The same below the account's; empty for INBOX.
         ready: `load` has succeeded.
+        ceiling: Above all UIDs given out, durably; `modseq_ceiling` likewise of MODSEQs.
+        mailbox_id: MAILBOXID (RFC 8474 §4).
         keywords: Names, for the letters from ``a`` up.
     """
 
@@ -82,6 +86,8 @@ class Box:
         self.keywords: tuple[str, ...] = ()
         self.kept = Kept(0, 0, 1, 1, 1)
         self.ceiling = 1
+        self.modseq_ceiling = 2
+        self.mailbox_id = ""
         self.seen = (0, 0)
         self._profiles = profiles
         self._generation = -1
@@ -120,6 +126,7 @@ class Box:
             adopted = dovecot.load(files, self.path)
             uid_list = self._begin(adopted)
         self.keywords, self.ceiling = uid_list.keywords, uid_list.ceiling
+        self.modseq_ceiling, self.mailbox_id = uid_list.modseq, uid_list.mailbox_id
         with self.index.transaction() as transaction:
             kept = transaction.mailbox(self.directory)
             lost = kept is None or kept.uid_validity != uid_list.uid_validity
@@ -127,7 +134,10 @@ class Box:
                 kept = transaction.add_mailbox(self.directory, uid_list.uid_validity)
             transaction.forget_departed(self.ground.clock() - self.ground.limits.departed)
             self._generation = self.index.generation
-        kept.modseq = max(kept.modseq, uid_list.modseq)
+        if lost:
+            kept.modseq = kept.floor = self.modseq_ceiling - 1
+        elif kept.stale:
+            _doubt(kept, self.modseq_ceiling)
         if self.kept.uid_validity == kept.uid_validity:
             # It was loaded before, and the index may have forgotten what we gave out.
             kept.uid_next = kept.uid_next if lost else max(kept.uid_next, self.kept.uid_next)
@@ -140,6 +150,17 @@ class Box:
         maildir.sweep(files, self.path, self.ground.clock() - limits.stale)
         self.ready = True
         return lost, adopted
+
+    def resume(self) -> None:
+        """Go on from a MODSEQ that nobody doubts, and that is below the ceiling.
+
+        Raises:
+            OSError: The disk said no; the box must be loaded anew.
+        """
+        if self.kept.modseq < self.kept.certain or self.kept.modseq >= self.modseq_ceiling:
+            self.ready = False
+            self.next_modseq()
+            self.ready = True
 
     def _uid_list(self) -> UidList | None:
         try:
@@ -156,8 +177,13 @@ class Box:
         else:
             self._profiles.seen(adopted.uid_validity)
             uid_list = UidList(adopted.uid_validity, adopted.uid_next, keywords=adopted.keywords)
+        uid_list = replace(uid_list, mailbox_id=object_id("F", self._birth()))
         uidlist.save(self.ground.files, self.path, uid_list)
         return uid_list
+
+    def _birth(self) -> bytes:
+        """What tells this mailbox from every other one: when and where it began."""
+        return f"{self.ground.host} {self.ground.clock()} {self.ground.unique()}".encode()
 
     # ---- Index ----------------------------------------------------------------------------
 
@@ -250,8 +276,15 @@ class Box:
     # ---- Numbers and names given out --------------------------------------------------------
 
     def next_modseq(self) -> int:
-        """A MODSEQ greater than all before, also those that a lost index knew of."""
-        self.kept.modseq = max(self.kept.modseq + 1, int(self.ground.clock() * 1_000_000))
+        """A MODSEQ greater than all before; the ceiling is durable above it.
+
+        Raises:
+            OSError: The disk said no.
+        """
+        if self.kept.modseq + 1 >= self.modseq_ceiling:
+            block = self.ground.limits.modseq_block
+            self._raise_ceilings(self.ceiling, self.kept.modseq + 1 + block)
+        self.kept.modseq += 1
         return self.kept.modseq
 
     def allocate(self, count: int) -> int:
@@ -271,17 +304,23 @@ class Box:
 
     def raise_ceiling(self, uid: int) -> None:
         """Make a ceiling durable that leaves room above `uid`."""
-        before = self.ceiling
-        self.ceiling = min(uid + self.ground.limits.uid_block, UID_LIMIT)
+        modseq = max(self.modseq_ceiling, self.kept.modseq + self.ground.limits.modseq_block)
+        self._raise_ceilings(min(uid + self.ground.limits.uid_block, UID_LIMIT), modseq)
+
+    def _raise_ceilings(self, uid: int, modseq: int) -> None:
+        before = self.ceiling, self.modseq_ceiling
+        self.ceiling, self.modseq_ceiling = uid, modseq
         try:
             self._save_uid_list()
         except BaseException:
-            self.ceiling = before
+            self.ceiling, self.modseq_ceiling = before
             raise
 
     def _save_uid_list(self) -> None:
         kept = self.kept
-        uid_list = UidList(kept.uid_validity, self.ceiling, kept.modseq, self.keywords)
+        uid_list = UidList(
+            kept.uid_validity, self.ceiling, self.modseq_ceiling, self.keywords, self.mailbox_id
+        )
         uidlist.save(self.ground.files, self.path, uid_list)
 
     def bits(self, names: Iterable[str], *, make: bool = True, spare: bool = False) -> int:
@@ -322,6 +361,19 @@ class Box:
                 raise
         return bits
 
+    def remove(self, transaction: Transaction, uids: Sequence[int]) -> None:
+        """Forget messages (in ascending order), and remember that they left at this MODSEQ."""
+        if not uids:
+            return
+        kept, limit = self.kept, self.ground.limits.expunged
+        left = list(runs(uids))
+        transaction.remove(kept.id, uids)
+        transaction.expunge(kept.id, kept.modseq, left)
+        kept.runs += len(left)
+        if kept.runs > 2 * limit:
+            kept.floor = max(kept.floor, transaction.forget_expunged(kept.id, limit))
+            kept.runs = limit
+
     def note_departure(self, transaction: Transaction, rows: Iterable[Row]) -> None:
         """Remember filed messages that leave: their filing may yet be repeated."""
         now = self.ground.clock()
@@ -339,3 +391,10 @@ class Box:
 
     def __str__(self) -> str:
         return os.fsdecode(self.path)
+
+
+def _doubt(kept: Kept, ceiling: int) -> None:
+    """Go on above what clients may have been told, and the crash took from us."""
+    kept.doubt = kept.modseq if kept.doubt >= kept.certain else min(kept.doubt, kept.modseq)
+    kept.certain = ceiling
+    kept.modseq = ceiling

@@ -23,7 +23,25 @@ from mailhub.store.name import flags_of, known_bits, letters_of, reflagged
 from mailhub.store.rows import Row
 
 
-def store(box: Box, uids: Sequence[int], action: FlagAction, names: Sequence[str]) -> Delta:
+@dataclass(slots=True)
+class Restyled:
+    """What a change of flags came to.
+
+    Attributes:
+        modified: UIDs of messages that were to be left alone, for they had changed.
+    """
+
+    delta: Delta = field(default_factory=Delta)
+    modified: Sequence[int] = ()
+
+
+def store(
+    box: Box,
+    uids: Sequence[int],
+    action: FlagAction,
+    names: Sequence[str],
+    unchanged_since: int | None = None,
+) -> Restyled:
     """Change flags; messages that are gone are passed over.
 
     Raises:
@@ -34,9 +52,10 @@ def store(box: Box, uids: Sequence[int], action: FlagAction, names: Sequence[str
     bits = box.bits(names, make=action is not FlagAction.REMOVE)
     wanted = _change(action, bits)
     known = box.known
-    changing = [row for row in box.rows(uids) if wanted(row.flags) != row.flags]
+    found, modified = _split(box.rows(uids), unchanged_since)
+    changing = [row for row in found if wanted(row.flags) != row.flags]
     if not changing:
-        return Delta()
+        return Restyled(modified=modified)
     files, directory = box.ground.files, box.path + b"/cur/"
     finder = Finder(files, box.path)
     done: list[tuple[bytes, bytes]] = []
@@ -51,11 +70,11 @@ def store(box: Box, uids: Sequence[int], action: FlagAction, names: Sequence[str
                 try:
                     rename(directory + old, directory + new)
                 except FileNotFoundError:
-                    found = finder.find(old)
+                    renamed = finder.find(old)
                     box.missed()
-                    if found is None:
+                    if renamed is None:
                         continue
-                    old, flags = found, wanted(flags_of(letters_of(found)) & known)
+                    old, flags = renamed, wanted(flags_of(letters_of(renamed)) & known)
                     new = reflagged(old, flags, known)
                     rename(directory + old, directory + new)
                 done.append((old, new))
@@ -66,7 +85,16 @@ def store(box: Box, uids: Sequence[int], action: FlagAction, names: Sequence[str
     except BaseException:
         _back(box, done)
         raise
-    return Delta(changed=[(uid, flags, modseq) for _, flags, modseq, uid in rows])
+    delta = Delta(changed=[(uid, flags, modseq) for _, flags, modseq, uid in rows])
+    return Restyled(delta, modified)
+
+
+def _split(rows: list[Row], unchanged_since: int | None) -> tuple[list[Row], list[int]]:
+    """Rows that have not changed since then, and the UIDs of the others."""
+    if unchanged_since is None:
+        return rows, []
+    modified = [row.uid for row in rows if row.modseq > unchanged_since]
+    return [row for row in rows if row.modseq <= unchanged_since], modified
 
 
 def _back(box: Box, done: Sequence[tuple[bytes, bytes]]) -> None:
@@ -117,6 +145,7 @@ def expunge(box: Box, uids: Sequence[int]) -> Removal:
         return removal
     files, directory = box.ground.files, box.path + b"/cur/"
     finder = Finder(files, box.path)
+    box.next_modseq()
     with box.changing():
         try:
             for row in rows:
@@ -130,10 +159,8 @@ def expunge(box: Box, uids: Sequence[int]) -> Removal:
             sync_directory(files, box.path + b"/cur")
         except OSError as error:
             removal.error = error
-    if removal.rows:
-        box.next_modseq()
     with box.transaction() as transaction:
-        transaction.remove(box.kept.id, [row.uid for row in removal.rows])
+        box.remove(transaction, [row.uid for row in removal.rows])
         box.note_departure(transaction, removal.rows)
         box.save(transaction)
     return removal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from mailhub.ports import Listed, StoreFault, StoreRefused
 from mailhub.store import maildir, quota, subscriptions, uidlist
@@ -13,7 +14,6 @@ from mailhub.store.ground import Ground
 from mailhub.store.index import Index, IndexLost
 from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of, mailbox_of, parents
 from mailhub.store.profile import Profiles
-from mailhub.store.uidlist import UidList
 
 
 def names(files: Files, account: bytes) -> list[str]:
@@ -129,10 +129,7 @@ def _renew(files: Files, path: bytes, profiles: Profiles) -> bool:
     renew = uid_list.uid_validity < profiles.get().retired
     profiles.retire(uid_list.uid_validity)
     if renew:
-        fresh = UidList(
-            profiles.next_uid_validity(), uid_list.ceiling, uid_list.modseq, uid_list.keywords
-        )
-        uidlist.save(files, path, fresh)
+        uidlist.save(files, path, replace(uid_list, uid_validity=profiles.next_uid_validity()))
     return renew
 
 

@@ -28,6 +28,9 @@ class Limits:
         recent_accounts: Accounts whose store is kept at hand though nobody uses it.
         open_indexes: Index databases held open.
         uid_block: How far the ceiling of UIDs is raised at once.
+        modseq_block: How far the ceiling of MODSEQs is raised at once.
+        expunged: Runs of expunged UIDs that each mailbox remembers for clients that come
+            back; between so many and twice as many.
         verify: Time after which a directory that we changed ourselves is listed again,
             in case another program changed it in the same moment.
         look: Time between two looks at open mailboxes for what other programs changed there.
@@ -58,6 +61,8 @@ class Limits:
     recent_accounts: int = 256
     open_indexes: int = 64
     uid_block: int = 512
+    modseq_block: int = 4_096
+    expunged: int = 10_000
     verify: float = 300.0
     look: float = 5.0
     sync_each: int = 8

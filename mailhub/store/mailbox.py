@@ -16,14 +16,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from mailhub.imap.sequence import merged
 from mailhub.ports import (
     Content,
     Disk,
     FlagAction,
+    Identity,
     ModSeq,
     Placed,
+    Ranges,
     Rendering,
     Status,
+    Stored,
     StoreFault,
     StoreRefused,
     Uid,
@@ -235,7 +239,11 @@ class SharedMailbox(MailboxState):
             with self.box.transaction(write=False) as transaction:
                 totals = transaction.totals(kept.id, kept.recent)
             return Status(
-                *totals, Uid(kept.uid_next), UidValidity(kept.uid_validity), ModSeq(kept.modseq)
+                *totals,
+                Uid(kept.uid_next),
+                UidValidity(kept.uid_validity),
+                ModSeq(kept.modseq),
+                self.box.mailbox_id,
             )
 
         async with self.lock:
@@ -244,26 +252,32 @@ class SharedMailbox(MailboxState):
     # ---- Changing messages --------------------------------------------------------------------
 
     async def store(
-        self, uids: Sequence[int], action: FlagAction, names: Iterable[str]
-    ) -> tuple[Uid, ...]:
-        """Change flags; unknown keywords are made. Those whose flags did change are returned.
+        self,
+        uids: Sequence[int],
+        action: FlagAction,
+        names: Iterable[str],
+        unchanged_since: int | None = None,
+    ) -> Stored:
+        """Change flags, unless they changed after `unchanged_since`; unknown keywords are made.
 
         Raises:
             StoreRefused: LIMIT where no keyword is left, SERVER_BUG.
         """
         names = tuple(names)
         changed: list[Uid] = []
+        modified: list[Uid] = []
         for batch in self._batches(uids, self._limits.batch):
 
-            def job(told: Told, batch: Sequence[int] = batch) -> Delta:
-                delta = change.store(self.box, batch, action, names)
-                told.append((self, delta))
-                return delta
+            def job(told: Told, batch: Sequence[int] = batch) -> change.Restyled:
+                done = change.store(self.box, batch, action, names, unchanged_since)
+                told.append((self, done.delta))
+                return done
 
             async with self.lock:
-                delta = await self.work(job)
-            changed += [Uid(uid) for uid, _, _ in delta.changed]
-        return tuple(changed)
+                done = await self.work(job)
+            changed += [Uid(uid) for uid, _, _ in done.delta.changed]
+            modified += [Uid(uid) for uid in done.modified]
+        return Stored(tuple(changed), tuple(modified))
 
     async def expunge(self, uids: Sequence[int]) -> tuple[Uid, ...]:
         """Remove these messages for good, flagged or not; those removed are returned.
@@ -419,17 +433,42 @@ class SharedMailbox(MailboxState):
         """
         return await self._read(uids, partial(reading.rendered, what, make=make))
 
+    async def identities(self, uids: Sequence[int]) -> Sequence[Identity | None]:
+        """What each is, and since when; None for those that are gone.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        return await self._read(uids, reading.identities)
+
+    async def vanished(self, modseq: int) -> Ranges | None:
+        """UIDs of messages that left after `modseq`; None if that is not known any more.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+
+        def job(told: Told) -> Ranges | None:  # noqa: ARG001 -- reading changes nothing
+            kept = self.box.kept
+            if modseq < kept.floor or self.doubtful(modseq):
+                return None
+            with self.box.transaction(write=False) as transaction:
+                return merged(transaction.expunged(kept.id, modseq))
+
+        async with self.lock:
+            return await self.work(job)
+
     async def _read(
         self,
         uids: Sequence[int],
-        function: Callable[[Box, Sequence[int]], Sequence[bytes | None]],
-    ) -> Sequence[bytes | None]:
-        found: list[bytes | None] = []
+        function: Callable[[Box, Sequence[int]], Sequence[T | None]],
+    ) -> Sequence[T | None]:
+        found: list[T | None] = []
         ordered = sorted(set(uids))
         for start in range(0, len(ordered), self._limits.read_batch):
             batch = ordered[start : start + self._limits.read_batch]
 
-            def job(told: Told, batch: Sequence[int] = batch) -> Sequence[bytes | None]:  # noqa: ARG001
+            def job(told: Told, batch: Sequence[int] = batch) -> Sequence[T | None]:  # noqa: ARG001
                 return function(self.box, batch)
 
             async with self.lock:

@@ -2,7 +2,8 @@
 
 A message is ``<stem>,S=<octets>,U=<uid>:2,<flags>``. The stem
 ``<seconds>.<unique>.<host>`` stays with the message wherever it goes; ``S=`` is
-RFC822.SIZE, and with ``U=`` the name says all that must survive the index.
+RFC822.SIZE, ``D=`` when it came into this mailbox if not when its stem says, and with
+``U=`` the name says all that must survive the index.
 Until a message has its UID the name is a plain maildir name.
 
 A mailbox is the account's maildir itself (INBOX) or the directory ``.A.B`` in
@@ -51,12 +52,14 @@ class Base(NamedTuple):
     Attributes:
         size: Octets of the file (``S=``): Dovecot fails to read a file where that is wrong.
         served: Octets once its line ends are CR LF (``W=``).
+        saved: When it came into its mailbox (``D=``), if the stem does not say.
     """
 
     stem: bytes
     size: int | None
     uid: int | None
     served: int | None = None
+    saved: int | None = None
 
 
 # ---- Messages ------------------------------------------------------------------------------
@@ -112,7 +115,7 @@ def _number(field: bytes) -> int | None:
 def parse_base(base: bytes) -> Base:
     """Take the base of a name apart; fields of others' programs stay in the stem."""
     stem, *fields = base.split(b",")
-    size = uid = served = None
+    size = uid = served = saved = None
     for field in fields:
         if field.startswith(b"S="):
             size = _number(field[2:])
@@ -120,9 +123,11 @@ def parse_base(base: bytes) -> Base:
             uid = _number(field[2:])
         elif field.startswith(b"W="):
             served = _number(field[2:])
+        elif field.startswith(b"D="):
+            saved = _number(field[2:])
         else:
             stem += b"," + field
-    return Base(stem, size, uid, served)
+    return Base(stem, size, uid, served, saved)
 
 
 def unnumbered(stem: bytes, size: int) -> bytes:
@@ -131,11 +136,17 @@ def unnumbered(stem: bytes, size: int) -> bytes:
 
 
 def numbered(
-    stem: bytes, size: int, uid: int, letters: bytes = b"", served: int | None = None
+    stem: bytes,
+    size: int,
+    uid: int,
+    letters: bytes = b"",
+    served: int | None = None,
+    saved: int | None = None,
 ) -> bytes:
     """The name of a message that has its UID; `served` is its size with CR LF, if another."""
     wide = b"" if served is None or served == size else b",W=%d" % served
-    return b"%b,S=%d%b,U=%d:2,%b" % (stem, size, wide, uid, letters)
+    when = b"" if saved is None or saved == seconds_of(stem) else b",D=%d" % saved
+    return b"%b,S=%d%b%b,U=%d:2,%b" % (stem, size, wide, when, uid, letters)
 
 
 def known_bits(keywords: int) -> int:

@@ -68,6 +68,7 @@ def append(box: Box, messages: Sequence[Incoming]) -> Delta:
     bits = [box.bits(message.flags) for message in messages]
     first = box.allocate(len(messages))
     modseq = box.next_modseq()
+    saved = max(int(box.ground.clock()), 0)
     rows: list[Row] = []
     temporary: list[bytes] = []
     try:
@@ -81,7 +82,8 @@ def append(box: Box, messages: Sequence[Incoming]) -> Delta:
                 unique = message.unique or os.path.basename(name).decode()
                 if message.unique:
                     box.ground.promised.add(spelt_unique(unique))
-                row = _row(box, message, uid, flags, modseq, unique)
+                row = Row(uid, b"", flags, modseq, message.size, 0, saved)
+                row = _row(box, message, row, unique)
                 files.rename(name, path + b"/cur/" + row.name)
                 rows.append(row)
             if not all(message.unique for message in messages):
@@ -98,11 +100,11 @@ def append(box: Box, messages: Sequence[Incoming]) -> Delta:
     return Delta(added=rows)
 
 
-def _row(box: Box, message: Incoming, uid: int, flags: int, modseq: int, unique: str) -> Row:
+def _row(box: Box, message: Incoming, row: Row, unique: str) -> Row:
     stem = make_stem(message.date, unique, box.ground.host)
-    letters = relettered(b"", flags, box.known)
-    name = numbered(stem, message.size, uid, letters)
-    return Row(uid, name, flags, modseq, message.size, max(int(message.date), 0))
+    letters = relettered(b"", row.flags, box.known)
+    name = numbered(stem, row.size, row.uid, letters, saved=row.saved)
+    return row._replace(name=name, date=max(int(message.date), 0))
 
 
 def _write(files: Files, message: Incoming, path: bytes) -> None:
@@ -193,11 +195,12 @@ def _deliver_open(ground: Ground, batch: Batch, box: Box, todo: Sequence[int]) -
                 with _fault(batch, position):
                     filing = batch.filings[position][0]
                     size = _size(ground.files, filing)
+                    arrived = max(int(filing.arrived), 0)
                     name = numbered(_stem(ground, filing), size, uid)
                     path = b"/".join((box.path, b"cur", name))
                     place(ground.files, box.path, filing, path)
                     batch.paths[filing.unique] = path
-                    rows.append(Row(uid, name, 0, modseq, size, max(int(filing.arrived), 0)))
+                    rows.append(Row(uid, name, 0, modseq, size, arrived, arrived))
         with box.transaction() as transaction:
             transaction.put(box.kept.id, rows)
             box.save(transaction)

@@ -18,13 +18,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailhub.mail.header import SECTION_LIMIT, bounded, wanted
-from mailhub.ports import Rendering
+from mailhub.mail.objectid import object_id
+from mailhub.ports import Identity, Rendering
 from mailhub.store import excerpts
 from mailhub.store.box import Box
 from mailhub.store.durable import read_all
 from mailhub.store.files import Files
 from mailhub.store.lines import header_end, served_size, to_crlf
 from mailhub.store.maildir import Finder
+from mailhub.store.name import base_of, parse_base
 from mailhub.store.rows import Row
 
 _HEADER_GUESS = 8 << 10
@@ -231,6 +233,17 @@ def fields(names: Sequence[bytes], box: Box, uids: Sequence[int]) -> Sequence[by
         if number is not None:
             transaction.excerpt(number, mailbox, made.items())
     return _completed(found, uids, made)
+
+
+def identities(box: Box, uids: Sequence[int]) -> Sequence[Identity | None]:
+    """What messages are: their names say it, and their header's References."""
+    threads = dict(zip(uids, rendered(Rendering.THREAD, box, uids), strict=True))
+    found = {}
+    for row in box.rows(uids):
+        stem = parse_base(base_of(row.name)).stem
+        thread = threads[row.uid] or object_id("T", stem).encode()
+        found[row.uid] = Identity(object_id("M", stem).encode(), thread, row.saved)
+    return [found.get(uid) for uid in uids]
 
 
 def rendered(

@@ -85,14 +85,13 @@ def _load(box: Box) -> tuple[bool, dovecot.Adopted | None]:
 def _rows(box: Box, *, lost: bool) -> list[int]:
     """Write a mailbox's rows by the names of its files; returns the UIDs."""
     kept = box.kept
-    modseq = box.next_modseq()
     with box.transaction() as transaction:
         old = {row.uid: row for row in transaction.rows_from(kept.id, 0, -1)}
         uncertain = lost or kept.stale
         rows: dict[int, Row] = {}
         for _ in range(2):  # readdir(3) may pass over a file that is renamed meanwhile
             for name in maildir.names(box.ground.files, box.path + b"/cur"):
-                row = _row(box, name, old, modseq, uncertain=uncertain)
+                row = _row(box, name, old, uncertain=uncertain)
                 if row is not None:
                     rows.setdefault(row.uid, row)
         # What is not there goes when the mailbox is opened, if it is really not there.
@@ -104,13 +103,16 @@ def _rows(box: Box, *, lost: bool) -> list[int]:
         transaction.clear(kept.id)
         transaction.put(kept.id, (rows[uid] for uid in sorted(rows)))
         kept.stale = False
+        # A MODSEQ that nobody had can only be given by whoever has the mailbox open.
+        if uncertain or any(row.flags != old[uid].flags for uid, row in rows.items() if uid in old):
+            kept.doubt, kept.certain = 0, kept.modseq + 1
         box.missed()  # whoever opens it compares it with the files once more
         box.save(transaction)
         transaction.rebuilt()
     return sorted(rows)
 
 
-def _row(box: Box, name: bytes, old: dict[int, Row], modseq: int, *, uncertain: bool) -> Row | None:
+def _row(box: Box, name: bytes, old: dict[int, Row], *, uncertain: bool) -> Row | None:
     base = parse_base(base_of(name))
     if base.uid is None or not 0 < base.uid < box.ceiling:
         return None
@@ -128,6 +130,6 @@ def _row(box: Box, name: bytes, old: dict[int, Row], modseq: int, *, uncertain: 
     if measured is None:
         return None
     flags = flags_of(letters_of(name)) & box.known
-    if before is not None and before.flags == flags:
-        modseq = before.modseq
-    return Row(base.uid, name, flags, modseq, measured.size, measured.date)
+    modseq = box.kept.modseq if before is None else before.modseq
+    saved = reconcile.saved_of(base, measured.date)
+    return Row(base.uid, name, flags, modseq, measured.size, measured.date, saved)

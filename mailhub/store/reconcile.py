@@ -94,6 +94,7 @@ def refresh(box: Box) -> Delta:
     """
     if not box.ready:
         lost, adopted = box.load()
+        box.resume()
         return reconcile(box, lost=lost, adopted=adopted)
     if not box.disturbed():
         with box.transaction(write=False):
@@ -237,7 +238,7 @@ def _settle(box: Box, findings: Findings, *, uncertain: bool, number: bool) -> D
     stale, kept.stale = kept.stale, False
     try:
         with box.transaction() as transaction:
-            transaction.remove(kept.id, findings.removed)
+            box.remove(transaction, findings.removed)
             transaction.reflag(kept.id, changed)
             transaction.put(kept.id, delta.added)
             box.save(transaction)
@@ -278,15 +279,28 @@ def _take_in(box: Box, file: Fresh, uid: int, *, trusted: bool) -> Row | None:
         if measured is None:
             return None
         size, date, stored = measured
+        saved = _saved(box, file.base, date, trusted=trusted)
         flags = flags_of(letters) & box.known
         letters = relettered(letters, flags, box.known)
-        name = numbered(file.base.stem, stored, uid, letters, size)
+        name = numbered(file.base.stem, stored, uid, letters, size, saved)
         if file.place != b"cur" or name != file.name:
             files.rename(path, b"/".join((box.path, b"cur", name)))
     except FileNotFoundError:
         box.missed()
         return None
-    return Row(uid, name, flags, 0, size, date)
+    return Row(uid, name, flags, 0, size, date, saved)
+
+
+def _saved(box: Box, base: Base, date: int, *, trusted: bool) -> int:
+    """When a file came into this mailbox, as well as can be known."""
+    if base.uid is not None and not trusted:
+        return max(int(box.ground.clock()), 0)  # moved here from another mailbox
+    return saved_of(base, date)
+
+
+def saved_of(base: Base, date: int) -> int:
+    """When a message came into its mailbox, by its name; `date` if that does not say."""
+    return next((it for it in (base.saved, seconds_of(base.stem)) if it is not None), date)
 
 
 def measure(box: Box, path: bytes, base: Base, *, trusted: bool) -> Measured | None:

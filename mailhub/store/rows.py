@@ -6,6 +6,8 @@ Invariants:
    messages lie together, in order, and a range of UIDs is a range of keys.
 2. What is wide and seldom asked for (`summary`, `store.excerpts`) lies apart from what
    is read whenever a mailbox is opened (`message`).
+3. `expunged` knows every message that left a mailbox at a MODSEQ above the mailbox's
+   `floor`, as runs of UIDs.
 """
 
 from __future__ import annotations
@@ -34,7 +36,11 @@ CREATE TABLE mailbox(
     recent INTEGER NOT NULL,
     new_changed INTEGER NOT NULL,
     cur_changed INTEGER NOT NULL,
-    stale INTEGER NOT NULL DEFAULT 0
+    stale INTEGER NOT NULL DEFAULT 0,
+    floor INTEGER NOT NULL DEFAULT 1,
+    runs INTEGER NOT NULL DEFAULT 0,
+    doubt INTEGER NOT NULL DEFAULT 0,
+    certain INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE message(
     key INTEGER PRIMARY KEY,
@@ -42,15 +48,24 @@ CREATE TABLE message(
     flags INTEGER NOT NULL,
     modseq INTEGER NOT NULL,
     size INTEGER NOT NULL,
-    date INTEGER NOT NULL
+    date INTEGER NOT NULL,
+    saved INTEGER NOT NULL
 );
 CREATE TABLE summary(
     key INTEGER PRIMARY KEY,
     envelope BLOB NOT NULL,
     body BLOB NOT NULL,
     bodystructure BLOB NOT NULL,
-    preview BLOB NOT NULL
+    preview BLOB NOT NULL,
+    thread BLOB NOT NULL
 );
+CREATE TABLE expunged(
+    mailbox INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY(mailbox, modseq, first)
+) WITHOUT ROWID;
 CREATE TABLE departed(name BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
     + excerpts.TABLES
@@ -62,7 +77,11 @@ _UID: Final = 4_294_967_295
 
 
 class Row(NamedTuple):
-    """A message, as the index keeps it."""
+    """A message, as the index keeps it.
+
+    Attributes:
+        saved: When it came into this mailbox, seconds since the epoch.
+    """
 
     uid: int
     name: bytes
@@ -70,6 +89,7 @@ class Row(NamedTuple):
     modseq: int
     size: int
     date: int
+    saved: int
 
 
 class Columns(NamedTuple):
@@ -101,6 +121,10 @@ class Kept:
         new_changed: Time of change of ``new`` when it was last read; 0 for not.
         cur_changed: The same of ``cur``.
         stale: The machine has crashed, or may have, since it was written.
+        floor: The MODSEQ above which `expunged` is complete.
+        runs: At most so many rows `expunged` has of this mailbox.
+        doubt: Above this MODSEQ and below `certain`, a crash took from us what clients may
+            have been told.
     """
 
     id: int
@@ -111,6 +135,10 @@ class Kept:
     new_changed: int = 0
     cur_changed: int = 0
     stale: bool = False
+    floor: int = 1
+    runs: int = 0
+    doubt: int = 0
+    certain: int = 0
 
 
 def columns() -> Columns:
@@ -138,8 +166,8 @@ class Transaction:
     def mailbox(self, directory: bytes) -> Kept | None:
         """What is kept of the mailbox in a directory."""
         row = self._database.execute(
-            "SELECT id, uid_validity, uid_next, modseq, recent, new_changed, cur_changed, stale"
-            " FROM mailbox WHERE directory = ?",
+            "SELECT id, uid_validity, uid_next, modseq, recent, new_changed, cur_changed, stale,"
+            " floor, runs, doubt, certain FROM mailbox WHERE directory = ?",
             (directory,),
         ).fetchone()
         return None if row is None else Kept(*row)
@@ -158,7 +186,8 @@ class Transaction:
         """Write what has changed of a mailbox."""
         self._database.execute(
             "UPDATE mailbox SET uid_validity = ?, uid_next = ?, modseq = ?, recent = ?,"
-            " new_changed = ?, cur_changed = ?, stale = ? WHERE id = ?",
+            " new_changed = ?, cur_changed = ?, stale = ?, floor = ?, runs = ?, doubt = ?,"
+            " certain = ? WHERE id = ?",
             (
                 kept.uid_validity,
                 kept.uid_next,
@@ -167,6 +196,10 @@ class Transaction:
                 kept.new_changed,
                 kept.cur_changed,
                 kept.stale,
+                kept.floor,
+                kept.runs,
+                kept.doubt,
+                kept.certain,
                 kept.id,
             ),
         )
@@ -184,6 +217,7 @@ class Transaction:
         if kept is None:
             return
         self.clear(kept.id)
+        self._database.execute("DELETE FROM expunged WHERE mailbox = ?", (kept.id,))
         self._database.execute("DELETE FROM mailbox WHERE id = ?", (kept.id,))
 
     def clear(self, mailbox: int) -> None:
@@ -245,7 +279,7 @@ class Transaction:
     def rows_from(self, mailbox: int, uid: int, limit: int) -> list[Row]:
         """Up to `limit` messages from `uid` on."""
         cursor = self._database.execute(
-            "SELECT key & 4294967295, name, flags, modseq, size, date FROM message"
+            "SELECT key & 4294967295, name, flags, modseq, size, date, saved FROM message"
             " WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
             ((mailbox << _SHIFT) + uid, _span(mailbox)[1], limit),
         )
@@ -253,7 +287,7 @@ class Transaction:
 
     def _rows(self, first: int, last: int) -> list[Row]:
         cursor = self._database.execute(
-            "SELECT key & 4294967295, name, flags, modseq, size, date FROM message"
+            "SELECT key & 4294967295, name, flags, modseq, size, date, saved FROM message"
             " WHERE key BETWEEN ? AND ? ORDER BY key",
             (first, last),
         )
@@ -263,7 +297,7 @@ class Transaction:
         """Add messages, or replace what is kept of them."""
         base = mailbox << _SHIFT
         self._database.executemany(
-            "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(base + row[0], *row[1:]) for row in rows],
         )
 
@@ -311,10 +345,10 @@ class Transaction:
         """Keep what was made of messages' content."""
         base = mailbox << _SHIFT
         self._database.executemany(
-            "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (base + uid, made.envelope, made.body, made.bodystructure, made.preview)
-                for uid, made in summaries
+                (base + uid, it.envelope, it.body, it.bodystructure, it.preview, it.thread)
+                for uid, it in summaries
             ],
         )
 
@@ -322,11 +356,38 @@ class Transaction:
         """Keep for copies what is kept of their originals."""
         self._database.executemany(
             "INSERT OR REPLACE INTO summary"
-            " SELECT ?, envelope, body, bodystructure, preview FROM summary WHERE key = ?",
+            " SELECT ?, envelope, body, bodystructure, preview, thread FROM summary WHERE key = ?",
             [((target << _SHIFT) + new, (source << _SHIFT) + old) for old, new in uids],
         )
 
     # ---- Messages that have left ------------------------------------------------------------
+
+    def expunge(self, mailbox: int, modseq: int, runs: Iterable[tuple[int, int]]) -> None:
+        """Remember runs of UIDs whose messages left at a MODSEQ."""
+        self._database.executemany(
+            "INSERT OR REPLACE INTO expunged VALUES (?, ?, ?, ?)",
+            [(mailbox, modseq, first, last) for first, last in runs],
+        )
+
+    def expunged(self, mailbox: int, modseq: int) -> list[tuple[int, int]]:
+        """Runs of UIDs whose messages left after a MODSEQ, above the mailbox's `floor`."""
+        cursor = self._database.execute(
+            "SELECT first, last FROM expunged WHERE mailbox = ? AND modseq > ?", (mailbox, modseq)
+        )
+        return cursor.fetchall()
+
+    def forget_expunged(self, mailbox: int, keep: int) -> int:
+        """Forget the oldest but for about `keep` runs; the MODSEQ up to which all are forgotten."""
+        row = self._database.execute(
+            "SELECT modseq FROM expunged WHERE mailbox = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?",
+            (mailbox, keep),
+        ).fetchone()
+        if row is None:
+            return 0
+        self._database.execute(
+            "DELETE FROM expunged WHERE mailbox = ? AND modseq <= ?", (mailbox, row[0])
+        )
+        return int(row[0])
 
     def depart(self, names: Iterable[bytes], now: float) -> None:
         """Remember the unique parts of filed messages that were removed or moved away."""

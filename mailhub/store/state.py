@@ -59,6 +59,16 @@ class MailboxState:
         """What has happened since `cursor`, oldest first; None if that is too long ago."""
         return self._changes.since(cursor)
 
+    @property
+    def mailbox_id(self) -> str:
+        """MAILBOXID (RFC 8474 §4)."""
+        return self.box.mailbox_id
+
+    def doubtful(self, modseq: int) -> bool:
+        """Whether who knows all up to `modseq` may know what never was."""
+        kept = self.box.kept
+        return kept.doubt < modseq < kept.certain
+
     def take_recent(self) -> frozenset[Uid]:
         r"""UIDs no session has seen yet: the caller's ``\Recent`` (RFC 3501 §2.3.2)."""
         first = self.box.kept.recent
@@ -91,10 +101,11 @@ class MailboxState:
         self._remove(delta.removed)
         self._reflag(delta.changed)
         self._add(delta.added)
-        self._changes.trim(max(self._limit, len(self.uids)))
         self.cursor = self._changes.cursor
         for woken in list(self._watchers):
             woken()
+        # Only now: whoever keeps up at each change misses none, however many they are.
+        self._changes.trim(max(self._limit, len(self.uids)))
 
     def _remove(self, uids: Sequence[int]) -> None:
         positions = [at for uid in uids if (at := self.position(uid)) is not None]
@@ -124,7 +135,7 @@ class MailboxState:
     def _add(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        uids, _, flags, modseqs, sizes, dates = zip(*rows, strict=True)
+        uids, _, flags, modseqs, sizes, dates, _ = zip(*rows, strict=True)
         added = Columns(uids, flags, modseqs, sizes, dates)  # type: ignore[arg-type]  # to extend
         for column, values in zip(self.columns, added, strict=True):
             column.extend(values)
@@ -140,7 +151,7 @@ def difference(old: Columns, new: Columns) -> Delta:
     for uid, flags, modseq, size, date in zip(*new, strict=True):
         at = before.get(uid)
         if at is None:
-            added.append(Row(uid, b"", flags, modseq, size, date))
+            added.append(Row(uid, b"", flags, modseq, size, date, 0))
         elif old.flags[at] != flags or old.modseqs[at] != modseq:
             changed.append((uid, flags, modseq))
     return Delta([uid for uid in old.uids if uid not in after], changed, added)

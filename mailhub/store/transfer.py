@@ -56,13 +56,16 @@ def transfer(source: Box, target: Box, uids: Sequence[int], *, move: bool) -> Tr
     if not rows:
         return Transfer()
     first = target.allocate(len(rows))
+    modseq = target.next_modseq()
+    if move:
+        source.next_modseq()
     way = _Way(source, target, [row.flags for row in rows], move=move)
     try:
         with ExitStack() as changing:
             if move and source is not target:
                 changing.enter_context(source.changing())
             changing.enter_context(target.changing())
-            placed = way.carry(rows, first, target.next_modseq())
+            placed = way.carry(rows, first, modseq)
             sync_directory(source.ground.files, target.path + b"/cur")
             if move and source is not target:
                 sync_directory(source.ground.files, source.path + b"/cur")
@@ -78,14 +81,12 @@ def transfer(source: Box, target: Box, uids: Sequence[int], *, move: bool) -> Tr
 
 
 def _record(source: Box, target: Box, placed: Sequence[tuple[Row, Row]], *, move: bool) -> None:
-    if move:
-        source.next_modseq()
     with target.transaction() as transaction:
         transaction.put(target.kept.id, [new for _, new in placed])
         pairs = [(row.uid, new.uid) for row, new in placed]
         transaction.copy_summaries(source.kept.id, target.kept.id, pairs)
         if move:
-            transaction.remove(source.kept.id, [row.uid for row, _ in placed])
+            source.remove(transaction, [row.uid for row, _ in placed])
             source.note_departure(transaction, [row for row, _ in placed])
             source.save(transaction)
         target.save(transaction)
@@ -103,6 +104,7 @@ class _Way:
         self._finder = Finder(self._files, source.path)
         self._translate = translation(source.keywords, target, flags)
         self._move = move
+        self._now = max(int(source.ground.clock()), 0)
         self._done: list[tuple[bytes, bytes]] = []
 
     def carry(self, rows: Sequence[Row], first: int, modseq: int) -> list[tuple[Row, Row]]:
@@ -130,7 +132,8 @@ class _Way:
         # Letters are their own mailbox's keywords: only what `flags` says goes along.
         letters = relettered(b"", flags, self._target.known)
         base = parse_base(base_of(row.name))
-        name = numbered(base.stem, base.size or row.size, uid, letters, base.served)
+        size = base.size or row.size
+        name = numbered(base.stem, size, uid, letters, base.served, self._now)
         source, target = self._from + row.name, self._to + name
         if self._move:
             self._files.rename(source, target)
@@ -143,7 +146,7 @@ class _Way:
                 copy_file(self._files, source, self._target.path + b"/tmp/" + name)
                 self._files.rename(self._target.path + b"/tmp/" + name, target)
         self._done.append((row.name, name))
-        return Row(uid, name, flags, modseq, row.size, row.date)
+        return Row(uid, name, flags, modseq, row.size, row.date, self._now)
 
     def back(self) -> None:
         """Undo all that was done, as far as the disk lets us."""

@@ -7,16 +7,19 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from mailhub.imap.sequence import merged
 from mailhub.imap.structure import summary
 from mailhub.mail import header
 from mailhub.mail.address import Path
 from mailhub.mail.flag import DELETED, KEYWORD_LIMIT, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS
+from mailhub.mail.objectid import object_id
 from mailhub.ports import (
     Account,
     AccountId,
     Appending,
     Change,
     FlagAction,
+    Identity,
     Listed,
     LoginFault,
     LoginRefused,
@@ -24,10 +27,12 @@ from mailhub.ports import (
     ModSeq,
     Placed,
     Quota,
+    Ranges,
     Rendering,
     ScramKeys,
     ScramProof,
     Status,
+    Stored,
     StoreFault,
     StoreRefused,
     Tls,
@@ -65,6 +70,8 @@ class FakeMailbox:
 
     Attributes:
         memory: Changes that are remembered.
+        floor: The MODSEQ above which expunges are remembered.
+        doubt: MODSEQs between these are of what never was.
         during: Called amid each method that waits: other sessions' doings.
     """
 
@@ -86,6 +93,10 @@ class FakeMailbox:
         self.contents: list[FakeContent] = []
         self.summarised: set[Uid] = set()  # their summaries are made
         self.special_use: tuple[str, ...] = ()
+        self.mailbox_id = f"F{uid_validity}"
+        self.floor = 0
+        self.doubt = (0, 0)
+        self.expunged: list[tuple[int, int]] = []  # MODSEQ and UID
         self._recent: set[Uid] = set()
         self._log: list[tuple[Change, Uid]] = []
         self._watchers: list[Callable[[], None]] = []
@@ -148,15 +159,46 @@ class FakeMailbox:
         self.refreshed += 1
         self.during()
 
+    def doubtful(self, modseq: ModSeq) -> bool:
+        return self.doubt[0] < modseq < self.doubt[1]
+
+    async def vanished(self, modseq: ModSeq) -> Ranges | None:
+        self.during()
+        if modseq < self.floor or self.doubtful(modseq):
+            return None
+        return merged((uid, uid) for at, uid in self.expunged if at > modseq)
+
+    async def identities(self, uids: Sequence[Uid]) -> Sequence[Identity | None]:
+        self.during()
+        return [
+            Identity(
+                object_id("M", self.octets[uid]).encode(),
+                summary(self.octets[uid]).thread or object_id("T", self.octets[uid]).encode(),
+                NOW + uid,
+            )
+            if uid in self.octets
+            else None
+            for uid in uids
+        ]
+
     async def store(
-        self, uids: Sequence[Uid], action: FlagAction, names: Iterable[str]
-    ) -> tuple[Uid, ...]:
+        self,
+        uids: Sequence[Uid],
+        action: FlagAction,
+        names: Iterable[str],
+        unchanged_since: ModSeq | None = None,
+    ) -> Stored:
         self.during()
         given = self._bits(names)
         changed = []
+        modified = []
+        modseq = self.highest_modseq + 1
         for uid in uids:
             place = self.position(uid)
             if place is None:
+                continue
+            if unchanged_since is not None and self.modseqs[place] > unchanged_since:
+                modified.append(uid)
                 continue
             bits = self.flags[place]
             after = {
@@ -166,10 +208,12 @@ class FakeMailbox:
             }[action]
             if after != bits:
                 self.flags[place] = after
-                self.modseqs[place] = self._bump()
+                self.modseqs[place] = modseq
                 changed.append(uid)
+        if changed:
+            self._bump()
         self._tell([(Change.FLAGGED, uid) for uid in changed])
-        return tuple(changed)
+        return Stored(tuple(changed), tuple(modified))
 
     def _bits(self, names: Iterable[str]) -> int:
         bits = 0
@@ -197,7 +241,8 @@ class FakeMailbox:
                 del self.octets[uid]
                 gone.append(uid)
         if gone:
-            self._bump()
+            modseq = self._bump()
+            self.expunged += [(modseq, uid) for uid in gone]
         self._tell([(Change.EXPUNGED, uid) for uid in gone])
         return tuple(gone)
 
@@ -377,6 +422,7 @@ class FakeStore:
             uid_next=box.uid_next,
             uid_validity=box.uid_validity,
             highest_modseq=box.highest_modseq,
+            mailbox_id=box.mailbox_id,
         )
 
     async def open(self, name: str) -> FakeMailbox:

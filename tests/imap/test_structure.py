@@ -253,3 +253,11 @@ class TestBodyStructure:
         assert len(whole) == 10
         well_formed(found.body)
         well_formed(found.bodystructure)
+
+
+def test_thread() -> None:
+    """THREADID comes of References, In-Reply-To or Message-ID, and of nothing else."""
+    first = summary(b"Message-ID: <1@a>\r\n\r\n")
+    answer = summary(b"Message-ID: <2@a>\r\nReferences: <1@a>\r\n\r\n")
+    assert first.thread == answer.thread != b""
+    assert summary(b"Subject: x\r\n\r\n").thread == b""

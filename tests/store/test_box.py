@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mailhub.ports import StoreFault, StoreRefused
 from mailhub.store import reconcile, uidlist
 from mailhub.store.box import Box, Delta, Vanished
 from mailhub.store.index import IndexLost
+from mailhub.store.limits import Limits
 from mailhub.store.rows import Row
 from mailhub.store.uidlist import UID_LIMIT, UidList
 from tests.rig import run
@@ -101,14 +103,39 @@ class TestUids:
         assert refused.value.fault is StoreFault.LIMIT
 
     def test_modseqs_grow(self, tmp_path: Path) -> None:
-        """Also when the clock stands still, or goes back."""
-        now = [1_800_000_000.0]
-        box = Hub(tmp_path, clock=lambda: now[0]).box()
+        """One by one, always below a ceiling that is durable."""
+        box = Hub(tmp_path, limits=Limits(modseq_block=5)).box()
         first = box.next_modseq()
-        now[0] -= 1000
-        assert box.next_modseq() == first + 1
-        now[0] += 5000
-        assert box.next_modseq() == 1_800_004_000_000_000
+        for later in range(1, 12):
+            assert box.next_modseq() == first + later
+            assert first + later < saved(box).modseq == box.modseq_ceiling
+
+    def test_modseqs_do_not_go_back(self, tmp_path: Path) -> None:
+        """After a crash of the machine they go on from the ceiling; what clients saw is doubted."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT)
+        box = hub.box()
+        known, ceiling = box.kept.modseq, box.modseq_ceiling
+        hub.boot = "second boot"
+        hub.restart()
+        mailbox = hub.open()
+        assert mailbox.highest_modseq > ceiling
+        assert not mailbox.doubtful(known)
+        assert mailbox.doubtful(known + 1)
+        assert mailbox.doubtful(ceiling - 1)
+        assert not mailbox.doubtful(mailbox.highest_modseq)
+
+    def test_a_full_disk_gives_no_modseq(self, tmp_path: Path) -> None:
+        """Where the ceiling cannot be raised nothing is changed."""
+        files = FailingFiles()
+        box = Hub(tmp_path, files=files, limits=Limits(modseq_block=1)).box()
+        before = box.kept.modseq, box.modseq_ceiling
+        files.arm(0)
+        with pytest.raises(OSError, match="output error"):
+            collections.deque((box.next_modseq() for _ in range(9)), maxlen=0)
+        files.disarm()
+        assert box.modseq_ceiling == before[1]
+        assert box.next_modseq() > before[0]
 
 
 class TestKeywords:
@@ -222,7 +249,7 @@ def test_departures(tmp_path: Path) -> None:
     now = int(box.ground.clock())
     names = [b"%d.H000000_young.h" % now, b"9.H000000_old.h", b"%d.M1.h" % now]
     with box.transaction() as transaction:
-        box.note_departure(transaction, [Row(1, name, 0, 0, 0, 0) for name in names])
+        box.note_departure(transaction, [Row(1, name, 0, 0, 0, 0, 0) for name in names])
         box.note_departure(transaction, [])
         assert transaction.departed(b"young")
         assert not transaction.departed(b"old")

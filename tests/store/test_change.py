@@ -31,7 +31,7 @@ class TestStore:
         hub.append(TEXT)
         mailbox = hub.open()
         before = list(mailbox.flags)
-        changed = run(mailbox.store([1, 2], action, names))
+        changed = run(mailbox.store([1, 2], action, names)).changed
         assert list(mailbox.flags) == expected
         pairs = zip(before, expected, strict=True)
         assert list(changed) == [uid for uid, (a, b) in enumerate(pairs, 1) if a != b]
@@ -44,7 +44,7 @@ class TestStore:
         hub.append(TEXT, flags=("\\Seen",))
         mailbox = hub.open()
         modseqs = list(mailbox.modseqs)
-        assert run(mailbox.store([1, 77], FlagAction.ADD, ["\\Seen"])) == ()
+        assert run(mailbox.store([1, 77], FlagAction.ADD, ["\\Seen"])).changed == ()
         assert list(mailbox.modseqs) == modseqs
 
     def test_unknown_keyword_taken_off(self, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ class TestStore:
         first, second = hub.cur()
         (hub.maildir / "cur" / first).rename(hub.maildir / "cur" / (first + "F"))
         (hub.maildir / "cur" / second).unlink()
-        assert run(mailbox.store([1, 2], FlagAction.ADD, ["\\Seen"])) == (1,)
+        assert run(mailbox.store([1, 2], FlagAction.ADD, ["\\Seen"])).changed == (1,)
         assert list(mailbox.flags) == [5, 0]
         run(mailbox.refresh())
         assert list(mailbox.uids) == [1]

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mailhub import ports
-from mailhub.ports import Change, FlagAction, Rendering, StoreFault, StoreRefused
+from mailhub.ports import (
+    Change,
+    FlagAction,
+    ModSeq,
+    Rendering,
+    Stored,
+    StoreFault,
+    StoreRefused,
+    Summary,
+    Uid,
+)
 from mailhub.store import reading
-from mailhub.store.box import Box
+from mailhub.store.box import Box, Delta
 from mailhub.store.index import IndexLost
 from mailhub.store.limits import Limits
 from mailhub.store.mailbox import _ReadAhead
+from mailhub.store.rows import Row
 from tests.rig import run
 from tests.store.world import (
     TEXT,
@@ -72,7 +84,8 @@ class TestMany:
         hub = Hub(tmp_path, limits=Limits(batch=3, read_batch=2))
         hub.append(*[TEXT] * 10)
         mailbox = hub.open()
-        assert len(run(mailbox.store(mailbox.uids, FlagAction.ADD, ["\\Seen"]))) == 10
+        done = run(mailbox.store(mailbox.uids, FlagAction.ADD, ["\\Seen"]))
+        assert len(done.changed) == 10
         assert None not in run(mailbox.headers(mailbox.uids))
         assert len(run(mailbox.rendered(Rendering.BODY, [9, 3, 5]))) == 3
         assert run(mailbox.expunge(range(2, 10))) == tuple(range(2, 10))
@@ -195,7 +208,7 @@ class TestLosses:
         for path in hub.maildir.glob("mailhub-index*"):
             path.write_bytes(b"not a database" * 100)
         (hub.maildir / "cur" / hub.cur()[1]).unlink()
-        assert run(mailbox.store([3], FlagAction.ADD, ["\\Seen"])) == (3,)
+        assert run(mailbox.store([3], FlagAction.ADD, ["\\Seen"])).changed == (3,)
         assert list(mailbox.uids) == [1, 3]
         assert list(mailbox.flags) == [32, 33]
         changes = mailbox.changes(cursor) or []
@@ -359,3 +372,138 @@ class TestConcurrency:
         disk.finish(task)
         assert isinstance(task.error, Cancelled)
         assert list(mailbox.flags) == [1]
+
+
+class TestHistory:
+    def test_vanished(self, tmp_path: Path) -> None:
+        """Who comes back learns what has left since, also after a restart and a move."""
+        hub = Hub(tmp_path)
+        hub.append(*[TEXT] * 9)
+        mailbox = hub.open()
+        begun = mailbox.highest_modseq
+        run(mailbox.expunge([2, 3, 4]))
+        middle = mailbox.highest_modseq
+        run(mailbox.move([6], "Sent"))
+        (hub.maildir / "cur" / hub.cur()[0]).unlink()
+        run(mailbox.refresh())
+        assert run(mailbox.vanished(begun)) == ((1, 4), (6, 6))
+        assert run(mailbox.vanished(middle)) == ((1, 1), (6, 6))
+        assert run(mailbox.vanished(mailbox.highest_modseq)) == ()
+        hub.restart()
+        assert run(hub.open().vanished(begun)) == ((1, 4), (6, 6))
+
+    def test_bounded(self, tmp_path: Path) -> None:
+        """The oldest is forgotten, and whoever asks for it is told that it is."""
+        hub = Hub(tmp_path, limits=Limits(expunged=3))
+        hub.append(*[TEXT] * 30)
+        mailbox = hub.open()
+        known = []
+        for uid in range(1, 20, 2):
+            known.append((uid, mailbox.highest_modseq))
+            run(mailbox.expunge([uid]))
+        found = [run(mailbox.vanished(modseq)) for _, modseq in known]
+        lost = found.count(None)
+        assert 0 < lost < len(known)
+        assert found[:lost] == [None] * lost
+        assert [it and it[0][0] for it in found[lost:]] == [uid for uid, _ in known[lost:]]
+        with mailbox.box.transaction(write=False) as transaction:
+            assert len(transaction.expunged(mailbox.box.kept.id, 0)) <= 6
+
+    def test_lost_index(self, tmp_path: Path) -> None:
+        """An index made anew knows of no earlier expunges, and says so."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, TEXT)
+        mailbox = hub.open()
+        begun = mailbox.highest_modseq
+        run(mailbox.expunge([1]))
+        hub.lose_index()
+        again = hub.open()
+        assert run(again.vanished(begun)) is None
+        assert run(again.vanished(again.highest_modseq)) == ()
+
+    def test_after_a_crash(self, tmp_path: Path) -> None:
+        """Who was told what the crash took is told everything."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, TEXT)
+        known = hub.open().highest_modseq
+        hub.boot = "second boot"
+        hub.restart()
+        mailbox = hub.open()
+        assert run(mailbox.vanished(known)) == ()
+        assert run(mailbox.vanished(ModSeq(known + 1))) is None
+
+    def test_all_at_once(self, tmp_path: Path) -> None:
+        """A watcher that keeps up sees every change, however many come together."""
+        hub = Hub(tmp_path, limits=Limits(changes=4))
+        hub.append(*[TEXT] * 12)
+        mailbox = hub.open()
+        cursor, told = mailbox.cursor, []
+
+        def woken() -> None:
+            told.append(mailbox.changes(cursor))
+
+        mailbox.watch(woken)
+        removed, changed = list(range(1, 9)), [(uid, 1, 99) for uid in range(9, 13)]
+        mailbox.apply(Delta(removed, changed, [Row(20, b"", 0, 99, 1, 1, 1)]))
+        assert told == [
+            [(Change.EXPUNGED, uid) for uid in range(1, 9)]
+            + [(Change.FLAGGED, uid) for uid in range(9, 13)]
+            + [(Change.ARRIVED, 20)]
+        ]
+
+
+class TestUnchangedSince:
+    def test_modified(self, tmp_path: Path) -> None:
+        """What changed since is left alone, and named."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, TEXT, TEXT)
+        mailbox = hub.open()
+        known = mailbox.highest_modseq
+        run(mailbox.store([2], FlagAction.ADD, ["\\Flagged"]))
+        done = run(mailbox.store([1, 2, 3], FlagAction.ADD, ["\\Seen"], known))
+        assert done == Stored((Uid(1), Uid(3)), (Uid(2),))
+        assert list(mailbox.flags) == [1, 4, 1]
+        assert run(mailbox.store([1], FlagAction.ADD, ["\\Seen"], ModSeq(0))).modified == (1,)
+
+
+class TestIdentities:
+    def test_stay(self, tmp_path: Path) -> None:
+        """EMAILID and MAILBOXID stay with what they name; SAVEDATE is of the mailbox."""
+        now = [1_700_000_000]
+        hub = Hub(tmp_path, clock=lambda: now[0])
+        hub.deliver("a")
+        hub.append(TEXT, internal_date=5)
+        mailbox = hub.open()
+        names = {name: hub.open(name).mailbox_id for name in ("INBOX", "Sent")}
+        assert len(set(names.values())) == 2
+        one, two = run(mailbox.identities([1, 2]))
+        assert one is not None
+        assert two is not None
+        assert (one.saved, two.saved) == (now[0], now[0])
+        assert len({one.email, two.email}) == 2
+        now[0] = later = 1_700_000_100
+        run(mailbox.copy([1], "Sent"))
+        run(mailbox.move([2], "Sent"))
+        run(hub.store.rename("Sent", "Gone"))
+        hub.lose_index()
+        there = hub.open("Gone")
+        assert there.mailbox_id == names["Sent"]
+        found = run(there.identities([1, 2, 3]))
+        assert found == [replace(one, saved=later), replace(two, saved=later), None]
+        assert run(hub.store.status("INBOX")).mailbox_id == names["INBOX"]
+
+    def test_thread(self, tmp_path: Path) -> None:
+        """What the summary says; a message that says nothing is a thread of its own."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, TEXT, b"Subject: none\r\n\r\n")
+        mailbox = hub.open()
+        run(mailbox.rendered(Rendering.BODY, [1, 2, 3]))
+        with mailbox.box.transaction() as transaction:
+            known = Summary(b"", b"", b"", thread=b"Tx")
+            transaction.put_summaries(mailbox.box.kept.id, [(1, known), (2, known)])
+        one, two, other = run(mailbox.identities([1, 2, 3]))
+        assert one is not None
+        assert two is not None
+        assert other is not None
+        assert (one.thread, two.thread) == (b"Tx", b"Tx")
+        assert other.thread not in {b"Tx", b"", other.email}

@@ -124,7 +124,7 @@ class TestOthersChanges:
         (name,) = hub.cur()
         (hub.maildir / "cur" / name).rename(hub.maildir / "cur" / name.replace(":2,FS", ":2,SF"))
         assert history(mailbox, cursor) == []
-        assert run(mailbox.store([1], FlagAction.ADD, ["\\Draft"])) == (1,)
+        assert run(mailbox.store([1], FlagAction.ADD, ["\\Draft"])).changed == (1,)
         assert hub.cur()[0].endswith(":2,DFS")
 
     def test_removed_and_added(self, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mailhub.store.rows import Row, Totals, Transaction
 
 
 def row(uid: int, flags: int = 0) -> Row:
-    return Row(uid, b"name%d" % uid, flags, 10 + uid, 100, 1000)
+    return Row(uid, b"name%d" % uid, flags, 10 + uid, 100, 1000, 2000)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ class TestMessages:
         transaction.put(box, [row(1), row(2)])
         transaction.put_summaries(box, [(1, Summary(b"e", b"b", b"s"))])
         transaction.reflag(box, [(b"other", 9, 99, 2)])
-        assert transaction.rows(box, [2]) == [Row(2, b"other", 9, 99, 100, 1000)]
+        assert transaction.rows(box, [2]) == [Row(2, b"other", 9, 99, 100, 1000, 2000)]
         transaction.remove(box, [1])
         assert transaction.names(box) == {b"other": 2}
         assert list(transaction.rendered(Rendering.BODY, box, [1])) == [None]
@@ -110,9 +110,9 @@ class TestSummaries:
     def test_values(self, transaction: Transaction) -> None:
         """Each value of a summary is found by itself."""
         box = transaction.add_mailbox(b"", 1).id
-        transaction.put_summaries(box, [(1, Summary(b"e", b"b", b"s", b"p"))])
+        transaction.put_summaries(box, [(1, Summary(b"e", b"b", b"s", b"p", b"t"))])
         found = [*chain.from_iterable(transaction.rendered(what, box, [1]) for what in Rendering)]
-        assert found == [b"e", b"b", b"s", b"p"]
+        assert found == [b"e", b"b", b"s", b"p", b"t"]
 
     def test_forgotten(self, transaction: Transaction) -> None:
         """With a message, or its mailbox, goes what was kept of it."""

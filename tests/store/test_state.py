@@ -50,7 +50,7 @@ class TestState:
     def test_removal(self, gone: set[int]) -> None:
         """Few or many go: the arrays stay parallel."""
         mailbox = _bare()
-        mailbox.apply(Delta(added=[Row(uid, b"", uid, uid, uid, uid) for uid in range(1, 61)]))
+        mailbox.apply(Delta(added=[Row(uid, b"", uid, uid, uid, uid, 0) for uid in range(1, 61)]))
         mailbox.apply(Delta(removed=sorted(gone)))
         left = [uid for uid in range(1, 61) if uid not in gone]
         for column in mailbox.columns:
@@ -70,7 +70,7 @@ def testdifference() -> None:
     new.flags[0] = 7
     delta = difference(old, new)
     assert (delta.removed, delta.changed) == ([1], [(2, 7, 1)])
-    assert delta.added == [Row(9, b"", 0, 1, 1, 1)]
+    assert delta.added == [Row(9, b"", 0, 1, 1, 1, 0)]
 
 
 def _columns(*uids: int) -> Columns:

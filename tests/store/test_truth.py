@@ -175,7 +175,7 @@ class Truth(RuleBasedStateMachine):
                 message.flags -= flags
             changed += [message.uid] if message.flags != before else []
         uids = [message.uid for message in chosen]
-        told = run(self.mailbox(name).store(uids, action, flags))  # type: ignore[arg-type]
+        told = run(self.mailbox(name).store(uids, action, flags)).changed  # type: ignore[arg-type]
         assert sorted(told) == sorted(changed)  # type: ignore[type-var]  # no None in it
 
     @precondition(lambda self: any(self.seen(name) for name in MAILBOXES))
