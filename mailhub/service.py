@@ -93,7 +93,7 @@ def real_world() -> Surroundings:
         entropy=secrets.token_bytes,
         chance=random.SystemRandom(),
         boot_id=boot_id() or secrets.token_hex(16),  # without a name each start counts as one
-        threads=lambda number, name: ThreadedDisk(reactor, number, name),
+        threads=lambda number, name: ThreadedDisk(reactor, number, name, clock=time.perf_counter),
         both_families=both_families(),
     )
 

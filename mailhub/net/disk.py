@@ -15,7 +15,6 @@ Invariants:
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -61,7 +60,8 @@ class ThreadedDisk:
     """A `ports.Disk` over threads of its own, which are started when they are needed.
 
     `reactor` takes the results back; `threads` is how many pieces of work run
-    at once, `limit` how many may be waiting for them besides.
+    at once, `limit` how many may be waiting for them besides. Without a `clock`
+    nothing is ever brief.
 
     Not Twisted's pool: a piece of work of ours takes tens of microseconds, and
     handing it over by a `SimpleQueue` takes a third of the time.
@@ -73,7 +73,7 @@ class ThreadedDisk:
         threads: int,
         name: str = "disk",
         limit: int = 1000,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._reactor = reactor
         self._clock = clock
@@ -106,18 +106,21 @@ class ThreadedDisk:
 
     async def brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do brief work, in place while the disk is quick; see `ports.Disk.brief`."""
-        timed = partial(self._timed, partial(function, *args, **kwargs))
+        clock = self._clock
+        if clock is None:
+            return await self.run(function, *args, **kwargs)
+        timed = partial(self._timed, clock, partial(function, *args, **kwargs))
         if self._slowest > BRIEF or self._stopped:
             return await self.run(timed)
         return timed()
 
-    def _timed(self, function: Callable[[], T]) -> T:
+    def _timed(self, clock: Callable[[], float], function: Callable[[], T]) -> T:
         """Do it, and remember how long it took. (Threads may do so at once: it is a guess.)"""
-        began = self._clock()
+        began = clock()
         try:
             return function()
         finally:
-            took = self._clock() - began
+            took = clock() - began
             self._slowest = max(took, self._slowest * FORGIVENESS)
 
     def _begin_thread(self) -> None:
