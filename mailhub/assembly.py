@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from twisted.cred.portal import Portal
@@ -39,6 +39,7 @@ from mailhub.relay.remote import Remote
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Runner
 from mailhub.sasl.server import ServerMechanisms
+from mailhub.store.files import Files
 from mailhub.store.stores import Stores
 
 FILE_THREADS: Final = 4
@@ -68,6 +69,7 @@ class Surroundings:
         boot_id: Differs from one start of the machine to the next.
         threads: Makes a pool of so many threads, with a name.
         resolver: In place of the DNS, if there is one.
+        system: The calls by which spool and store change the disk.
         both_families: Whether a socket on ``::`` takes IPv6 and IPv4.
     """
 
@@ -78,6 +80,7 @@ class Surroundings:
     boot_id: str
     threads: Callable[[int, str], Threads]
     resolver: Resolver | None = None
+    system: Files = field(default_factory=Files)
     both_families: bool = False
 
     def nonce(self) -> str:
@@ -107,7 +110,7 @@ class Parts:
         self.files = world.threads(FILE_THREADS, "files")
         self.writer = world.threads(1, "writer")
         self.hashing = world.threads(settings.auth.hashing, "hashing")
-        spool = Spool(hub.spool)
+        spool = Spool(hub.spool, connect=world.system.connect, system=world.system)
         spool.recover(world.boot_id)
         self.ids = QueueIds(world.now, world.number, spool.floor())
         self.journal = Journal(
@@ -123,6 +126,7 @@ class Parts:
             summarise=summary,
             log=lambda line: self._log.warn("{line}", line=line),
             limits=settings.store,
+            files=world.system,
         )
         self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self.stores.look()))
         self._looking.clock = reactor

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from mailhub.net.disk import Lock
 from mailhub.net.shield import shielded
 from mailhub.ports import Disk, QueueId
-from mailhub.queue.content import ContentFile, path_of, read
+from mailhub.queue.content import ContentFile, System, path_of, read
 
 
 class Octets:
@@ -65,7 +66,10 @@ class LargeContent:
     disk says no.
     """
 
-    def __init__(self, spool: str, queue_id: QueueId, head: bytes, disk: Disk) -> None:
+    def __init__(
+        self, spool: str, queue_id: QueueId, head: bytes, disk: Disk, system: System = os
+    ) -> None:
+        self._system = system
         self.head = head
         self.size = 0
         self._spool = spool
@@ -115,5 +119,7 @@ class LargeContent:
 
     async def _opened(self) -> ContentFile:
         if self._file is None:
-            self._file = await self._disk.run(ContentFile, self._spool, self._queue_id, self.head)
+            self._file = await self._disk.run(
+                ContentFile, self._spool, self._queue_id, self.head, self._system
+            )
         return self._file

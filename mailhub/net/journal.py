@@ -245,7 +245,8 @@ class Journal:
 
     def large(self, queue_id: QueueId, head: bytes = b"") -> LargeContent:
         """Be ready for large content of an item to come, behind the `head` of that item."""
-        return LargeContent(self._spool.directory, queue_id, head, self._disk)
+        spool = self._spool
+        return LargeContent(spool.directory, queue_id, head, self._disk, spool.system)
 
     def stored(self, queue_id: QueueId) -> bytes | str:
         """An item's octets, or the path of the file with head and content: for `ports.Filing`."""

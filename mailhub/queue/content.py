@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, Protocol
 
 from mailhub.ports import QueueId
 from mailhub.queue.item import to_number
@@ -31,13 +31,25 @@ def path_of(spool: str, queue_id: QueueId) -> str:
     return f"{spool}/{DIRECTORY}/{queue_id[-2:]}/{queue_id}"
 
 
-def sync_directory(path: str) -> None:
+class System(Protocol):
+    """The operating system's calls that change the spool's files: `os` has them."""
+
+    def open(self, path: str, flags: int, mode: int = ..., /) -> int: ...
+    def write(self, descriptor: int, octets: Any, /) -> int: ...
+    def fsync(self, descriptor: int, /) -> None: ...
+    def close(self, descriptor: int, /) -> None: ...
+    def unlink(self, path: str, /) -> None: ...
+    def rename(self, source: str, target: str, /) -> None: ...
+    def makedirs(self, path: str, mode: int = ..., exist_ok: bool = ...) -> None: ...
+
+
+def sync_directory(path: str, system: System = os) -> None:
     """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = system.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        system.fsync(descriptor)
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
 
 
 class ContentFile:
@@ -52,12 +64,12 @@ class ContentFile:
         spool: str,
         queue_id: QueueId,
         head: bytes = b"",
-        sync: Callable[[int], None] = os.fsync,
+        system: System = os,
     ) -> None:
         self.path = path_of(spool, queue_id)
         self.head = head
         self.size = 0
-        self._sync = sync
+        self._system = system
         self._descriptor = self._open()
         try:
             self._write(head)
@@ -68,12 +80,12 @@ class ContentFile:
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            return os.open(self.path, flags, 0o600)
+            return self._system.open(self.path, flags, 0o600)
         except FileNotFoundError:
             directory = os.path.dirname(self.path)
-            os.makedirs(directory, 0o700, exist_ok=True)
-            sync_directory(os.path.dirname(directory))
-            return os.open(self.path, flags, 0o600)
+            self._system.makedirs(directory, 0o700, exist_ok=True)
+            sync_directory(os.path.dirname(directory), self._system)
+            return self._system.open(self.path, flags, 0o600)
 
     def write(self, octets: bytes) -> None:
         """Take more content."""
@@ -83,31 +95,27 @@ class ContentFile:
     def _write(self, octets: bytes) -> None:
         rest = memoryview(octets)
         while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+            rest = rest[self._system.write(self._descriptor, rest) :]
 
     def finish(self) -> None:
         """Make octets and name durable. Harmless when done before."""
         if self._descriptor < 0:
             return
-        self._sync(self._descriptor)
+        self._system.fsync(self._descriptor)
         self._close()
-        directory = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self._sync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(os.path.dirname(self.path), self._system)
 
     def abort(self) -> None:
         """Forget it, as far as the disk lets us. Harmless at any time before the commit."""
         with suppress(OSError):
             self._close()
         with suppress(OSError):
-            os.unlink(self.path)
+            self._system.unlink(self.path)
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            os.close(descriptor)
+            self._system.close(descriptor)
 
 
 def read(path: str, offset: int, length: int) -> bytes:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -51,7 +51,7 @@ from mailhub.queue.change import (
     Stale,
     Unfiled,
 )
-from mailhub.queue.content import DIRECTORY, files, path_of, sync_directory
+from mailhub.queue.content import DIRECTORY, System, files, path_of, sync_directory
 from mailhub.queue.database import Connect, Database
 from mailhub.queue.item import Item, to_number, to_queue_id
 from mailhub.queue.journey import (
@@ -98,25 +98,28 @@ _DUE: Final = (
 
 
 class Spool:
-    """One connection to the spool in a directory, which is made if need be."""
+    """One connection to the spool in a directory, which is made if need be.
+
+    `connect` opens databases, and `system` changes files: tests and simulations bring their own.
+    """
 
     def __init__(
         self,
         directory: str,
         *,
         connect: Connect = sqlite3.connect,
-        remove: Callable[[str], None] = os.unlink,
+        system: System = os,
         attempts_kept: int = ATTEMPTS_KEPT,
     ) -> None:
         self.directory = directory
+        self.system = system
         self._attempts_kept = attempts_kept
         self._connect = connect
-        self._remove = remove
         self._gone: list[str] = []  # content files of items that the transaction at hand removes
         if not os.path.isdir(f"{directory}/{DIRECTORY}"):
-            os.makedirs(f"{directory}/{DIRECTORY}", 0o700, exist_ok=True)
-            sync_directory(directory)
-            sync_directory(os.path.dirname(os.path.abspath(directory)))
+            system.makedirs(f"{directory}/{DIRECTORY}", 0o700, exist_ok=True)
+            sync_directory(directory, system)
+            sync_directory(os.path.dirname(os.path.abspath(directory)), system)
         self._database = Database(f"{directory}/{DATABASE}", connect)
 
     def another(self) -> Spool:
@@ -124,7 +127,7 @@ class Spool:
         return Spool(
             self.directory,
             connect=self._connect,
-            remove=self._remove,
+            system=self.system,
             attempts_kept=self._attempts_kept,
         )
 
@@ -157,7 +160,7 @@ class Spool:
         self._database.commit()
         for path in self._gone:
             with suppress(OSError):  # then `recover` finds it
-                self._remove(path)
+                self.system.unlink(path)
         self._gone = []
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -341,9 +344,9 @@ class Spool:
         ]
         for path in orphans:
             if self.floor():
-                self._remove(path)
+                self.system.unlink(path)
             else:
-                os.rename(path, path + LOST)
+                self.system.rename(path, path + LOST)
         return len(orphans)
 
     def floor(self) -> int:

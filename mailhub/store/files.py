@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import sqlite3
 from collections.abc import Callable
 from typing import Final
 
@@ -30,6 +31,8 @@ class Files:
     stat = staticmethod(os.stat)
     fstat = staticmethod(os.fstat)
     utime = staticmethod(os.utime)
+    makedirs = staticmethod(os.makedirs)
+    connect = staticmethod(sqlite3.connect)
 
     def listdir(self, path: bytes) -> list[bytes]:
         """The names in a directory, in no order."""

@@ -104,7 +104,7 @@ class Index:
     def _connect(self) -> sqlite3.Connection:
         if not os.path.exists(self._path):
             os.close(self._files.open(self._path, os.O_RDWR | os.O_CREAT, MODE))
-        database = sqlite3.connect(
+        database = self._files.connect(
             os.fsdecode(self._path), timeout=BUSY, isolation_level=None, check_same_thread=False
         )
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailhub.queue.content import ContentFile, files, path_of, read, sync_directory
+from mailhub.store.files import Files
 from tests.queue.given import queue_id
 
 ID = queue_id(7)
@@ -59,11 +60,14 @@ def test_abort(tmp_path: Path) -> None:
 def test_synced_before_the_promise(tmp_path: Path) -> None:
     """The octets are synced, then the name."""
     synced: list[str] = []
-    file = ContentFile(
-        spool(tmp_path),
-        ID,
-        sync=lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")),
-    )
+
+    class Watched(Files):
+        def fsync(self, descriptor: int) -> None:  # type: ignore[override]
+            synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    directory = spool(tmp_path)
+    ContentFile(directory, ID).abort()  # its directory is there
+    file = ContentFile(directory, ID, system=Watched())
     file.write(b"x")
     assert synced == []
     file.finish()
@@ -75,13 +79,16 @@ def test_a_sync_that_fails(tmp_path: Path, failing: int) -> None:
     """A sync that fails is told, and can be cleaned up after."""
     calls = 0
 
-    def sync(_: int) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == failing:
-            raise OSError(errno.EIO, "I/O error")
+    class Failing(Files):
+        def fsync(self, descriptor: int) -> None:  # type: ignore[override]
+            nonlocal calls
+            calls += 1
+            if calls == failing:
+                raise OSError(errno.EIO, "I/O error")
 
-    file = ContentFile(spool(tmp_path), ID, sync=sync)
+    directory = spool(tmp_path)
+    ContentFile(directory, ID).abort()  # its directory is there
+    file = ContentFile(directory, ID, system=Failing())
     with pytest.raises(OSError, match="I/O error"):
         file.finish()
     file.abort()
