@@ -38,6 +38,15 @@ def test_without_a_cost() -> None:
     assert done == [("a", 0.0)]
 
 
+def test_brief_work() -> None:
+    """Brief work is done in place, whatever waits."""
+    world, done = World(), list[Any]()
+    disk = SimThreads(world.host("h.example"), 1, 0.1)
+    begun(disk, world, done, "a")
+    Deferred.fromCoroutine(disk.brief(done.append, "b"))
+    assert done == ["b"]
+
+
 def test_failures() -> None:
     """A failure is the caller's, and the next one has its turn."""
     world, failed = World(), list[Any]()
