@@ -25,9 +25,12 @@ from mailhub.net.clienttls import ClientTls
 from mailhub.net.dns import DnsResolver, name_servers
 from mailhub.net.journal import Journal
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
-from mailhub.policy.route import Hop, route
+from mailhub.net.scribe import Scribe
+from mailhub.policy.route import Hop, matching, route, routed
+from mailhub.policy.verdict import Verdict
 from mailhub.ports import Client, Content, Disk, Logins, Resolver
 from mailhub.queue.item import Item, QueueIds
+from mailhub.queue.journeys import Journeys
 from mailhub.queue.spool import Spool
 from mailhub.relay import maillog
 from mailhub.relay.addressees import members
@@ -109,12 +112,22 @@ class Parts:
         self.accounts = Accounts(hub.accounts, settings.aliases, world.entropy, reactor.seconds)
         self.files = world.threads(FILE_THREADS, "files")
         self.writer = world.threads(1, "writer")
+        self.telling = world.threads(1, "journeys")
         self.hashing = world.threads(settings.auth.hashing, "hashing")
         spool = Spool(hub.spool, connect=world.system.connect, system=world.system)
         spool.recover(world.boot_id)
         self.ids = QueueIds(world.now, world.number, spool.floor())
         self.journal = Journal(
             spool, self.writer, self.files, settings.journal, lambda: deferLater(reactor, 0)
+        )
+        self._presence = spool.another()  # for the thread of the journeys
+        self.scribe = Scribe(
+            Journeys(hub.state, now=world.now(), alive=self._presence.present),
+            self.telling,
+            reactor,
+            world.now,
+            settings.journey,
+            settings.origins.told,
         )
         self.stores = Stores(
             hub.state,
@@ -181,6 +194,7 @@ class Parts:
             world.chance.random,
             settings.schedule,
             settings.local,
+            self.scribe,
         )
         self.ledger = SpoolLedger(
             self.journal, filer, self.accounts.by_id, self.ids, world.reactor, settings.local
@@ -198,6 +212,8 @@ class Parts:
             world.chance.random,
             settings.schedule,
             settings.runner,
+            self.scribe,
+            self._verdicts,
         )
         self.intake = HubIntake(
             self.journal,
@@ -211,6 +227,7 @@ class Parts:
             settings.intake,
             over_quota=self.stores.over_quota,
             patience=self.local.room,
+            recorder=self.scribe,
         )
 
     # ---- What parts call -------------------------------------------------------------------
@@ -233,6 +250,11 @@ class Parts:
     def _route(self, reverse_path: Path, path: Path) -> Hop:
         relay = self.settings.relay
         return route(reverse_path, path, self.settings.routes, port=relay.port, tls=relay.tls)
+
+    def _verdicts(self, reverse_path: Path, path: Path) -> tuple[Verdict, ...]:
+        """Why mail goes where `_route` says."""
+        found = matching(reverse_path, path, self.settings.routes)
+        return routed(self._route(reverse_path, path), found)
 
     def _resolver(self) -> Resolver:
         dns = self.settings.dns
@@ -265,6 +287,7 @@ class Parts:
         self.intake.rules = settings.access
         self.intake.limits = settings.intake
         self.journal.limits = settings.journal
+        self.scribe.obey(settings.journey, settings.origins.told)
         self.reporter.obey(settings.schedule, settings.bounce, settings.hub.postmaster)
         self.local.obey(settings.schedule, settings.local)
         self.ledger.limits = settings.local
@@ -283,8 +306,10 @@ class Parts:
         await self.local.stop()
         await self.ledger.stop()
         await self.journal.close()
+        await self.scribe.stop()
+        self._presence.close()
         self.stores.close()
-        for disk in (self.hashing, self.writer, self.files):
+        for disk in (self.hashing, self.writer, self.telling, self.files):
             await disk.stop()
         self.accounts.close()
 

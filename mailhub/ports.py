@@ -314,6 +314,24 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """A name that was looked up for an attempt.
+
+    Attributes:
+        started: Seconds since the epoch; `ended` likewise.
+        question: ``MX far.example``.
+        answer: The records, or why there are none.
+        authentic: As in `Answer`.
+    """
+
+    started: float
+    ended: float
+    question: str
+    answer: str
+    authentic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of trying to deliver one envelope.
 
@@ -327,6 +345,7 @@ class Outcome:
             so reports from there on (RFC 3461 §5.2.1). Empty is all unknown.
         causes: For each recipient what stands behind a negative reply, None
             for a positive one. Empty is all unknown.
+        lookups: Every name that was looked up, in order.
         provider: Who was to take it: the name of a ``[provider NAME]``, else
             the exchanges that were found; ``""`` where none were.
         put_off: Nothing was attempted now, for the pace's sake or because the
@@ -340,6 +359,7 @@ class Outcome:
     hosts: tuple[str, ...] = ()
     dsn: tuple[bool, ...] = ()
     causes: tuple[Cause | None, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
     provider: str = ""
     put_off: float | None = None
 
@@ -800,6 +820,9 @@ class Filer(Protocol):
 
         A filing that was carried out before (same `unique`) is left alone.
         """
+
+    def uid(self, filing: Filing) -> Uid | None:
+        """The UID of what was filed just now; None if the mailbox gives it one later."""
 
     async def sync(self, filings: Sequence[Filing]) -> None:
         """Make filed messages durable; when this returns the spool may forget them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -22,6 +23,9 @@ from mailhub.hub import CannotStart, Hub
 from mailhub.mail.address import NULL, parse_address
 from mailhub.net.tls import CertificateMap
 from mailhub.policy.route import Exchange, Smarthost
+from mailhub.ports import QueueId
+from mailhub.queue.event import Accepted, Filed
+from mailhub.queue.journeys import Journeys
 from tests.hubs import ALICE, CHEAP, PASSWORD, World, deliver, populated, settings
 
 
@@ -348,3 +352,20 @@ class TestCertificates:
         assert made.hub.reload()
         assert certificates.certificates[0].chain == own
         made.stop()
+
+
+def test_a_journey_is_kept(tmp_path: FilePath) -> None:
+    """What happened to a message is on disk a moment later: who brought it, where it lies."""
+    world = populated(tmp_path / "state")
+    world.start()
+    heard = deliver(world, "Hello")
+    [queue_id] = re.findall(r"queued as (\w+)", heard)
+    world.reactor.advance(1.0)
+    world.stop()
+    journeys = Journeys(str(world.state), now=0.0)
+    [part] = journeys.load(QueueId(queue_id))
+    accepted, filed = part.events
+    assert isinstance(accepted, Accepted)
+    assert (accepted.sender, accepted.subject) == ("s@far.example", "x")
+    assert accepted.verdicts[0] == ("sender: any, of one who has not logged in", "")
+    assert filed == Filed(filed.at, 0, "alice@hub.example", "INBOX")

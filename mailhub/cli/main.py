@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "alias": ("mailhub.cli.alias:alias", "Add, list and delete aliases."),
     "group": ("mailhub.cli.group:group", "Make groups of accounts, for sharing mailboxes."),
     "queue": ("mailhub.cli.queue:queue", "Look at the queue, and change it."),
+    "journey": ("mailhub.cli.journey:journey", "Show what happened to a message, and why."),
     "index": ("mailhub.cli.index:index", "Rebuild the indexes over the maildirs."),
     "send": ("mailhub.cli.send:send", "Send a message through submission."),
 }

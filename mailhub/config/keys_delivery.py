@@ -10,6 +10,7 @@ from mailhub.config.values import (
     COUNT,
     DURATION,
     FACTOR,
+    MAILBOX,
     PATH,
     PATTERN,
     RESOLVER,
@@ -180,6 +181,48 @@ QUEUE: Final = Section(
 def _stage(name: str, why: str) -> Key:
     return Key(f"wait for {name}", PATIENCE, f"relay.patience.{name}", why)
 
+
+JOURNEY: Final = Section(
+    "journey",
+    "What happened to each message, and which line of this file decided it: mailhub journey shows"
+    " it, and the mailbox Queue shows it to senders.",
+    (
+        Key(
+            "keep",
+            DURATION,
+            "journey.keep",
+            "How long after a message came. 0 to remember nothing, and to have no mailbox Queue.",
+        ),
+        Key(
+            "size limit",
+            bounded(SIZE, 1 << 20),
+            "journey.size",
+            "On disk. Beyond it the oldest journeys go, of messages that are not in the queue any"
+            " more. A message takes about 1K.",
+        ),
+        Key(
+            "wait",
+            bounded(DURATION, 0.01, 60.0),
+            "journey.wait",
+            "How long what happened may wait to be written together with more. If the machine"
+            " crashes that much of it is lost; mail is not.",
+        ),
+        Key(
+            "mailbox",
+            optional_text(MAILBOX),
+            "journey.mailbox",
+            "The mailbox in which those who sent mail after a login see what became of it, over"
+            " IMAP. Deleting a message there cancels what was not sent yet; moving it to Drafts"
+            " gives it back. Empty for no such mailbox. It hides one of the same name.",
+        ),
+        Key(
+            "recent",
+            DURATION,
+            "journey.recent",
+            "How long that mailbox shows what has been delivered or has failed.",
+        ),
+    ),
+)
 
 RELAY: Final = Section(
     "relay",

@@ -19,6 +19,7 @@ from mailhub.config import contradiction, files, ini
 from mailhub.config.ini import Entry, Ini, Mistake
 from mailhub.config.key import Key, Section
 from mailhub.config.keys_delivery import ROUTE
+from mailhub.config.origin import Origins
 from mailhub.config.route import Draft
 from mailhub.config.schema import ROUTE_PREFIX, SECTIONS, section_of
 from mailhub.config.settings import Settings
@@ -56,18 +57,22 @@ def load(path: str | os.PathLike[str], machine: Callable[[], str] = own_name) ->
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise ConfigError(name, [Mistake(line, "", "", "is not UTF-8")]) from None
-    settings, mistakes = parse(text, machine)
+    settings, mistakes = parse(text, machine, name)
     if mistakes:
         raise ConfigError(name, mistakes)
     return settings
 
 
-def parse(text: str, machine: Callable[[], str] = own_name) -> tuple[Settings, list[Mistake]]:
+def parse(
+    text: str, machine: Callable[[], str] = own_name, file: str = ""
+) -> tuple[Settings, list[Mistake]]:
     """What a file's text says, as far as it can be understood, and its mistakes."""
     given = _given(ini.read(text))
     settings = filled(Settings(), given.values)
     routes, mistakes = _routes(given)
-    settings = replace(settings, routes=routes)
+    sections = {(name, ""): line for name, line in given.sections.items()}
+    origins = Origins(file, {**sections, **given.lines})
+    settings = replace(settings, routes=routes, origins=origins)
     settings, unnamed = _named(settings, machine, given)
     mistakes += [*given.mistakes, *unnamed]
     mistakes += contradiction.found(settings, given.lines)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from mailhub.config.key import Section
-from mailhub.config.keys_delivery import DNS, QUEUE, RELAY, ROUTE
+from mailhub.config.keys_delivery import DNS, JOURNEY, QUEUE, RELAY, ROUTE
 from mailhub.config.keys_hub import ADDRESSES, AUTH, HUB, LIMITS, LISTEN, TLS
 from mailhub.config.keys_mail import IMAP, POP3, SMTP, STORE, SUBMISSION
 
@@ -27,6 +27,7 @@ SECTIONS: Final = (
     POP3,
     STORE,
     QUEUE,
+    JOURNEY,
     RELAY,
     DNS,
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mailhub.accounts.login import LoginLimits
+from mailhub.config.origin import Origins
 from mailhub.config.values import CertificateFiles, Endpoint, Network
 from mailhub.imap.settings import Limits as Imap
 from mailhub.mail.address import Path
@@ -21,6 +22,7 @@ from mailhub.policy.limits import (
     DnsPatience,
     IntakeLimits,
     JournalLimits,
+    JourneyLimits,
     LocalLimits,
     PoolLimits,
     RemoteLimits,
@@ -169,6 +171,7 @@ class Settings:
     Attributes:
         normalise: Peers whose bare CR and LF are mended (`smtp.limits.Site`).
         plaintext_on_loopback: Clients on this machine may send passwords in the clear.
+        origins: Where each value stands in the file.
     """
 
     hub: Hub = Hub()
@@ -182,6 +185,7 @@ class Settings:
     normalise: tuple[Network, ...] = ()
     intake: IntakeLimits = field(default_factory=IntakeLimits)
     journal: JournalLimits = field(default_factory=JournalLimits)
+    journey: JourneyLimits = field(default_factory=JourneyLimits)
     local: LocalLimits = field(default_factory=LocalLimits)
     imap: Imap = field(default_factory=Imap)
     pop3: Pop3 = field(default_factory=Pop3)
@@ -192,6 +196,7 @@ class Settings:
     relay: Relay = field(default_factory=Relay)
     dns: Dns = Dns()
     routes: tuple[Route, ...] = ()
+    origins: Origins = field(default_factory=Origins, compare=False)
 
     @property
     def aliases(self) -> Aliases:

@@ -161,6 +161,16 @@ TEXT: Final[Kind[str]] = Kind("text", str, str)
 PATH: Final = Kind("an absolute path such as /var/lib/mailhub", _parse_path, str)
 
 
+def _parse_mailbox(text: str) -> str:
+    levels = text.split("/")
+    if not all(levels) or levels[0].upper() == "INBOX" or not text.isprintable():
+        raise ValueError
+    return text
+
+
+MAILBOX: Final = Kind("a mailbox's name such as Queue", _parse_mailbox, str)
+
+
 def _parse_host(text: str) -> str:
     try:
         domain = parse_domain(text)

@@ -15,12 +15,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
 
 from mailhub.mail.address import NULL, Path, literal_address
 from mailhub.mail.reply import Refusal
 from mailhub.policy import alias
 from mailhub.policy.alias import Expansion, expand, may_send_as, no_such_mailbox
+from mailhub.policy.rule import Rule
+from mailhub.policy.verdict import Verdict
 from mailhub.ports import Client, Directory
+
+TRUSTED: Final = Rule("smtp", "trusted networks")
+OWN_SENDERS: Final = Rule("submission", "own addresses only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,8 @@ class Rules:
 
 async def check_sender(
     client: Client, reverse_path: Path, directory: Directory, rules: Rules
-) -> None:
-    """Judge MAIL.
+) -> Verdict:
+    """Judge MAIL; why it is allowed.
 
     Raises:
         Refusal: 530 5.7.0 before a login where one is needed (RFC 6409 §4.3);
@@ -55,14 +61,30 @@ async def check_sender(
     """
     if client.submission and client.account is None:
         raise Refusal(530, "7.0", "Authentication required")
-    if reverse_path == NULL:
-        return
-    if not reverse_path.domain:
+    if reverse_path != NULL and not reverse_path.domain:
         raise Refusal(501, "1.7", "A sender needs a domain")
-    if client.account is None or not rules.own_senders:
-        return
+    verdict = sender_verdict(client, reverse_path, rules)
+    if reverse_path == NULL or client.account is None or not rules.own_senders:
+        return verdict
     if not await may_send_as(client.account, reverse_path, directory, rules.aliases):
         raise Refusal(550, "7.1", "Not an address of the account that has logged in")
+    return verdict
+
+
+def sender_verdict(client: Client, reverse_path: Path, rules: Rules) -> Verdict:
+    """Why MAIL is allowed, or would be: what `check_sender` goes by."""
+    if reverse_path == NULL:
+        return _NOTICE
+    if client.account is None:
+        return _STRANGER
+    if not rules.own_senders:
+        return _ANY_SENDER
+    return Verdict(f"sender: an address of {client.account.path}", OWN_SENDERS)
+
+
+_NOTICE: Final = Verdict("sender: the null reverse-path, which is always allowed")
+_STRANGER: Final = Verdict("sender: any, of one who has not logged in")
+_ANY_SENDER: Final = Verdict("sender: any, of those who have logged in", OWN_SENDERS)
 
 
 async def check_recipient(
@@ -86,17 +108,40 @@ async def check_recipient(
     return expansion
 
 
+def recipient_verdict(
+    client: Client, forward_path: Path, expansion: Expansion, rules: Rules
+) -> Verdict:
+    """Why RCPT was allowed, given what `check_recipient` found."""
+    if forward_path in expansion.others:
+        relayed = relaying(client, rules)
+        if relayed is None:
+            return Verdict(f"<{forward_path}>: in a domain that is not ours")
+        return Verdict(f"<{forward_path}>: relayed, as {relayed.what}", relayed.rule)
+    names = [*(account.path for account in expansion.accounts), *expansion.others]
+    if len(names) == 1:
+        return Verdict(f"<{forward_path}>: is {names[0]}")
+    return Verdict(f"<{forward_path}>: stands for {len(names)} recipients")
+
+
 def may_relay(client: Client, rules: Rules) -> bool:
     """Whether a client may send to the whole world."""
+    return relaying(client, rules) is not None
+
+
+def relaying(client: Client, rules: Rules) -> Verdict | None:
+    """Why a client may send to the whole world; None if it may not."""
     if client.account is not None:
-        return True
+        return Verdict(f"{client.account.path} has logged in")
     if client.submission or not rules.trusted:
-        return False
+        return None
     try:
         address = ip_address(client.address)
     except ValueError:
-        return False  # a Unix socket: it has no network
-    return any(address in network for network in rules.trusted)
+        return None  # a Unix socket: it has no network
+    for network in rules.trusted:
+        if address in network:
+            return Verdict(f"{address} is in {network}", TRUSTED)
+    return None
 
 
 def _role(path: Path) -> Path:

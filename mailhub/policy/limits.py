@@ -51,6 +51,28 @@ class JournalLimits:
     batch: int = 256
 
 
+@dataclass(frozen=True, slots=True)
+class JourneyLimits:
+    """How much is remembered of what happened to mail (`net.scribe`, `queue.journeys`).
+
+    Attributes:
+        keep: Seconds that a journey is kept after its message was accepted; 0 to write none.
+        size: Octets on disk, beyond which the oldest finished journeys go.
+        wait: Seconds that what happened may wait in memory before it is written.
+        waiting: Events that may wait; what happens while there are more is not kept.
+        mailbox: The name of the mailbox in which senders see what became of their
+            mail; ``""`` for none.
+        recent: Seconds that what has ended is shown there.
+    """
+
+    keep: float = 30 * 86400.0
+    size: int = 1 << 30
+    wait: float = 0.25
+    waiting: int = 50_000
+    mailbox: str = "Queue"
+    recent: float = 2 * 86400.0
+
+
 # ---- Delivering it -------------------------------------------------------------------------
 
 

@@ -13,6 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from mailhub.policy.rule import Rule
+
+LIFETIME: Final = Rule("queue", "lifetime")
 MINUTE: Final = 60.0
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
@@ -82,6 +85,17 @@ class Schedule:
         if now < arrived + self.lifetime:
             due = min(due, arrived + self.lifetime)
         return due
+
+    def rule(self, arrived: float, due: float, attempts: int) -> Rule:
+        """What decided on the moment `due`, found by `due` after so many failed attempts."""
+        if due == arrived + self.lifetime:
+            return LIFETIME
+        if self.warning and due == arrived + self.warning:
+            return Rule("queue", "delay warning")
+        if attempts <= len(self.delays):
+            return Rule("queue", "delays")
+        wait = self.delays[-1] * self.factor ** min(attempts - len(self.delays), 64)
+        return Rule("queue", "longest delay" if wait > self.maximum else "factor")
 
     def warns(self, arrived: float, now: float) -> bool:
         """Whether a failure now is to be told as a delay."""

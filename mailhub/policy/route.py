@@ -21,6 +21,8 @@ from typing import Any, Final
 
 from mailhub.mail.address import Path, literal_address
 from mailhub.mail.reply import Refusal
+from mailhub.policy.rule import Rule
+from mailhub.policy.verdict import Verdict
 from mailhub.ports import Mx
 
 SMTP_PORT: Final = 25
@@ -147,6 +149,21 @@ def route(
     if found is None:
         return Exchange(path.domain, port, tls)
     return found.hop or Exchange(path.domain, port, found.tls)
+
+
+def routed(hop: Hop, found: Route | None) -> tuple[Verdict, Verdict]:
+    """What was decided with a next hop: where to, and what is asked of TLS there.
+
+    `found` is the route that `matching` gave for it.
+    """
+    section = "relay" if found is None else f"route {found.name}"
+    if isinstance(hop, Smarthost):
+        where = Verdict(f"route: to the host {hop.host}:{hop.port}", Rule(section, "host"))
+    else:
+        port = "" if hop.port == SMTP_PORT else f", port {hop.port}"
+        rule = Rule("relay", "port") if found is None else Rule(section)
+        where = Verdict(f"route: to the exchanges of {hop.domain}{port}", rule)
+    return where, Verdict(f"TLS: {hop.tls.value}", Rule(section, "tls"))
 
 
 def matching(reverse_path: Path, path: Path, routes: Iterable[Route]) -> Route | None:

@@ -434,9 +434,14 @@ class QueueIds:
 
     def __call__(self) -> QueueId:
         """One more."""
-        number = int(self._now() * 1000) << _RANDOM_BITS | self._random(_RANDOM_BITS)
+        number = number_at(self._now()) | self._random(_RANDOM_BITS)
         self._last = max(self._last + 1, number)
         return to_queue_id(self._last)
+
+
+def number_at(moment: float) -> int:
+    """The lowest number of a queue id that is given out at a moment."""
+    return int(moment * 1000) << _RANDOM_BITS
 
 
 def to_queue_id(number: int) -> QueueId:

@@ -445,6 +445,14 @@ class Spool:
         )
         return [Attempted(numbers_from_text(row[0]), from_row(row[1:])) for row in found]
 
+    def present(self, numbers: Sequence[int]) -> set[int]:
+        """Those of these numbers of queue ids whose items are here."""
+        found = self._database.rows(
+            "SELECT id FROM item WHERE id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(numbers)),
+        )
+        return {number for (number,) in found}
+
     def find(
         self,
         select: Select,

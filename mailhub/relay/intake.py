@@ -19,7 +19,7 @@ When the disk fails, the client is told to come back (452 4.3.1 for a full one,
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -30,14 +30,23 @@ from mailhub.mail.header import Header
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import LargeContent, Octets
 from mailhub.net.journal import Journal
+from mailhub.net.scribe import Nobody, Recorder
 from mailhub.net.shield import shielded
 from mailhub.policy import loop, submission
-from mailhub.policy.access import Rules, check_recipient, check_sender
+from mailhub.policy.access import (
+    Rules,
+    check_recipient,
+    check_sender,
+    recipient_verdict,
+    sender_verdict,
+)
 from mailhub.policy.alias import Expansion
 from mailhub.policy.limits import IntakeLimits
+from mailhub.policy.verdict import Verdict
 from mailhub.ports import Account, Client, Directory, QueueId
+from mailhub.queue.change import Accept
 from mailhub.queue.item import Item, Origin, new_item
-from mailhub.relay import maillog
+from mailhub.relay import chronicle, maillog
 from mailhub.relay.addressees import Addressees, addressees
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Announce
@@ -58,6 +67,11 @@ async def at_once() -> None:
     """No waiting before a commit."""
 
 
+_NOBODY: Final = Nobody()
+NAMED_VERDICTS: Final = 10
+"""Recipients of a message whose verdicts its journey tells."""
+
+
 class HubIntake:
     """Implements `ports.Intake` over the journal.
 
@@ -69,6 +83,7 @@ class HubIntake:
         reporter: Writes the notices of lists that were expanded.
         over_quota: Asked at RCPT for accounts that have a quota: `Stores.over_quota`.
         patience: Awaited before each commit: `LocalDelivery.room`.
+        recorder: Is told of what is accepted.
     """
 
     def __init__(
@@ -84,6 +99,7 @@ class HubIntake:
         limits: IntakeLimits | None = None,
         over_quota: OverQuota = boundless,
         patience: Callable[[], Awaitable[None]] = at_once,
+        recorder: Recorder = _NOBODY,
     ) -> None:
         self.journal = journal
         self.directory = directory
@@ -95,6 +111,7 @@ class HubIntake:
         self.rules = rules or Rules()
         self.limits = limits or IntakeLimits()
         self.patience = patience
+        self.recorder = recorder
         self._over_quota = over_quota
 
     async def sender(self, client: Client, envelope: Envelope) -> None:
@@ -126,7 +143,12 @@ class HubIntake:
             for member, no in expansion.refused:
                 maillog.left_out(recipient.path, member, no)
         separator = self.rules.aliases.separator
-        return HubDraft(self, client, envelope, addressees(found, separator))
+        verdicts = [sender_verdict(client, envelope.reverse_path, self.rules)]
+        verdicts += [
+            recipient_verdict(client, recipient.path, expansion, self.rules)
+            for recipient, expansion in found[:NAMED_VERDICTS]
+        ]
+        return HubDraft(self, client, envelope, addressees(found, separator), verdicts)
 
     async def _all_full(self, expansion: Expansion, size: int) -> bool:
         try:
@@ -157,15 +179,23 @@ class HubDraft:
         "_held",
         "_intake",
         "_large",
+        "_message_id",
         "_queue_id",
         "_sample",
         "_size",
         "_start",
+        "_subject",
         "_to",
+        "_verdicts",
     )
 
     def __init__(
-        self, intake: HubIntake, client: Client, envelope: Envelope, to: Addressees
+        self,
+        intake: HubIntake,
+        client: Client,
+        envelope: Envelope,
+        to: Addressees,
+        verdicts: Sequence[Verdict] = (),
     ) -> None:
         self._intake = intake
         self._client = client
@@ -180,6 +210,9 @@ class HubDraft:
         self._size = 0  # octets of the content, Received included
         self._large: LargeContent | None = None
         self._sample = b""  # the header section, for the notice of a list's expansion
+        self._message_id: bytes | None = None
+        self._subject: bytes | None = None
+        self._verdicts = verdicts
 
     async def write(self, octets: bytes) -> None:
         """Take more content: CR LF line ends, transparency undone.
@@ -238,6 +271,8 @@ class HubDraft:
         body = b""
         if client.account is not None:
             header, body = await self._mended(block, client.account)
+        self._message_id = header.first(b"message-id")
+        self._subject = header.first(b"subject")
         if self._to.expanded:
             self._sample = header.block
         await self._take(b"".join((self._received(), header.block, body, rest)))
@@ -333,11 +368,28 @@ class HubDraft:
             await intake.journal.accept(item, content, *notices)
         except OSError as error:
             raise refusal(error) from None
+        self._note(item, notices)
         stored = Octets(content) if isinstance(content, bytes) else content.stored()
         intake.announce(item, stored)
         for notice in notices:
             intake.announce(notice.item, Octets(notice.content or b""))
         return Reply(250, "0.0", (f"Ok, queued as {item.queue_id}",))
+
+    def _note(self, item: Item, notices: Sequence[Accept]) -> None:
+        """Begin the message's journey."""
+        recorder, tls, now = self._intake.recorder, self._client.tls, self._intake.now()
+        recorder.note(
+            item.queue_id,
+            chronicle.accepted(
+                item,
+                now,
+                tls="" if tls is None else f"{tls.version} {tls.cipher}",
+                message_id=_shown(self._message_id),
+                subject=_shown(self._subject),
+                verdicts=chronicle.verdict_texts(recorder, self._verdicts),
+            ),
+        )
+        chronicle.reported(recorder, None, item, notices, now)
 
     def _item(self, head: bytes) -> Item:
         to, client = self._to, self._client
@@ -348,6 +400,14 @@ class HubDraft:
             self._queue_id, self._arrived, envelope, to.places, self._size, origin, head
         )
         return to.settle(item)
+
+
+SHOWN: Final = 998
+"""Octets of a header field that a journey tells."""
+
+
+def _shown(value: bytes | None) -> str:
+    return "" if value is None else value[:SHOWN].decode("utf-8", "replace")
 
 
 def refusal(error: OSError) -> Refusal:

@@ -34,6 +34,7 @@ from mailhub.mail.address import NULL
 from mailhub.mail.envelope import Notify
 from mailhub.mail.reply import Reply
 from mailhub.net.content import FileContent, Octets
+from mailhub.net.scribe import Nobody, Recorder
 from mailhub.policy.limits import LocalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import (
@@ -49,7 +50,7 @@ from mailhub.ports import (
 from mailhub.queue.change import Change, Stale, Unfiled
 from mailhub.queue.item import Answer, Item, attempted
 from mailhub.queue.journey import Attempted
-from mailhub.relay import maillog
+from mailhub.relay import chronicle, maillog
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Announce
 
@@ -72,6 +73,9 @@ DELIVERED: Final = Reply(250, "0.0", ("Delivered to the mailbox",))
 _FULL: Final = Reply(452, "2.2", ("Mailbox full",))
 _FAULT: Final = Reply(451, "3.0", ("The mailbox cannot be written at the moment",))
 _GONE: Final = Reply(550, "1.1", ("No such mailbox here any more",))
+
+
+_NOBODY: Final = Nobody()
 
 
 class _Job:
@@ -118,8 +122,10 @@ class LocalDelivery:
         random: Callable[[], float],
         schedule: Schedule,
         limits: LocalLimits | None = None,
+        recorder: Recorder = _NOBODY,
     ) -> None:
         self._journal = journal
+        self._recorder = recorder
         self._filer = filer
         self._account = account
         self._reporter = reporter
@@ -182,6 +188,8 @@ class LocalDelivery:
         except OSError as error:
             self._log.error("{id}: not synced: {why}", id=item.queue_id, why=error)
             replies = dict.fromkeys(replies, _FAULT)
+        done = {n: filings[n] for n, reply in replies.items() if reply.positive}
+        self._note_filed(item, done)
         return [replies.get(number, _GONE) for number in numbers]
 
     async def recover(self, until: QueueId) -> int:
@@ -316,9 +324,18 @@ class LocalDelivery:
         if job.filings:
             self._journal.filed(job.item, job.filings)
             maillog.filed(job.item, job.filings)
+            self._note_filed(job.item, job.filings)
             self._mark_filed(job)
         else:
             self._leave(job)
+
+    def _note_filed(self, item: Item, filings: Mapping[int, Filing]) -> None:
+        """Tell the journey where the message can be read."""
+        places = (
+            (number, it.account, it.mailbox, self._filer.uid(it) or 0)
+            for number, it in filings.items()
+        )
+        chronicle.filed(self._recorder, item, self._now(), places)
 
     async def _put_off(self, item: Item, answers: Mapping[int, Answer], content: Content) -> None:
         """Let recipients wait for another attempt, or fail, as the schedule says."""
@@ -352,6 +369,9 @@ class LocalDelivery:
         """Write fates together with the notices they call for."""
         notices = await self._reporter.reports(before, after, content)
         await self._journal.settle(before, after, (), *notices)
+        now = self._now()
+        chronicle.fated(self._recorder, before, after, now, self._schedule)
+        chronicle.reported(self._recorder, before, after, notices, now)
         for notice in notices:
             self._announce(notice.item, Octets(notice.content or b""))
 

@@ -42,6 +42,7 @@ from mailhub.policy.route import (
     literal_host,
 )
 from mailhub.ports import Attempt, Content, LookupFailed, Mx, NoSuchDomain, Outcome, Resolver
+from mailhub.relay.names import Names
 from mailhub.relay.pool import Link, Peer, Pool, Stopping
 from mailhub.sasl.client import Credentials
 from mailhub.smtp.handover import Handover
@@ -87,6 +88,7 @@ class _Progress:
     """
 
     envelope: Envelope
+    names: Names
     replies: list[Reply | None]
     hosts: list[str]
     dsn: list[bool]
@@ -95,10 +97,12 @@ class _Progress:
     unfit: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, envelope: Envelope) -> _Progress:
+    def of(cls, envelope: Envelope, names: Names) -> _Progress:
         """Nothing yet."""
         number = len(envelope.recipients)
-        return cls(envelope, [None] * number, [""] * number, [False] * number, [None] * number)
+        return cls(
+            envelope, names, [None] * number, [""] * number, [False] * number, [None] * number
+        )
 
     @property
     def open(self) -> list[int]:
@@ -118,7 +122,13 @@ class _Progress:
             excuse = self.excuses[number] or (Reply(451, "4.1", ("No host to try",)), "")
             self.replies[number], self.hosts[number] = excuse
         replies = tuple(reply for reply in self.replies if reply is not None)
-        return Outcome(replies, tuple(self.attempts), tuple(self.hosts), tuple(self.dsn))
+        return Outcome(
+            replies,
+            tuple(self.attempts),
+            tuple(self.hosts),
+            tuple(self.dsn),
+            lookups=tuple(self.names.lookups),
+        )
 
 
 class Remote:
@@ -154,9 +164,10 @@ class Remote:
 
         The content is read, perhaps several times, and not closed.
         """
-        progress = _Progress.of(envelope)
+        names = Names(self.resolver, self._time)
+        progress = _Progress.of(envelope, names)
         try:
-            plan = await self._plan(hop)
+            plan = await self._plan(hop, names)
             async with self._pool.turn(plan.destination):
                 await self._walk(hop, plan, progress, content)
         except Refusal as refusal:
@@ -171,7 +182,7 @@ class Remote:
 
     # ---- Where to go -----------------------------------------------------------------------
 
-    async def _plan(self, hop: Hop) -> _Plan:
+    async def _plan(self, hop: Hop, names: Names) -> _Plan:
         """The hosts of a hop.
 
         Raises:
@@ -183,7 +194,7 @@ class Remote:
         if address is not None:
             return _Plan((Mx(0, address),), hop.domain)
         try:
-            answer = await self.resolver.mx(hop.domain)
+            answer = await names.mx(hop.domain)
         except NoSuchDomain:
             raise Refusal(550, "1.2", f"The domain {hop.domain} does not exist") from None
         except LookupFailed as failure:
@@ -192,14 +203,14 @@ class Remote:
         destination = " ".join(sorted(mx.host for mx in hosts))
         return _Plan(hosts[: self.limits.hosts], destination)
 
-    async def _addresses(self, hop: Hop, host: str) -> list[str]:
+    async def _addresses(self, hop: Hop, host: str, names: Names) -> list[str]:
         """The addresses of a host, in the order to try them.
 
         Raises:
             Refusal: It has none, or cannot be looked up.
         """
         try:
-            answer = await self.resolver.addresses(host)
+            answer = await names.addresses(host)
         except LookupFailed as failure:
             raise Refusal(451, "4.3", f"Looking up {host} failed: {failure}") from None
         except NoSuchDomain:
@@ -219,7 +230,7 @@ class Remote:
         for mx in plan.hosts:
             peer = _peer(hop, mx.host, progress.envelope)
             try:
-                addresses = await self._addresses(hop, mx.host)
+                addresses = await self._addresses(hop, mx.host, progress.names)
             except Refusal as refusal:
                 self._unreached(progress, peer, refusal.reply)
                 continue

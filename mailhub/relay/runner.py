@@ -33,13 +33,15 @@ from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
+from mailhub.net.scribe import Nobody, Recorder
 from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import Schedule
+from mailhub.policy.verdict import Verdict
 from mailhub.ports import Attempt, Content, Outcome, QueueId
 from mailhub.queue.change import Accept, Due, Flush, Select, Stale
 from mailhub.queue.item import Answer, Held, Item, Pending, addressed, attempted
 from mailhub.queue.journey import Attempted, bounded
-from mailhub.relay import maillog
+from mailhub.relay import chronicle, maillog
 from mailhub.relay.lane import Job, Lanes
 from mailhub.relay.report import Reporter
 
@@ -75,10 +77,16 @@ _LOCAL: Final = object()
 _NEVER: Final = -math.inf
 _LIMITS: Final = RunnerLimits()
 _ALL: Final = Select()
+_NOBODY: Final = Nobody()
 _BROKEN: Final = Reply(451, "3.0", ("Internal error; will try again",))
 _REWRITE: Final = 1.0
 _REWRITE_LIMIT: Final = 60.0
 """Seconds between attempts to write a result that the disk refuses: at first, and at most."""
+
+
+def _unexplained(reverse_path: Path, path: Path) -> Sequence[Verdict]:  # noqa: ARG001
+    """Nothing is known of why a next hop was chosen."""
+    return ()
 
 
 class Runner(Generic[H]):
@@ -87,7 +95,7 @@ class Runner(Generic[H]):
     `route` gives the next hop for a reverse-path and a forward-path, or raises
     `Refusal`, with which the attempt then ends.
     `clock` is for waiting, `now` for dates; `random` gives numbers from 0 up to
-    1 for the jitter of the schedule.
+    1 for the jitter of the schedule. `verdicts` says why a next hop is what it is.
     """
 
     _log = Logger()
@@ -105,8 +113,12 @@ class Runner(Generic[H]):
         random: Callable[[], float],
         schedule: Schedule,
         limits: RunnerLimits = _LIMITS,
+        recorder: Recorder = _NOBODY,
+        verdicts: Callable[[Path, Path], Sequence[Verdict]] = _unexplained,
     ) -> None:
         self._journal = journal
+        self._recorder = recorder
+        self._verdicts = verdicts
         self._outbound = outbound
         self._local = local
         self._route = route
@@ -339,13 +351,30 @@ class Runner(Generic[H]):
                 replies = await self._local.deliver(item, numbers, content)
                 return [Answer(reply) for reply in replies], ()
             hop = cast(H, hop)  # there are no others in a lane
+            began = self._now()
             outcome = await self._outbound.deliver(hop, addressed(item, numbers), content)
         except CancelledError:
             raise
         except Exception:  # a mistake of ours is no reason to lose mail
             self._log.failure("{id}: attempt failed", id=item.queue_id)
             return [Answer(_BROKEN)] * len(numbers), ()
+        self._note_attempt(item, numbers, outcome, began)
         return _answers(outcome), outcome.attempts
+
+    def _note_attempt(
+        self, item: Item, numbers: tuple[int, ...], outcome: Outcome, began: float
+    ) -> None:
+        """Tell the journey of an attempt that has ended."""
+        path = item.envelope.recipients[numbers[0]].path
+        chronicle.attempted(
+            self._recorder,
+            item,
+            numbers,
+            began,
+            self._verdicts(item.envelope.reverse_path, path),
+            outcome.lookups,
+            bounded(outcome.attempts),
+        )
 
     async def _conclude(
         self,
@@ -387,6 +416,9 @@ class Runner(Generic[H]):
     def _act(self, before: Item, after: Item, notices: Sequence[Accept]) -> None:
         """What follows from fates that are written."""
         maillog.attempted(before, after)
+        now = self._now()
+        chronicle.fated(self._recorder, before, after, now, self._schedule)
+        chronicle.reported(self._recorder, before, after, notices, now)
         for notice in notices:
             assert notice.content is not None
             self._announce(notice.item, Octets(notice.content))

@@ -19,14 +19,14 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol
 
-from mailhub.ports import Account, Disk, Filing, Promise, StoreFault, StoreRefused
+from mailhub.ports import Account, Disk, Filing, Promise, StoreFault, StoreRefused, Uid
 from mailhub.store import placing, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.box import Delta
 from mailhub.store.durable import sync_directory
 from mailhub.store.ground import Ground
 from mailhub.store.mailbox import SharedMailbox
-from mailhub.store.name import checked, directory_of
+from mailhub.store.name import base_of, checked, directory_of, parse_base
 from mailhub.store.placing import Batch, as_refused
 from mailhub.store.quota import Sum
 from mailhub.store.work import wholly
@@ -147,6 +147,15 @@ class MaildirFiler:
                     self._filed.add(filing, group.batch.paths[filing.unique])
             if group.mailbox is not None:
                 group.mailbox.apply(group.batch.delta)
+
+    def uid(self, filing: Filing) -> Uid | None:
+        """The UID of what was filed just now; None if the mailbox gives it one later.
+
+        It does where nobody has the mailbox open.
+        """
+        path = self._filed.path(filing)
+        uid = parse_base(base_of(os.path.basename(path))).uid if path else None
+        return None if uid is None else Uid(uid)
 
     # ---- Syncing ---------------------------------------------------------------------------
 

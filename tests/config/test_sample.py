@@ -22,6 +22,8 @@ SAMPLE = Path(__file__).parents[2] / "etc" / "mailhub.ini"
 
 UNCONFIGURED = {
     "routes": "is made of the [route] sections",
+    "origins": "is made of the file itself",
+    "journey.waiting": "an inner measure",
     "intake.piece": "an inner measure",
     "local.batch": "an inner measure",
     "runner.page": "an inner measure",

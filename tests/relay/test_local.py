@@ -27,6 +27,7 @@ from mailhub.ports import (
     QueueId,
     StoreFault,
     StoreRefused,
+    Uid,
 )
 from mailhub.queue.change import Accept, Change, Stale, Unfiled
 from mailhub.queue.item import Delivered, Failed, Item, Local, Pending, new_item
@@ -123,6 +124,9 @@ class FakeFiler:
         await self._pause()
         if self.sync_fault is not None:
             raise self.sync_fault
+
+    def uid(self, filing: Filing) -> Uid | None:
+        return Uid(7) if filing.mailbox == "INBOX" else None
 
     async def redeem(self, promises: Sequence[Promise]) -> None:
         raise AssertionError("local delivery promises nothing")

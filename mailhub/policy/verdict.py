@@ -1,0 +1,19 @@
+"""What was decided about mail, in words, and the line of the configuration that decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailhub.policy.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One decision.
+
+    Attributes:
+        rule: None where no line of the configuration has a say.
+    """
+
+    what: str
+    rule: Rule | None = None

@@ -1,0 +1,434 @@
+"""Journeys on disk: what happened to each message, found by its id or by the names in it.
+
+One SQLite database beside the spool, of which nothing depends: it is written
+behind the mail's back, in batches, and a crash of the machine may cost the last
+moments of it.
+
+Invariants:
+
+1. Rows are only ever added at the end, and removed at the beginning: writing
+   costs the same however much is kept.
+2. A journey whose item is still in the spool is not removed, whatever its age.
+3. A database that cannot be read is set aside, and a new one begun.
+
+Names (addresses, Message-IDs, accounts) are found by a checksum, in buckets of
+`BUCKET` rows that are written together: an index over all of them would touch as
+many pages as there are names in a batch. What a checksum finds is to be compared.
+"""
+# what is put into SQL here are constants; values are bound
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+from zlib import crc32
+
+from mailhub.ports import QueueId
+from mailhub.queue.database import translated
+from mailhub.queue.event import Accepted, Event, from_text, to_text
+from mailhub.queue.item import number_at, to_number, to_queue_id
+
+DATABASE: Final = "journeys.db"
+ASIDE: Final = ".corrupt"
+"""Behind the name of a database that could not be read."""
+BUCKET: Final = 16_384
+"""Names in one bucket: some 80 pages that the rows of a batch may fall into."""
+TOGETHER: Final = 50
+"""Rows of one statement: the interpreter's lock is given back once for all of them."""
+PATIENCE: Final = 5.0
+"""Seconds to wait for another process's transaction."""
+UID_LIMIT: Final = (1 << 32) - 1
+"""The highest UID there can be (RFC 3501 §2.3.1.1)."""
+PURGE_ROWS: Final = 2000
+"""Rows looked at in one go when old journeys are removed."""
+PURGE_SHARE: Final = 0.02
+"""Of the limit that is set free at a time."""
+
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "wal_autocheckpoint=1000",
+    "journal_size_limit=16777216",
+    "cache_size=-8192",
+    "temp_store=MEMORY",
+)
+_SCHEMA: Final = """
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        journey INTEGER NOT NULL,  -- the number of the queue id
+        events TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX journey ON event (journey);
+    CREATE TABLE named (
+        bucket INTEGER NOT NULL,
+        key INTEGER NOT NULL,
+        journey INTEGER NOT NULL,
+        PRIMARY KEY (bucket, key, journey)
+    ) STRICT, WITHOUT ROWID;
+"""
+_VERSION: Final = 1
+_LATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name='event'"
+
+Happened = Mapping[QueueId, Sequence[Event]]
+"""What is to be written: for each message what happened to it, in order."""
+
+
+class Kind(IntEnum):
+    """What a name names."""
+
+    SENDER = 1
+    RECIPIENT = 2
+    MESSAGE_ID = 3
+    ACCOUNT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which journeys are looked for; all criteria must fit. Addresses in any case.
+
+    Attributes:
+        since: Accepted not before this moment.
+    """
+
+    sender: str | None = None
+    recipient: str | None = None
+    message_id: str | None = None
+    account: str | None = None
+    since: float = 0.0
+
+    @property
+    def keys(self) -> list[int]:
+        """The checksums of its names."""
+        names = (
+            (Kind.MESSAGE_ID, self.message_id),
+            (Kind.RECIPIENT, self.recipient),
+            (Kind.SENDER, self.sender),
+            (Kind.ACCOUNT, self.account),
+        )
+        return [_key(kind, name) for kind, name in names if name is not None]
+
+    def fits(self, accepted: Accepted) -> bool:
+        """Whether a message is one of those."""
+        return (
+            accepted.at >= self.since
+            and (self.sender is None or _same(self.sender, accepted.sender))
+            and (self.message_id is None or _same(self.message_id, accepted.message_id))
+            and (self.account is None or _same(self.account, accepted.account))
+            and (
+                self.recipient is None
+                or any(_same(self.recipient, it) for it in accepted.recipients)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A part of a journey as it was written.
+
+    Attributes:
+        number: Grows from part to part, over all journeys.
+    """
+
+    number: int
+    queue_id: QueueId
+    events: tuple[Event, ...]
+
+
+class Journeys:
+    """One connection to the journeys in a directory, used by one thread at a time.
+
+    Every method raises `OSError` when the disk says no.
+
+    Args:
+        begin: Make the database if it is not there, or cannot be read.
+        alive: Which of these numbers of queue ids are in the spool still.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        *,
+        now: float,
+        begin: bool = True,
+        alive: Callable[[Sequence[int]], set[int]] = lambda numbers: set(),  # noqa: ARG005
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
+    ) -> None:
+        self._path = f"{directory}/{DATABASE}"
+        self._alive = alive
+        self._connect = connect
+        if not begin and not os.path.exists(self._path):
+            raise FileNotFoundError(errno.ENOENT, "nothing is known of any mail yet", self._path)
+        try:
+            self._open(now)
+        except OSError:
+            if not begin or not os.path.exists(self._path):
+                raise
+            for end in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.replace(self._path + end, self._path + ASIDE + end)
+            self._open(now)
+        self._bucket, self._names = self._fullest()
+        self._purged = 0  # rows up to here were looked at by `purge`
+
+    def _open(self, now: float) -> None:
+        with translated(self._path):
+            self._database = self._connect(
+                self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            )
+            try:
+                for pragma in _PRAGMAS:
+                    self._database.execute(f"PRAGMA {pragma}").close()
+                self._prepare(now)
+            except BaseException:
+                self._database.close()
+                raise
+
+    def _prepare(self, now: float) -> None:
+        [version] = self._row("PRAGMA user_version")
+        if version == 0:
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                self._database.execute(statement)
+            self._database.execute("INSERT INTO meta VALUES ('validity', ?)", (int(now),))
+            self._database.execute("INSERT INTO meta VALUES ('floor', 0)")
+            self._database.execute(f"PRAGMA user_version={_VERSION}")
+        elif version != _VERSION:
+            raise OSError(errno.EINVAL, f"journeys: of another mailhub (version {version})")
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    # ---- Writing ---------------------------------------------------------------------------
+
+    def write(self, happened: Happened) -> list[tuple[int, QueueId]]:
+        """Add what happened; the number of each part that was added."""
+        rows: list[Any] = []
+        names: list[Any] = []
+        for queue_id, events in happened.items():
+            number = to_number(queue_id)
+            rows += (number, to_text(events))
+            for event in events:
+                if isinstance(event, Accepted):
+                    for key in _keys(event):
+                        names += (self._bucket, key, number)
+        with translated(self._path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                [last] = self._row(_LATEST)
+                self._insert("INSERT INTO event (journey, events)", 2, rows)
+                self._insert("INSERT OR IGNORE INTO named", 3, names)
+                self._database.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+        self._names += len(names) // 3
+        if self._names >= BUCKET:
+            self._bucket, self._names = self._bucket + 1, 0
+        return [(last + n, queue_id) for n, queue_id in enumerate(happened, start=1)]
+
+    def _insert(self, into: str, width: int, values: list[Any]) -> None:
+        """Add rows, many with each statement."""
+        row = f"({', '.join('?' * width)})"
+        for start in range(0, len(values), width * TOGETHER):
+            part = values[start : start + width * TOGETHER]
+            rows = ", ".join([row] * (len(part) // width))
+            self._database.execute(f"{into} VALUES {rows}", part)
+
+    def _fullest(self) -> tuple[int, int]:
+        [bucket] = self._row("SELECT coalesce(max(bucket), 0) FROM named")
+        [names] = self._row("SELECT count(*) FROM named WHERE bucket=?", bucket)
+        return (bucket + 1, 0) if names >= BUCKET else (bucket, names)
+
+    # ---- Removing --------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """Octets in use, without what waits to be used again."""
+        [pages] = self._row("PRAGMA page_count")
+        [free] = self._row("PRAGMA freelist_count")
+        [octets] = self._row("PRAGMA page_size")
+        return int((pages - free) * octets)
+
+    def purge(self, before: float, limit: int) -> int:
+        """Remove finished journeys: those that began `before`, and the oldest while over `limit`.
+
+        Looks at so many rows and no more: to be called now and then. How many
+        journeys were removed.
+        """
+        excess = self.size - limit
+        wanted = excess + int(limit * PURGE_SHARE) if excess > 0 else 0
+        edge = number_at(before)
+        removed: dict[int, None] = {}
+        start = self._purged
+        for row, journey, octets in self._rows(
+            "SELECT id, journey, length(events) FROM event WHERE id>? ORDER BY id LIMIT ?",
+            start,
+            PURGE_ROWS,
+        ):
+            if journey >= edge and wanted <= 0:
+                break
+            self._purged = row
+            wanted -= octets
+            removed[journey] = None
+        if self._purged == start:
+            self._purged = 0  # next time look again at those that were alive
+        alive = self._alive(list(removed))
+        gone = [(journey,) for journey in removed if journey not in alive]
+        if gone:
+            self._remove(gone)
+        return len(gone)
+
+    def _remove(self, gone: list[tuple[int]]) -> None:
+        with translated(self._path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany("DELETE FROM event WHERE journey=?", gone)
+                self._remove_buckets(gone[-1][0])
+                self._database.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _remove_buckets(self, last: int) -> None:
+        """Remove the oldest buckets that name nothing later; what they name still moves on."""
+        while True:
+            [bucket] = self._row("SELECT min(bucket) FROM named")
+            if bucket is None or bucket == self._bucket:
+                return
+            [latest] = self._row("SELECT max(journey) FROM named WHERE bucket=?", bucket)
+            if latest > last:
+                return
+            self._database.execute(
+                "INSERT OR IGNORE INTO named SELECT ?, key, journey FROM named"
+                " WHERE bucket=? AND journey IN (SELECT journey FROM event)",
+                (self._bucket, bucket),
+            )
+            self._database.execute("DELETE FROM named WHERE bucket=?", (bucket,))
+
+    # ---- Reading ---------------------------------------------------------------------------
+
+    def load(self, queue_id: QueueId) -> list[Written]:
+        """A message's journey, part by part; empty if nothing is known of it."""
+        found = self._rows(
+            "SELECT id, journey, events FROM event WHERE journey=? ORDER BY id",
+            to_number(queue_id),
+        )
+        return [_written(row) for row in found]
+
+    def later(self, than: int, limit: int = 500) -> list[Written]:
+        """What was written after a part, of whatever journey, in order."""
+        found = self._rows(
+            "SELECT id, journey, events FROM event WHERE id>? ORDER BY id LIMIT ?", than, limit
+        )
+        return [_written(row) for row in found]
+
+    @property
+    def latest(self) -> int:
+        """The number of the part written last; 0 before there is one."""
+        return int(self._row(_LATEST)[0])
+
+    def find(self, wanted: Wanted, limit: int = 100) -> list[QueueId]:
+        """The latest journeys that fit, the latest first."""
+        found: list[QueueId] = []
+        for number in self._candidates(wanted):
+            queue_id = to_queue_id(number)
+            parts = self.load(queue_id)
+            events = (event for part in parts for event in part.events)
+            if any(isinstance(event, Accepted) and wanted.fits(event) for event in events):
+                found.append(queue_id)
+                if len(found) == limit:
+                    break
+        return sorted(found, reverse=True)
+
+    def _candidates(self, wanted: Wanted) -> Iterator[int]:
+        """Numbers of queue ids that may fit, from the latest on."""
+        since = number_at(max(wanted.since, 0.0))
+        keys = wanted.keys
+        if not keys:
+            yield from self._all(since)
+            return
+        for (bucket,) in self._rows("SELECT DISTINCT bucket FROM named ORDER BY bucket DESC"):
+            common: set[int] | None = None
+            for key in keys:
+                rows = self._rows(
+                    "SELECT journey FROM named WHERE bucket=? AND key=? AND journey>=?",
+                    bucket,
+                    key,
+                    since,
+                )
+                numbers = {number for (number,) in rows}
+                common = numbers if common is None else common & numbers
+            yield from sorted(common or (), reverse=True)
+
+    def _all(self, since: int) -> Iterator[int]:
+        before = 1 << 62
+        while page := self._rows(
+            "SELECT DISTINCT journey FROM event WHERE journey<? AND journey>=?"
+            " ORDER BY journey DESC LIMIT 200",
+            before,
+            since,
+        ):
+            yield from (number for (number,) in page)
+            before = page[-1][0]
+
+    # ---- UIDs ------------------------------------------------------------------------------
+
+    def uids(self, now: float) -> tuple[int, int]:
+        """UIDVALIDITY, and what is to be taken from a part's number for its UID.
+
+        Both stay as they are until UIDs run out.
+        """
+        [validity] = self._row("SELECT value FROM meta WHERE name='validity'")
+        [floor] = self._row("SELECT value FROM meta WHERE name='floor'")
+        if self.latest - floor < UID_LIMIT:
+            return validity, floor
+        [oldest] = self._row("SELECT coalesce(min(id), 1) FROM event")
+        validity, floor = max(validity + 1, int(now)), oldest - 1
+        with translated(self._path):
+            self._database.execute("UPDATE meta SET value=? WHERE name='validity'", (validity,))
+            self._database.execute("UPDATE meta SET value=? WHERE name='floor'", (floor,))
+        return validity, floor
+
+    def _rows(self, sql: str, *parameters: Any) -> list[Any]:
+        with translated(self._path):
+            return self._database.execute(sql, parameters).fetchall()
+
+    def _row(self, sql: str, *parameters: Any) -> Any:
+        with translated(self._path):
+            return self._database.execute(sql, parameters).fetchone()
+
+
+def _written(row: Sequence[Any]) -> Written:
+    return Written(row[0], to_queue_id(row[1]), tuple(from_text(row[2])))
+
+
+def _keys(accepted: Accepted) -> Iterable[int]:
+    yield _key(Kind.SENDER, accepted.sender)
+    for recipient in accepted.recipients:
+        yield _key(Kind.RECIPIENT, recipient)
+    if accepted.message_id:
+        yield _key(Kind.MESSAGE_ID, accepted.message_id)
+    if accepted.account:
+        yield _key(Kind.ACCOUNT, accepted.account)
+
+
+def _key(kind: Kind, name: str) -> int:
+    return kind << 32 | crc32(_folded(name).encode("utf-8", "replace"))
+
+
+def _folded(name: str) -> str:
+    """A name as it is compared: a Message-ID with or without its brackets."""
+    return name.strip("<>").casefold()
+
+
+def _same(one: str, other: str) -> bool:
+    return _folded(one) == _folded(other)

@@ -1,0 +1,156 @@
+"""The events of a journey, made of what the queue's parts know when something happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mailhub.net.scribe import Recorder
+from mailhub.policy.retry import LIFETIME, Schedule
+from mailhub.policy.rule import Rule
+from mailhub.policy.verdict import Verdict
+from mailhub.ports import Account, Attempt, Lookup, QueueId
+from mailhub.queue.change import Accept
+from mailhub.queue.dsn import notices as grouped
+from mailhub.queue.event import Accepted, Decided, Fated, Filed, Looked, Reported, State, tried
+from mailhub.queue.item import (
+    Cancelled,
+    Delivered,
+    Expanded,
+    Failed,
+    Fate,
+    Held,
+    Item,
+    Pending,
+    Relayed,
+    to_report,
+)
+
+
+def accepted(
+    item: Item,
+    spooled: float,
+    *,
+    tls: str = "",
+    message_id: str = "",
+    subject: str = "",
+    about: QueueId | None = None,
+    verdicts: Sequence[tuple[str, str]] = (),
+) -> Accepted:
+    """The message was taken in, or a notice `about` another one was written."""
+    origin, envelope = item.origin, item.envelope
+    return Accepted(
+        item.arrived,
+        spooled,
+        str(envelope.reverse_path),
+        tuple([str(recipient.path) for recipient in envelope.recipients]),
+        item.size,
+        origin.address,
+        origin.helo,
+        origin.protocol,
+        tls,
+        origin.account,
+        message_id,
+        subject,
+        about or "",
+        tuple(verdicts),
+    )
+
+
+def attempted(
+    recorder: Recorder,
+    item: Item,
+    numbers: tuple[int, ...],
+    at: float,
+    verdicts: Iterable[Verdict],
+    lookups: Iterable[Lookup],
+    attempts: Iterable[Attempt],
+) -> None:
+    """An attempt has ended: why it was made so, and what it took."""
+    recorder.note(
+        item.queue_id,
+        *(Decided(at, numbers, it.what, recorder.rule(it.rule)) for it in verdicts),
+        *(Looked(it.started, it.ended, it.question, it.answer, it.authentic) for it in lookups),
+        *(tried(numbers, it) for it in attempts),
+    )
+
+
+def fated(recorder: Recorder, before: Item, after: Item, at: float, schedule: Schedule) -> None:
+    """Fates have changed, and that is written."""
+    groups: dict[Fate, list[int]] = {}
+    for number, (was, fate) in enumerate(zip(before.fates, after.fates, strict=True)):
+        if was is not fate and was != fate:
+            groups.setdefault(fate, []).append(number)
+    events = [
+        _fated(recorder, after, tuple(numbers), fate, at, schedule)
+        for fate, numbers in groups.items()
+    ]
+    if events:
+        recorder.note(after.queue_id, *events)
+
+
+def _fated(
+    recorder: Recorder,
+    item: Item,
+    numbers: tuple[int, ...],
+    fate: Fate,
+    at: float,
+    schedule: Schedule,
+) -> Fated:
+    rule: Rule | None = None
+    reply, host, due = getattr(fate, "reply", None), getattr(fate, "host", ""), 0.0
+    why = ""
+    match fate:
+        case Pending():
+            state, due = State.DEFERRED, fate.due
+            rule = schedule.rule(item.arrived, due, fate.attempts)
+        case Held():
+            state, why = State.HELD, fate.why
+        case Delivered():
+            state = State.DELIVERED
+        case Relayed():
+            state = State.RELAYED
+        case Expanded():
+            state = State.EXPANDED
+        case Failed():
+            state = State.EXPIRED if fate.expired else State.FAILED
+            rule = LIFETIME if fate.expired else None
+        case Cancelled():
+            state = State.CANCELLED
+    words = why if reply is None else reply.text
+    return Fated(at, numbers, state, words, host, due, recorder.rule(rule))
+
+
+def filed(
+    recorder: Recorder, item: Item, at: float, places: Iterable[tuple[int, Account, str, int]]
+) -> None:
+    """The message can be read: number of the recipient, account, mailbox, UID or 0."""
+    recorder.note(
+        item.queue_id,
+        *(
+            Filed(at, number, str(account.path), mailbox, uid)
+            for number, account, mailbox, uid in places
+        ),
+    )
+
+
+def reported(
+    recorder: Recorder,
+    before: Item | None,
+    after: Item,
+    notices: Sequence[Accept],
+    at: float,
+) -> None:
+    """Notices of what has changed were written: each begins a journey of its own."""
+    if not notices:
+        return
+    groups = grouped(to_report(before, after))
+    for group, notice in zip(groups, notices, strict=False):
+        actions = {action.value: None for action in group.values()}
+        queue_id = notice.item.queue_id
+        recorder.note(after.queue_id, Reported(at, tuple(group), " and ".join(actions), queue_id))
+        recorder.note(queue_id, accepted(notice.item, at, about=after.queue_id))
+
+
+def verdict_texts(recorder: Recorder, verdicts: Iterable[Verdict]) -> tuple[tuple[str, str], ...]:
+    """Verdicts as `Accepted` has them."""
+    return tuple([(it.what, recorder.rule(it.rule)) for it in verdicts])

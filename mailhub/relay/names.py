@@ -1,0 +1,69 @@
+"""Looks names up for one attempt, and remembers what came of it for the journey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+from mailhub.ports import Answer, Lookup, LookupFailed, Mx, NoSuchDomain, Resolver
+
+T = TypeVar("T")
+
+
+class Names:
+    """The names of one attempt.
+
+    Attributes:
+        lookups: What was looked up, in order.
+    """
+
+    def __init__(self, resolver: Resolver, time: Callable[[], float]) -> None:
+        self.lookups: list[Lookup] = []
+        self._resolver = resolver
+        self._time = time
+
+    async def mx(self, domain: str) -> Answer[Mx]:
+        """As `ports.Resolver.mx`."""
+        return await self._noted(f"MX {domain}", self._resolver.mx(domain), _shown)
+
+    async def addresses(self, host: str) -> Answer[str]:
+        """As `ports.Resolver.addresses`."""
+        if is_address(host):
+            return await self._resolver.addresses(host)  # nobody is asked
+        return await self._noted(f"A/AAAA {host}", self._resolver.addresses(host), str)
+
+    async def _noted(
+        self,
+        question: str,
+        asked: Coroutine[Any, Any, Answer[T]],
+        shown: Callable[[T], str],
+    ) -> Answer[T]:
+        started = self._time()
+        try:
+            answer = await asked
+        except NoSuchDomain:
+            self._note(started, question, "no such name")
+            raise
+        except LookupFailed as failure:
+            self._note(started, question, f"failed: {failure}")
+            raise
+        text = ", ".join(map(shown, answer.records)) or "no records"
+        self._note(started, question, text, authentic=answer.authentic)
+        return answer
+
+    def _note(self, started: float, question: str, text: str, *, authentic: bool = False) -> None:
+        self.lookups.append(Lookup(started, self._time(), question, text, authentic))
+
+
+def _shown(mx: Mx) -> str:
+    return f"{mx.preference} {mx.host or '.'}"
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is named by its IP address."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,71 @@
+"""Lookups, and what is remembered of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain
+from mailhub.relay.names import Names, is_address
+from tests.rig import run
+
+
+class FakeResolver:
+    """Knows one domain."""
+
+    async def mx(self, domain: str) -> Answer[Mx]:
+        if domain == "null.example":
+            return Answer((Mx(0, ""),))
+        if domain != "far.example":
+            raise NoSuchDomain
+        return Answer((Mx(10, "mx.far.example"), Mx(20, "mx2.far.example")), authentic=True)
+
+    async def addresses(self, host: str) -> Answer[str]:
+        if host == "slow.example":
+            raise LookupFailed("timed out")
+        return Answer(() if host == "empty.example" else ("192.0.2.1",))
+
+    async def txt(self, name: str) -> Answer[bytes]:
+        raise NoSuchDomain
+
+    async def ptr(self, address: str) -> Answer[str]:
+        raise NoSuchDomain
+
+
+@pytest.fixture
+def names() -> Names:
+    moments: Iterator[int] = count(1)
+    return Names(FakeResolver(), lambda: float(next(moments)))
+
+
+def test_answers(names: Names) -> None:
+    """Question, answer, and how long that took."""
+    assert run(names.mx("far.example")).records[0] == Mx(10, "mx.far.example")
+    run(names.addresses("mx.far.example"))
+    run(names.mx("null.example"))
+    run(names.addresses("empty.example"))
+    first, second, third, fourth = names.lookups
+    assert first.question == "MX far.example"
+    assert first.answer == "10 mx.far.example, 20 mx2.far.example"
+    assert (first.authentic, first.started, first.ended) == (True, 1.0, 2.0)
+    assert (second.question, second.answer) == ("A/AAAA mx.far.example", "192.0.2.1")
+    assert third.answer == "0 ."
+    assert fourth.answer == "no records"
+
+
+def test_failures(names: Names) -> None:
+    """What came of it is remembered also where there is no answer."""
+    with pytest.raises(NoSuchDomain):
+        run(names.mx("nowhere.example"))
+    with pytest.raises(LookupFailed):
+        run(names.addresses("slow.example"))
+    assert [it.answer for it in names.lookups] == ["no such name", "failed: timed out"]
+
+
+def test_literals(names: Names) -> None:
+    """An IP address is looked up by nobody."""
+    assert is_address("2001:db8::1")
+    assert run(names.addresses("192.0.2.9")).records
+    assert names.lookups == []
