@@ -119,7 +119,11 @@ def test_wheel_contents(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "mailhub").rglob("*.py")}
     assert modules <= set(names)
-    assert "mailhub/py.typed" in names
+    assert {
+        "mailhub/py.typed",
+        "mailhub/config/providers.ini",
+        "mailhub/config/replies.txt",
+    } <= set(names)
     assert [name for name in names if name.startswith("twisted/")] == [
         "twisted/plugins/mailhub_plugin.py"
     ]

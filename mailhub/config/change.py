@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Protocol
 
 from mailhub.config.load import filled
+from mailhub.config.provider import PREFIX, SOURCE_PREFIX
 from mailhub.config.schema import ROUTE_PREFIX, SECTIONS
 from mailhub.config.settings import Settings
 
@@ -23,6 +26,13 @@ class Changes:
     restart: tuple[str, ...] = ()
 
 
+class _Named(Protocol):
+    """What a section with a name of its own is made into."""
+
+    @property
+    def name(self) -> str: ...
+
+
 def changes(old: Settings, new: Settings) -> Changes:
     """What a reload from `old` to `new` is about."""
     live: list[str] = []
@@ -32,11 +42,20 @@ def changes(old: Settings, new: Settings) -> Changes:
             value = attrgetter(key.target)
             if value(old) != value(new):
                 (restart if key.restart else live).append(f"[{section.name}] {key.name}")
-    before = {route.name: route for route in old.routes}
-    after = {route.name: route for route in new.routes}
-    order = [*before, *(name for name in after if name not in before)]
-    live += [f"[{ROUTE_PREFIX}{name}]" for name in order if before.get(name) != after.get(name)]
+    live += _of_kind(ROUTE_PREFIX, old.routes, new.routes)
+    live += _of_kind(PREFIX, old.providers, new.providers)
+    live += _of_kind(SOURCE_PREFIX, old.sources, new.sources)
+    if old.replies != new.replies and old.relay.replies == new.relay.replies:
+        live.append("what replies mean")
     return Changes(tuple(live), tuple(restart))
+
+
+def _of_kind(prefix: str, old: Iterable[_Named], new: Iterable[_Named]) -> list[str]:
+    """Sections that differ, of a kind that there are many of."""
+    before = {it.name: it for it in old}
+    after = {it.name: it for it in new}
+    order = [*before, *(name for name in after if name not in before)]
+    return [f"[{prefix}{name}]" for name in order if before.get(name) != after.get(name)]
 
 
 def applied(old: Settings, new: Settings) -> Settings:

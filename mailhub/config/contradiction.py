@@ -115,7 +115,7 @@ def _ourselves(settings: Settings, lines: Lines) -> Iterator[Mistake]:
 def _same_route(settings: Settings, lines: Lines) -> Iterator[Mistake]:
     """Two routes for the same mail."""
     before: dict[tuple[str, str], str] = {}
-    for route in settings.routes:
+    for route in (it for it in settings.routes if not it.spare):
         for recipient in route.recipients or ("*",):
             for sender in route.senders or ("*",):
                 other = before.setdefault((recipient, sender), route.name)

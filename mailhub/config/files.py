@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from mailhub.config import replies as table
 from mailhub.config.ini import Mistake
 from mailhub.config.settings import Settings
+from mailhub.policy.classify import Rule
 
 Lines = Mapping[tuple[str, str], int]
 
@@ -18,6 +20,32 @@ def unusable(settings: Settings, lines: Lines) -> list[Mistake]:
         *_authorities(settings, lines),
         *_state(settings, lines),
     ]
+
+
+def replies(
+    settings: Settings, lines: Lines, providers: Collection[str]
+) -> tuple[tuple[Rule, ...], list[Mistake]]:
+    """What replies mean: the operator's rules before those that are shipped."""
+    path = settings.relay.replies
+    built_in = tuple(
+        rule for rule in table.known() if rule.provider == "*" or rule.provider in providers
+    )
+    if not path:
+        return built_in, []
+    line = lines.get(("relay", "replies"), 0)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as error:
+        return built_in, [Mistake(line, "relay", "replies", f"{path}: {error.strerror}")]
+    except UnicodeDecodeError:
+        return built_in, [Mistake(line, "relay", "replies", f"{path}: is not UTF-8")]
+    rules, mistakes = table.read(text, providers, os.path.basename(path))
+    wrong = [
+        Mistake(line, "relay", "replies", f"{path}, line {mistake.line}: {mistake.text}")
+        for mistake in mistakes
+    ]
+    return (*rules, *built_in), wrong
 
 
 def _certificates(settings: Settings, lines: Lines) -> Iterator[Mistake]:

@@ -30,6 +30,7 @@ from mailhub.policy.route import TlsDemand
 PERCENT: Final = bounded(FACTOR, 0.0, 0.99)
 PORT: Final = bounded(COUNT, 1, 65535)
 DEMAND: Final = choice({demand.value: demand for demand in TlsDemand})
+FAMILY: Final = choice({family.value: family for family in Family})
 
 QUEUE: Final = Section(
     "queue",
@@ -252,10 +253,29 @@ RELAY: Final = Section(
         ),
         Key(
             "address family",
-            choice({family.value: family for family in Family}),
+            FAMILY,
             "relay.reach.family",
-            "Which addresses of other hosts are tried. ipv4, if this machine's IPv6 address has no"
-            " name (PTR): large providers refuse such.",
+            "Which addresses of other hosts are tried, and which first; both is IPv6 first. ipv4,"
+            " if this machine's IPv6 address has no name (PTR): large providers refuse such.",
+        ),
+        Key(
+            "sources",
+            many(TEXT),
+            "relay.sources",
+            "Names of [source NAME] sections to send from, in turn. Empty leaves it to the system.",
+        ),
+        Key(
+            "known providers",
+            BOOLEAN,
+            "relay.known",
+            "Go by what is known of large providers; see [provider NAME].",
+        ),
+        Key(
+            "replies",
+            optional_text(PATH),
+            "relay.replies",
+            "A file that says what other hosts mean by their replies, before the rules that are"
+            " built in (mailhub/config/replies.txt, where the form is described).",
         ),
         Key(
             "connections",
@@ -420,6 +440,12 @@ ROUTE: Final = Section(
             optional(DEMAND),
             "tls",
             "As in [relay]. Empty is verified for a smarthost, opportunistic for an exception.",
+        ),
+        Key(
+            "spare",
+            BOOLEAN,
+            "spare",
+            "No mail goes this way but what a [provider NAME] sends on a detour.",
         ),
         Key("username", TEXT, "username", "For a smarthost that wants a login."),
         Key(

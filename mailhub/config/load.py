@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from mailhub.config import contradiction, files, ini
+from mailhub.config import contradiction, files, ini, provider
 from mailhub.config.ini import Entry, Ini, Mistake
 from mailhub.config.key import Key, Section
-from mailhub.config.keys_delivery import ROUTE
 from mailhub.config.origin import Origins
+from mailhub.config.provider import Given
 from mailhub.config.route import Draft
-from mailhub.config.schema import ROUTE_PREFIX, SECTIONS, section_of
+from mailhub.config.schema import NAMED, ROUTE_PREFIX, SECTIONS, section_of
 from mailhub.config.settings import Settings
 from mailhub.config.values import HOST
 
@@ -73,6 +73,8 @@ def parse(
     sections = {(name, ""): line for name, line in given.sections.items()}
     origins = Origins(file, {**sections, **given.lines})
     settings = replace(settings, routes=routes, origins=origins)
+    settings, unusable = _ways_out(settings, given)
+    mistakes += unusable
     settings, unnamed = _named(settings, machine, given)
     mistakes += [*given.mistakes, *unnamed]
     mistakes += contradiction.found(settings, given.lines)
@@ -104,14 +106,14 @@ class _Given:
     """What a file gives.
 
     Attributes:
-        values: By target, those of all sections but routes.
-        routes: For each section of a route its values, by target.
+        values: By target, those of the sections that there is one of.
+        named: For each section with a name of its own its values, by target.
         lines: For each section and key.
     """
 
     sections: Mapping[str, int]
     values: dict[str, object] = field(default_factory=dict)
-    routes: dict[str, dict[str, object]] = field(default_factory=dict)
+    named: dict[str, dict[str, object]] = field(default_factory=dict)
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
@@ -132,8 +134,8 @@ def _given(read: Ini) -> _Given:
         except ValueError:
             given.mistakes.append(_unexpected(key, entry))
             continue
-        if section is ROUTE:
-            given.routes.setdefault(entry.section, {})[key.target] = value
+        if section in NAMED:
+            given.named.setdefault(entry.section, {})[key.target] = value
         else:
             given.values[key.target] = value
     return given
@@ -146,7 +148,7 @@ def _unexpected(key: Key, entry: Entry) -> Mistake:
 
 
 def _unknown_sections(read: Ini) -> list[Mistake]:
-    known = [*(section.name for section in SECTIONS), ROUTE.name]
+    known = [section.name for section in (*SECTIONS, *NAMED)]
     mistakes = []
     for name, line in read.sections.items():
         if section_of(name) is None:
@@ -158,7 +160,7 @@ def _unknown_sections(read: Ini) -> list[Mistake]:
 
 def _unknown_key(section: Section, entry: Entry) -> Mistake:
     known = [key.name for key in section.keys]
-    elsewhere = {key.name for other in (*SECTIONS, ROUTE) for key in other.keys}
+    elsewhere = {key.name for other in (*SECTIONS, *NAMED) for key in other.keys}
     if entry.key in elsewhere:
         hint = f"; it belongs into {_homes(entry.key)}"
     elif near := _near(entry.key, known):
@@ -172,7 +174,7 @@ def _unknown_key(section: Section, entry: Entry) -> Mistake:
 
 def _homes(name: str) -> str:
     """The sections that have a key of this name."""
-    return " or ".join(f"[{it.name}]" for it in (*SECTIONS, ROUTE) if it.find(name) is not None)
+    return " or ".join(f"[{it.name}]" for it in (*SECTIONS, *NAMED) if it.find(name) is not None)
 
 
 def _near(written: str, known: Iterable[str]) -> str | None:
@@ -184,20 +186,47 @@ def _near(written: str, known: Iterable[str]) -> str | None:
 # ---- Routes and names ----------------------------------------------------------------------
 
 
+def _sections(given: _Given, prefix: str) -> list[Given]:
+    """The sections of one kind that have a name of their own."""
+    found = []
+    for section, line in given.sections.items():
+        if section.startswith(prefix):
+            lines = {key: line for (name, key), line in given.lines.items() if name == section}
+            values = given.named.get(section, {})
+            name = section.removeprefix(prefix)
+            found.append(Given(name, line, values, lines, spoilt=len(lines) != len(values)))
+    return found
+
+
 def _routes(given: _Given) -> tuple[tuple[Any, ...], list[Mistake]]:
     routes, mistakes = [], []
-    for section, line in given.sections.items():
-        if not section.startswith(ROUTE_PREFIX):
-            continue
-        lines = {key: line for (name, key), line in given.lines.items() if name == section}
-        name = section.removeprefix(ROUTE_PREFIX)
-        draft = Draft(name, line, given.routes.get(section, {}), lines)
+    for section in _sections(given, ROUTE_PREFIX):
+        draft = Draft(section.name, section.line, section.values, section.lines)
         # A section with a value that does not parse makes no route: that is told already.
-        route = draft.route() if len(lines) == len(given.routes.get(section, {})) else None
+        route = None if section.spoilt else draft.route()
         mistakes += draft.mistakes
         if route is not None:
             routes.append(route)
     return tuple(routes), mistakes
+
+
+def _ways_out(settings: Settings, given: _Given) -> tuple[Settings, list[Mistake]]:
+    """The settings with providers, sources and what is made of replies."""
+    sections = _sections(given, provider.PREFIX)
+    providers, mistakes = provider.providers(sections, shipped=settings.relay.known)
+    sources, wrong = provider.sources(_sections(given, provider.SOURCE_PREFIX))
+    names = [source.name for source in sources]
+    detours = [route.name for route in settings.routes if route.hop is not None]
+    mistakes += [*wrong, *provider.unknown(providers, sections, names, detours)]
+    line = given.lines.get(("relay", "sources"), 0)
+    mistakes += [
+        Mistake(line, "relay", "sources", f"there is no [{provider.SOURCE_PREFIX}{name}]")
+        for name in settings.relay.sources
+        if name not in names
+    ]
+    rules, unclear = files.replies(settings, given.lines, [it.name for it in providers])
+    changed = replace(settings, providers=providers, sources=sources, replies=rules)
+    return changed, [*mistakes, *unclear]
 
 
 def _named(

@@ -43,7 +43,7 @@ class Draft:
         return None if self.mistakes else made
 
     def _exception(self) -> Route:
-        for key in ("username", "password file", "implicit tls"):
+        for key in ("username", "password file", "implicit tls", "spare"):
             if key in self._lines:
                 self._wrong(key, "is for a smarthost, but host is empty")
         tls = self._values.get("tls") or TlsDemand.OPPORTUNISTIC
@@ -69,7 +69,11 @@ class Draft:
 
     def _route(self, hop: Smarthost | None, tls: TlsDemand) -> Route:
         recipients, senders = (self._values.get(key, ()) for key in ("recipients", "senders"))
-        return Route(self._name, hop, recipients, senders, tls)
+        spare = bool(self._values.get("spare"))
+        for key in ("recipients", "senders"):
+            if spare and key in self._lines:
+                self._wrong(key, "no mail is matched by a spare route")
+        return Route(self._name, hop, recipients, senders, tls, spare)
 
     def _password(self, *, implicit: bool, tls: TlsDemand) -> str:
         username = self._values.get("username", "")

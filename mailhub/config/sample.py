@@ -13,8 +13,7 @@ from operator import attrgetter
 from typing import Final
 
 from mailhub.config.key import Key, Section
-from mailhub.config.keys_delivery import ROUTE
-from mailhub.config.schema import SECTIONS
+from mailhub.config.schema import NAMED, SECTIONS
 from mailhub.config.settings import Settings
 
 WIDTH: Final = 96
@@ -33,7 +32,8 @@ have commas, or one item on each of several indented lines.
 Domains, accounts and aliases are not here: mailhub domain, mailhub account, mailhub alias.
 """
 
-EXAMPLE: Final = """\
+EXAMPLES: Final = {
+    "route NAME": """\
 For example, all mail through a provider, but for one domain:
 
 [route provider]
@@ -44,7 +44,41 @@ password file = /etc/mailhub/provider.password
 [route direct]
 host =
 recipients = partner.example
-"""
+""",
+    "provider NAME": """\
+For example, fewer connections to Google than is usual, a way round if they block us, and a
+neighbour who wants no more than 600 messages an hour:
+
+[provider google]
+connections = 5
+detour = relay
+
+[route relay]
+host = smtp.example.com:465
+spare = yes
+
+[provider neighbour]
+mx = *.neighbour.example
+messages per hour = 600
+""",
+    "source NAME": """\
+For example, two addresses in turn, but one of them only for Google:
+
+[relay]
+sources = one, two
+
+[source one]
+ipv4 = 192.0.2.1
+helo = one.example.com
+
+[source two]
+ipv4 = 192.0.2.2
+helo = two.example.com
+
+[provider google]
+sources = one
+""",
+}
 
 
 def sample(chosen: Mapping[tuple[str, str], str] | None = None) -> str:
@@ -60,12 +94,13 @@ def sample(chosen: Mapping[tuple[str, str], str] | None = None) -> str:
             mark = " (restart)" if key.restart and not all_wait else ""
             lines += ["", *_paragraph(key.why + mark)]
             lines += _setting(key.name, text) if text is not None else _default(key)
-    lines += ["", "", *_routes(ROUTE)]
+    for section in NAMED:
+        lines += ["", "", *_named(section)]
     return "\n".join(lines) + "\n"
 
 
-def _routes(section: Section) -> Iterator[str]:
-    """The route's keys, described only: each route that there is has a name."""
+def _named(section: Section) -> Iterator[str]:
+    """Keys described only: there is no section of this kind until it is given a name."""
     yield f"# [{section.name}]"
     yield from _paragraph(section.why)
     yield "#"
@@ -73,7 +108,7 @@ def _routes(section: Section) -> Iterator[str]:
         text = f"{key.name}: {key.why}"
         yield from _wrapped(text, "#   ", "#       ")
     yield "#"
-    yield from _comment(EXAMPLE)
+    yield from _comment(EXAMPLES[section.name])
 
 
 def _default(key: Key) -> Iterator[str]:

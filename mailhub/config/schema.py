@@ -13,6 +13,7 @@ from mailhub.config.key import Section
 from mailhub.config.keys_delivery import DNS, JOURNEY, QUEUE, RELAY, ROUTE
 from mailhub.config.keys_hub import ADDRESSES, AUTH, HUB, LIMITS, LISTEN, TLS
 from mailhub.config.keys_mail import IMAP, POP3, SMTP, STORE, SUBMISSION
+from mailhub.config.keys_provider import PROVIDER, SOURCE
 
 SECTIONS: Final = (
     HUB,
@@ -31,13 +32,17 @@ SECTIONS: Final = (
     RELAY,
     DNS,
 )
-"""All but the routes, in the order of the sample file."""
+"""All that there is one of, in the order of the sample file."""
+
+NAMED: Final = (ROUTE, PROVIDER, SOURCE)
+"""Those that there are many of, each with a name behind its kind: ``[route NAME]``."""
 
 ROUTE_PREFIX: Final = "route "
 
 
 def section_of(name: str) -> Section | None:
     """The section that a name in brackets means."""
-    if name.startswith(ROUTE_PREFIX):
-        return ROUTE
+    kind, space, _ = name.partition(" ")
+    if space:
+        return next((section for section in NAMED if section.name == f"{kind} NAME"), None)
     return next((section for section in SECTIONS if section.name == name), None)

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mailhub.accounts.login import LoginLimits
+from mailhub.config import provider, replies
 from mailhub.config.origin import Origins
 from mailhub.config.values import CertificateFiles, Endpoint, Network
 from mailhub.imap.settings import Limits as Imap
 from mailhub.mail.address import Path
 from mailhub.policy.access import Rules as Access
 from mailhub.policy.alias import Rules as Aliases
+from mailhub.policy.classify import Rule
 from mailhub.policy.limits import (
     DnsLimits,
     DnsPatience,
@@ -28,6 +30,7 @@ from mailhub.policy.limits import (
     RemoteLimits,
     RunnerLimits,
 )
+from mailhub.policy.provider import Provider, Source
 from mailhub.policy.retry import Schedule
 from mailhub.policy.route import SMTP_PORT, Route, TlsDemand
 from mailhub.pop3.settings import Limits as Pop3
@@ -139,11 +142,17 @@ class Relay:
         port: Where exchanges listen.
         authorities: A file of certificates that are trusted besides the
             machine's own authorities; ``""`` for none.
+        sources: Names of those to send from, where a provider has none of its own.
+        known: Large providers are known without a section.
+        replies: A file with a table of replies; ``""`` for none.
     """
 
     tls: TlsDemand = TlsDemand.OPPORTUNISTIC
     port: int = SMTP_PORT
     authorities: str = ""
+    sources: tuple[str, ...] = ()
+    known: bool = True
+    replies: str = ""
     pool: PoolLimits = field(default_factory=PoolLimits)
     reach: RemoteLimits = field(default_factory=RemoteLimits)
     patience: Timeouts = field(default_factory=Timeouts)
@@ -172,6 +181,7 @@ class Settings:
         normalise: Peers whose bare CR and LF are mended (`smtp.limits.Site`).
         plaintext_on_loopback: Clients on this machine may send passwords in the clear.
         origins: Where each value stands in the file.
+        replies: What other hosts mean by their replies, in order: the first rule that fits.
     """
 
     hub: Hub = Hub()
@@ -197,6 +207,9 @@ class Settings:
     dns: Dns = Dns()
     routes: tuple[Route, ...] = ()
     origins: Origins = field(default_factory=Origins, compare=False)
+    providers: tuple[Provider, ...] = field(default_factory=provider.known)
+    sources: tuple[Source, ...] = ()
+    replies: tuple[Rule, ...] = field(default_factory=replies.known)
 
     @property
     def aliases(self) -> Aliases:

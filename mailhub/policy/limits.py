@@ -129,9 +129,11 @@ class RunnerLimits:
 
 
 class Family(Enum):
-    """Which addresses of a host are tried."""
+    """Which addresses of a host are tried, and which first."""
 
     BOTH = "both"
+    """IPv6 first, then in turn."""
+    IPV4_FIRST = "ipv4-first"
     IPV4 = "ipv4"
     IPV6 = "ipv6"
 

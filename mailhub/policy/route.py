@@ -121,6 +121,7 @@ class Route:
         senders: Patterns for the reverse-path's domain. The null reverse-path
             has none, and only ``*`` matches it.
         tls: For exchanges only; a smarthost brings its own.
+        spare: It matches nothing: only the detours of providers lead there.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Route:
     recipients: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
     tls: TlsDemand = TlsDemand.OPPORTUNISTIC
+    spare: bool = False
 
 
 def route(
@@ -171,6 +173,8 @@ def matching(reverse_path: Path, path: Path, routes: Iterable[Route]) -> Route |
     best: Route | None = None
     best_rank: tuple[int, int] = (-1, -1)
     for candidate in routes:
+        if candidate.spare:
+            continue
         rank = (
             _rank(candidate.recipients, path.domain),
             _rank(candidate.senders, reverse_path.domain),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from mailhub.config.change import Changes, applied, changes
 from mailhub.config.load import filled
 from mailhub.config.settings import Settings
+from mailhub.policy.provider import Source
 from mailhub.policy.route import Route
 
 
@@ -24,6 +25,14 @@ def test_live_and_restart() -> None:
     assert changes(Settings(), new) == Changes(
         live=("[smtp] message limit", "[imap] errors"), restart=("[hub] state", "[listen] smtp")
     )
+
+
+def test_providers_and_replies() -> None:
+    """Providers, sources and what is made of replies are told likewise."""
+    new = replace(Settings(), providers=(), sources=(Source("a", "192.0.2.1"),), replies=())
+    live = changes(Settings(), new).live
+    assert "[provider google]" in live
+    assert live[-2:] == ("[source a]", "what replies mean")
 
 
 def test_routes() -> None:

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from mailhub.config.ini import read
-from mailhub.config.keys_delivery import ROUTE
 from mailhub.config.load import filled, parse
-from mailhub.config.sample import EXAMPLE, WIDTH, sample
-from mailhub.config.schema import SECTIONS
+from mailhub.config.sample import EXAMPLES, WIDTH, sample
+from mailhub.config.schema import NAMED, SECTIONS
 from mailhub.config.settings import Settings
 
 SAMPLE = Path(__file__).parents[2] / "etc" / "mailhub.ini"
@@ -24,6 +23,9 @@ UNCONFIGURED = {
     "routes": "is made of the [route] sections",
     "origins": "is made of the file itself",
     "journey.waiting": "an inner measure",
+    "providers": "is made of the [provider] sections",
+    "sources": "is made of the [source] sections",
+    "replies": "is made of the file of replies",
     "intake.piece": "an inner measure",
     "local.batch": "an inner measure",
     "runner.page": "an inner measure",
@@ -81,11 +83,23 @@ def test_every_key_is_there() -> None:
 
 
 def test_every_key_of_a_route_is_told() -> None:
-    """Routes have no default to show: their keys are described, and an example is right."""
+    """Routes and the like have no default to show: their keys are described."""
     text = SAMPLE.read_text()
-    for key in ROUTE.keys:
-        assert f"#   {key.name}: " in text
-    example = EXAMPLE.partition("\n\n")[2].replace("password file", "#").replace("username", "#")
+    for section in NAMED:
+        for key in section.keys:
+            assert f"#   {key.name}: " in text
+
+
+def test_examples() -> None:
+    """The examples are right."""
+    for name in ("provider NAME", "source NAME"):
+        assert parse(EXAMPLES[name].partition("\n\n")[2], hub)[1] == []
+    example = (
+        EXAMPLES["route NAME"]
+        .partition("\n\n")[2]
+        .replace("password file", "#")
+        .replace("username", "#")
+    )
     settings, mistakes = parse(example, hub)
     assert mistakes == []
     assert [route.name for route in settings.routes] == ["provider", "direct"]
@@ -116,7 +130,7 @@ def test_targets_are_unique() -> None:
     """No two keys fill the same value, and no section has a key twice."""
     targets = [key.target for section in SECTIONS for key in section.keys]
     assert len(targets) == len(set(targets))
-    for section in (*SECTIONS, ROUTE):
+    for section in (*SECTIONS, *NAMED):
         names = [key.name for key in section.keys]
         assert len(names) == len(set(names)), section.name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailhub.config.keys_delivery import ROUTE
+from mailhub.config.keys_provider import PROVIDER, SOURCE
 from mailhub.config.schema import SECTIONS, section_of
 
 
@@ -11,5 +12,8 @@ def test_sections() -> None:
     for section in SECTIONS:
         assert section_of(section.name) is section
     assert section_of("route to hell") is ROUTE
+    assert section_of("provider google") is PROVIDER
+    assert section_of("source a") is SOURCE
     assert section_of("routes") is None
+    assert section_of("route") is None
     assert section_of("nonsense") is None
