@@ -15,9 +15,8 @@ import os
 import statistics
 import sys
 
-from bench.figure import Figure
 from bench.peers import Classic, Mailhub, Peer, clean
-from bench.steps import STEPS
+from bench.steps import STEPS, Figure
 
 
 def measure(peer: Peer, steps: list[str]) -> dict[str, Figure]:

@@ -19,6 +19,7 @@ from typing import Generic, NewType, ParamSpec, Protocol, TypeVar
 
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
+from mailhub.mail.part import Part
 from mailhub.mail.reply import Reply
 from mailhub.policy.cause import Cause
 
@@ -664,6 +665,9 @@ class Mailbox(Protocol):
 
     async def content(self, uid: Uid) -> Content | None:
         """The message's octets; None if it is gone. Cheap to call in ascending order."""
+
+    async def structure(self, uid: Uid) -> Part | None:
+        """A message's structure, worked out anew: keep it. None if it is gone."""
 
     async def headers(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
         """The header sections, each with its empty line; None for those that are gone.

@@ -1,5 +1,7 @@
 """APPEND: messages that stream into a mailbox, never held whole (RFC 3501 §6.3.11, RFC 3502).
 
+A message is one literal, or catenated of literals and of what URLs name (RFC 4469).
+
 Invariants:
 
 1. Nothing is in the mailbox before the tagged OK can be said, then all is.
@@ -10,20 +12,24 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
-from mailhub.imap.command import Append, Message
+from mailhub.imap import composition, source
+from mailhub.imap.command import Append
+from mailhub.imap.composition import Begun, Ended, Literal, Step, Stretch
 from mailhub.imap.fault import to_target, worded
 from mailhub.imap.grammar import Tokens
 from mailhub.imap.reader import Announced, Reader, Refused, Request
 from mailhub.imap.response import Bad, Condition, No, Ok, number_set
 from mailhub.imap.state import Output, State
-from mailhub.imap.syntax import parse_message
+from mailhub.imap.syntax import parse_stretch
 from mailhub.ports import Appending, StoreRefused, Upload
 
 LARGE: Final = 65536
 """Octets from which it is worth asking first whether the mailbox is there."""
+MESSAGES: Final = 256
+"""Messages in one APPEND: small ones wait in memory for the last."""
 
 
 class Uploading:
@@ -33,42 +39,60 @@ class Uploading:
         name: Of the mailbox.
     """
 
-    __slots__ = ("_message", "_messages", "_name", "_refusal", "_state", "_upload")
+    __slots__ = (
+        "_begun", "_literal", "_messages", "_name", "_refusal", "_size", "_state", "_streams",
+        "_upload",
+    )  # fmt: skip
 
     def __init__(self, state: State, name: str) -> None:
         self._state = state
         self._name = name
         self._messages: list[Appending] = []
-        self._upload: Upload | None = None  # its literal is not at its end
-        self._message = Message()
+        self._begun = Begun()
+        self._upload: Upload | None = None  # of the message that has begun
+        self._size = 0  # of that
+        self._literal = Literal.NONE  # the kind of the last one
+        self._streams = False  # it is on its way
         self._refusal: Condition | None = None
 
-    async def begin(self, reader: Reader, announced: Announced, message: Message) -> bytes:
-        """Decide on an announced message; what is to be said, if anything.
+    async def begin(self, reader: Reader, announced: Announced, stretch: Stretch) -> bytes:
+        """Take the steps before an announced literal, and decide on it; what is to be said.
 
         Raises:
             Condition: It is refused; so far only by us, the reader knows nothing of it.
         """
-        limits = self._state.limits
-        if announced.size > limits.append:
-            raise No(f"A message may have {limits.append} octets", "TOOBIG")  # RFC 4469 §4.2
-        if announced.size == 0:
+        size, alone = announced.size, stretch.literal is not Literal.TEXT
+        last = stretch.steps[-1] if stretch.steps else None
+        if size == 0 and alone:
             raise No("A message has at least one octet", "CANNOT")
-        store = self._state.store
-        try:
-            if announced.size >= LARGE:
-                await store.status(self._name)
-            self._upload = await store.upload(announced.size)
-        except StoreRefused as why:
-            raise to_target(why) from None
-        self._message = message
+        self._check_size(size if isinstance(last, Begun) else self._size + size)
+        await self.take(stretch.steps, size if alone else None)
+        self._check_size(self._size + size)
+        self._size += size
+        self._literal = stretch.literal
+        self._streams = True
         reader.stream()
         return b"+ Ready for the message\r\n" if announced.waiting else b""
+
+    async def take(self, steps: Iterable[Step], size: int | None = None) -> None:
+        """Take steps; `size` is that of the message that the last one begins, if it is known.
+
+        Raises:
+            Condition: One is refused.
+        """
+        for step in steps:
+            match step:
+                case Begun():
+                    await self._begin(step, size)
+                case Ended():
+                    self._end()
+                case composition.Url():
+                    await self._copy(step)
 
     async def proceed(self, reader: Reader) -> AsyncGenerator[Output, None]:
         """Take what has arrived of the messages; file them after the last."""
         while True:
-            if self._upload is not None and not await self._take(reader, self._upload):
+            if self._streams and not await self._stream(reader):
                 return
             event = reader.next()
             match event:
@@ -81,8 +105,23 @@ class Uploading:
                 case Refused(_, why):
                     raise why
                 case Request(parts):
-                    yield await self._file(parts)
+                    await self._take_last(parts)
+                    yield await self.file()
                     return
+
+    async def file(self) -> Ok:
+        """Put the messages into the mailbox.
+
+        Raises:
+            Condition: The store will not.
+        """
+        messages, self._messages = self._messages, []
+        try:
+            placed = await self._state.store.append(self._name, messages)
+        except StoreRefused as why:
+            raise to_target(why) from None
+        code = f"APPENDUID {placed.uid_validity} {number_set(placed.uids)}"  # RFC 4315 §3
+        return Ok("Append completed", code)
 
     async def abandon(self) -> None:
         """Abort what was uploaded."""
@@ -93,44 +132,82 @@ class Uploading:
         for upload in uploads:
             await upload.abort()
 
-    async def _take(self, reader: Reader, upload: Upload) -> bool:
-        """Write what has arrived; whether that was the end of the message."""
+    # ---- Steps -------------------------------------------------------------------------------
+
+    async def _begin(self, begun: Begun, size: int | None) -> None:
+        if len(self._messages) >= MESSAGES:
+            raise No(f"At most {MESSAGES} messages at once", "LIMIT")
+        store = self._state.store
+        try:
+            if size is None or size >= LARGE:
+                await store.status(self._name)
+            self._upload = await store.upload(size)
+        except StoreRefused as why:
+            raise to_target(why) from None
+        self._begun, self._size = begun, 0
+
+    def _end(self) -> None:
+        assert self._upload is not None
+        if not self._size:
+            raise No("A message has at least one octet", "CANNOT")
+        begun = self._begun
+        self._messages.append(Appending(self._upload, begun.flags, begun.internal_date))
+        self._upload = None
+
+    async def _copy(self, url: composition.Url) -> None:
+        """Go on with the message by what a URL names (RFC 4469 §3)."""
+        assert self._upload is not None
+        async with source.opened(self._state, url.octets) as named:
+            self._check_size(self._size + named.size)
+            self._size += named.size
+            async for piece in named.pieces():
+                await self._upload.write(piece)
+
+    def _check_size(self, size: int) -> None:
+        limit = self._state.limits.append
+        if size > limit:
+            raise No(f"A message may have {limit} octets", "TOOBIG")  # RFC 4469 §4.2
+
+    # ---- Literals ----------------------------------------------------------------------------
+
+    async def _stream(self, reader: Reader) -> bool:
+        """Write what has arrived of a literal; whether that was its end."""
         while piece := reader.piece():
-            if self._refusal is None:
+            if self._refusal is None and self._upload is not None:
                 try:
-                    await upload.write(piece)
+                    await self._upload.write(piece)
                 except StoreRefused as why:
                     self._refusal = worded(why)  # said when the literal has gone by
-        if piece is None:
-            return False
-        message = self._message
-        self._messages.append(Appending(upload, message.flags, message.internal_date))
-        self._upload = None
-        return True
+        self._streams = piece is None
+        return piece is not None
 
     async def _another(self, reader: Reader, announced: Announced) -> bytes:
-        """The next message of the same APPEND (RFC 3502 §6.3.11)."""
+        """The next literal of the same APPEND."""
+        limits = self._state.limits
         try:
             if self._refusal is not None:
                 raise self._refusal
-            message = parse_message(Tokens(announced.parts), self._state.limits)
-            return await self.begin(reader, announced, message)
+            stretch = parse_stretch(Tokens(announced.parts), self._literal, limits)
+            if stretch.literal is not Literal.URL:
+                return await self.begin(reader, announced, stretch)
+            if announced.size > limits.literal:
+                raise No(f"A literal may have {limits.literal} octets here", "TOOBIG")
         except Condition as why:
             reader.refuse(b"*", why)  # comes back as `Refused`
             return b""
+        except StoreRefused as why:
+            reader.refuse(b"*", worded(why))
+            return b""
+        reader.take()
+        return b"+ OK\r\n" if announced.waiting else b""
 
-    async def _file(self, parts: tuple[bytes, ...]) -> Ok:
+    async def _take_last(self, parts: tuple[bytes, ...]) -> None:
         if self._refusal is not None:
             raise self._refusal
-        if parts != (b"",):
-            raise Bad("Expected the end of the command")
-        messages, self._messages = self._messages, []
-        try:
-            placed = await self._state.store.append(self._name, messages)
-        except StoreRefused as why:
-            raise to_target(why) from None
-        code = f"APPENDUID {placed.uid_validity} {number_set(placed.uids)}"  # RFC 4315 §3
-        return Ok("Append completed", code)
+        stretch = parse_stretch(Tokens(parts), self._literal, self._state.limits)
+        if stretch.literal is not Literal.NONE:
+            raise Bad("Expected a literal")
+        await self.take(stretch.steps)
 
 
 async def append(
@@ -142,4 +219,20 @@ async def append(
         Condition: It is refused, and `reader` must be told.
     """
     uploading = Uploading(state, state.name(command.mailbox))
-    return await uploading.begin(reader, announced, command.message), uploading
+    try:
+        return await uploading.begin(reader, announced, command.stretch), uploading
+    except BaseException:
+        await uploading.abandon()
+        raise
+
+
+async def without_literal(state: State, command: Append) -> AsyncGenerator[Output, None]:
+    """An APPEND all of whose octets come from URLs (RFC 4469 §3)."""
+    if command.stretch.literal is not Literal.NONE:
+        raise Bad("Expected a literal")
+    uploading = Uploading(state, state.name(command.mailbox))
+    try:
+        await uploading.take(command.stretch.steps)
+        yield await uploading.file()
+    finally:
+        await uploading.abandon()

@@ -28,6 +28,8 @@ ALWAYS: Final = (
     "QUOTA",  # RFC 9208
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
+    "CATENATE",  # RFC 4469
+    "BINARY",  # RFC 3516
     "PREVIEW",  # RFC 8970
 )
 """What needs no condition. Told before login too: some clients ask only once."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailhub.imap import criteria, item
+from mailhub.imap.composition import Stretch
 from mailhub.imap.sequence import SequenceSet
 from mailhub.ports import FlagAction
 
@@ -164,18 +165,10 @@ class Status(Command):
 
 @dataclass(frozen=True, slots=True)
 class Append(Command):
-    """APPEND up to its first message, which is streamed."""
+    """APPEND up to its first literal that is streamed, or without one to its end."""
 
     mailbox: bytes
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What stands before a message's literal in APPEND (RFC 3502 §6.3.11 append-message)."""
-
-    flags: tuple[str, ...] = ()
-    internal_date: int | None = None
+    stretch: Stretch
 
 
 @dataclass(frozen=True, slots=True)

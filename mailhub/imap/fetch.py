@@ -21,15 +21,15 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from mailhub.imap.extract import cut, large, small
-from mailhub.imap.item import Fact, Item, Octets
-from mailhub.imap.response import PIECE, RECENT, FlagLists, pieces
-from mailhub.imap.section import section
+from mailhub.imap.extract import Known, cut, large, small, study
+from mailhub.imap.item import Fact, Item, Kind, Octets
+from mailhub.imap.response import PIECE, RECENT, FlagLists, No, pieces
+from mailhub.imap.section import UnknownEncoding, section
 from mailhub.imap.sequence import Ranges
 from mailhub.imap.state import Selected
 from mailhub.mail.date import format_internal
 from mailhub.mail.flag import SEEN
-from mailhub.ports import FlagAction, Rendering, StoreRefused, Uid
+from mailhub.ports import Content, FlagAction, Rendering, StoreRefused, Uid
 
 FACT_ROWS: Final = 500
 """Rows made in one step where all they show is in memory or in the index."""
@@ -179,6 +179,7 @@ class Fetching:
 
     Attributes:
         missed: Some of the messages asked for are expunged.
+        refusal: Why some of what was asked for could not be given (RFC 3516 §4.2).
     """
 
     def __init__(self, selected: Selected, items: Sequence[Item]) -> None:
@@ -190,6 +191,7 @@ class Fetching:
         self._excerpts = all(item.section.kind == "HEADER.FIELDS" for item in self._octets)
         self._waits = bool(self._octets) or not _RENDERINGS.keys().isdisjoint(self._facts)
         self.missed = False
+        self.refusal: No | None = None
 
     async def rows(self, ranges: Ranges) -> AsyncGenerator[bytes, None]:
         """The FETCH responses for these sequence numbers."""
@@ -305,12 +307,28 @@ class Fetching:
                     items = small(await content.read(), self._octets)
                     yield b"%b%b)\r\n" % (head, items)
                     continue
-                yield head
-                async for piece in large(self._selected, uid, content, self._octets):
+                async for piece in self._large(head, uid, content):
                     yield piece
-                yield b")\r\n"
+            except UnknownEncoding as why:
+                self.refusal = No(f"Cannot undo the encoding {why}", "UNKNOWN-CTE")
             finally:
                 content.close()
+
+    async def _large(self, head: bytes, uid: int, content: Content) -> AsyncGenerator[bytes, None]:
+        known = self._selected.large
+        if known is None or known.uid != uid:
+            known = self._selected.large = Known(uid)
+        sections = [item.section for item in self._octets]
+        if not await study(self._selected.mailbox, uid, sections, known):
+            self.missed = True
+            return
+        said = False
+        async for piece in large(content, self._octets, known):
+            if not said:
+                said = True
+                yield head
+            yield piece
+        yield b")\r\n"
 
 
 def _uids(rows: Rows) -> Sequence[Uid]:
@@ -319,4 +337,4 @@ def _uids(rows: Rows) -> Sequence[Uid]:
 
 def _within_header(item: Octets) -> bool:
     """Whether the message's header section is all that is needed."""
-    return not item.section.part and item.section.kind in _HEADERS
+    return not item.section.part and item.section.kind in _HEADERS and item.kind is Kind.BODY

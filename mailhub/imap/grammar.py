@@ -28,6 +28,7 @@ _LIST_ATOM: Final = re.compile(rb"[!#$%&'*+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\x00\r\n]|\\["\\])*)"')
 _ESCAPED: Final = re.compile(rb'\\(["\\])')
 _ANNOUNCEMENT: Final = re.compile(rb"\{[0-9]+\+?\}\Z")
+_MESSAGE: Final = re.compile(rb"~?\{[0-9]+\+?\}\Z")
 _NUMBER: Final = re.compile(rb"[0-9]{1,10}(?![0-9])")
 _NUMBER64: Final = re.compile(rb"[0-9]{1,19}(?![0-9])")
 _NIL: Final = re.compile(rb"NIL(?![!#-'+-\[\]-z|}~])", re.IGNORECASE)
@@ -101,6 +102,12 @@ class Tokens:
         """Whether all that is left is the announcement of a literal that is not here yet."""
         last = self._part == len(self._parts) - 1
         return last and _ANNOUNCEMENT.match(self._text, self._place) is not None
+
+    @property
+    def at_message(self) -> bool:
+        """Likewise, of one that may hold NUL: a message's (RFC 3516 §7 literal8)."""
+        last = self._part == len(self._parts) - 1
+        return last and _MESSAGE.match(self._text, self._place) is not None
 
     def end(self) -> None:
         """Nothing may follow. A single space at the end is forgiven: clients send it."""

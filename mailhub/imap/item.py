@@ -32,6 +32,16 @@ class Fact(Enum):
     """NIL where it is not at hand (RFC 8970 §3.3); answered as PREVIEW."""
 
 
+class Kind(Enum):
+    """What an item wants of a section."""
+
+    BODY = "BODY"
+    BINARY = "BINARY"
+    """With its transfer encoding undone (RFC 3516 §4.2)."""
+    SIZE = "BINARY.SIZE"
+    """How many octets that would be (RFC 3516 §4.3)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Octets:
     r"""An item that is some of a message's octets.
@@ -41,12 +51,14 @@ class Octets:
         section: Which octets.
         partial: Of those, the first wanted and how many; None for all.
         peek: Does not set ``\Seen``.
+        kind: What is wanted of them; ``section.kind`` is empty for all but BODY.
     """
 
     label: bytes
     section: Section
     partial: tuple[int, int] | None = None
     peek: bool = False
+    kind: Kind = Kind.BODY
 
 
 Item = Fact | Octets
@@ -73,6 +85,7 @@ _PART: Final = re.compile(rb"[1-9][0-9]{0,5}(?:\.[1-9][0-9]{0,5})*")
 _PARTIAL: Final = re.compile(rb"<([0-9]{1,10})\.([1-9][0-9]{0,9})>")
 # ftext = %d33-57 / %d59-126; spaces are met                              (RFC 5322 §3.6.8)
 _FIELD: Final = re.compile(rb"[ -9;-~]+")
+_BINARY: Final = frozenset({"BINARY", "BINARY.PEEK", "BINARY.SIZE"})
 _KINDS: Final = frozenset({"HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"})
 
 
@@ -108,6 +121,8 @@ def _name(tokens: Tokens) -> str:
 def _named(name: str, tokens: Tokens, limits: Limits) -> Item:
     if name in {"BODY", "BODY.PEEK"} and tokens.maybe(b"["):
         return _body(tokens, limits, peek=name == "BODY.PEEK")
+    if name in _BINARY and tokens.maybe(b"["):
+        return _binary(tokens, name)
     if name == "PREVIEW" and tokens.maybe(b" ("):
         # preview-mod = "LAZY"                                             (RFC 8970 §6)
         if tokens.keyword() != "LAZY":
@@ -121,23 +136,52 @@ def _named(name: str, tokens: Tokens, limits: Limits) -> Item:
 
 
 def _body(tokens: Tokens, limits: Limits, *, peek: bool) -> Octets:
-    section, label = _section(tokens, limits)
+    wanted, label = section(tokens, limits)
     tokens.expect(b"]")
-    found = tokens.match(_PARTIAL)
-    if found is None:
-        return Octets(b"BODY[%b]" % label, section, None, peek)
-    first, count = int(found[1]), int(found[2])
+    partial = _partial(tokens)
+    if partial is None:
+        return Octets(b"BODY[%b]" % label, wanted, None, peek)
     # Only the origin is told: BODY[]<0>                                   (RFC 3501 §7.4.2)
-    return Octets(b"BODY[%b]<%d>" % (label, first), section, (first, count), peek)
+    return Octets(b"BODY[%b]<%d>" % (label, partial[0]), wanted, partial, peek)
 
 
-def _section(tokens: Tokens, limits: Limits) -> tuple[Section, bytes]:
-    # section-spec = section-msgtext / (section-part ["." section-text])   (RFC 3501 §9)
+def _binary(tokens: Tokens, name: str) -> Octets:
+    # "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
+    # section-binary = "[" [section-part] "]"                              (RFC 3516 §7)
     found = tokens.match(_PART)
     part = found[0] if found is not None else b""
+    tokens.expect(b"]")
+    section = Section(_numbers(part))
+    if name == "BINARY.SIZE":
+        return Octets(b"BINARY.SIZE[%b]" % part, section, None, peek=True, kind=Kind.SIZE)
+    partial = _partial(tokens)
+    origin = b"<%d>" % partial[0] if partial else b""
+    label = b"BINARY[%b]%b" % (part, origin)
+    return Octets(label, section, partial, name == "BINARY.PEEK", Kind.BINARY)
+
+
+def _partial(tokens: Tokens) -> tuple[int, int] | None:
+    found = tokens.match(_PARTIAL)
+    return (int(found[1]), int(found[2])) if found is not None else None
+
+
+def _numbers(part: bytes) -> tuple[int, ...]:
     numbers = tuple(map(int, part.split(b"."))) if part else ()
     if len(numbers) > PART_DEPTH:
         raise Bad("Part number too deep")
+    return numbers
+
+
+def section(tokens: Tokens, limits: Limits) -> tuple[Section, bytes]:
+    """A section, and how it is called in the response.
+
+    Raises:
+        Bad: It does not parse.
+    """
+    # section-spec = section-msgtext / (section-part ["." section-text])   (RFC 3501 §9)
+    found = tokens.match(_PART)
+    part = found[0] if found is not None else b""
+    numbers = _numbers(part)
     if tokens.next_is(b"]") or (part and not tokens.maybe(b".")):
         return Section(numbers), part
     kind = _name(tokens)

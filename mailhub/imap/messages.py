@@ -55,6 +55,8 @@ async def fetch(state: State, command: Fetch) -> AsyncGenerator[Output, None]:
     fetching = Fetching(state.box, command.items)
     async for rows in fetching.rows(ranges):
         yield rows
+    if fetching.refusal is not None:
+        raise fetching.refusal
     _check_missed(missed=fetching.missed, by_uid=command.by_uid)
     yield Ok("Fetch completed")
 

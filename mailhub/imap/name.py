@@ -30,13 +30,21 @@ def decoded(octets: bytes, limit: int) -> str:
     """A mailbox name as a command gave it.
 
     Raises:
-        No: CANNOT (RFC 5530 §3): not modified UTF-7, empty or too long, with
-            control characters or an empty level.
+        No: CANNOT (RFC 5530 §3): not modified UTF-7, or no name (`checked`).
     """
     try:
         name = mutf7.decode(octets)
     except ValueError:
         raise No("Mailbox name is not modified UTF-7", "CANNOT") from None
+    return checked(name, limit)
+
+
+def checked(name: str, limit: int) -> str:
+    """A mailbox name in Unicode, with INBOX in capitals.
+
+    Raises:
+        No: CANNOT: it is empty or too long, has control characters or an empty level.
+    """
     if not name or len(name) > limit or _CONTROL.search(name):
         raise No("Mailbox name is empty, too long or has control characters", "CANNOT")
     if "" in name.split(SEPARATOR):

@@ -106,6 +106,11 @@ def literal(value: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(value), value)
 
 
+def literal8(value: bytes) -> bytes:
+    """`value` as a literal that may hold NUL (RFC 3516 §7)."""
+    return b"~{%d}\r\n%b" % (len(value), value)
+
+
 def string(value: bytes) -> bytes:
     """`value` as whichever kind of string can carry it."""
     if len(value) <= QUOTED_LIMIT and _QUOTABLE.fullmatch(value):

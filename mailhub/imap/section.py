@@ -19,13 +19,11 @@ answers, and a client that counts on BODYSTRUCTURE never asks.  Unlike Dovecot,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from mailhub.mail import header
 from mailhub.mail.charset import decode_body
 from mailhub.mail.part import Part, parse
-
-_KNOWN_ENCODINGS: Final = frozenset({b"7bit", b"8bit", b"binary", b"base64", b"quoted-printable"})
+from mailhub.mail.transfer import DECODINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +111,18 @@ def find(tree: Part, numbers: tuple[int, ...]) -> Part | None:
 def binary(content: bytes, numbers: tuple[int, ...], tree: Part | None = None) -> bytes | None:
     """BINARY[part]: the part's body, decoded; None if there is no such part (RFC 3516 §4.2).
 
+    The message as a whole has no encoding: its header tells of those of its parts.
+
     Raises:
         UnknownEncoding: Its transfer encoding is none that we know.
     """
+    if not numbers:
+        return content
     part = find(tree or parse(content), numbers)
     if part is None:
         return None
     encoding = part.encoding.lower()
-    if encoding not in _KNOWN_ENCODINGS:
+    if encoding not in DECODINGS:
         raise UnknownEncoding(encoding.decode("latin-1"))
     octets = content[part.body : part.end]
     # Multiparts and messages have no encoding but the identity               (RFC 2045 §6.4)

@@ -88,8 +88,9 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Fetch: messages.fetch,
     commands.Store: messages.store,
     commands.Copy: messages.copy,
+    commands.Append: append.without_literal,
 }
-"""What carries a command out; APPEND begins before it is whole, in `Session._announced`."""
+"""What carries a command out; most APPENDs begin before they are whole, in `Session._announced`."""
 
 _NUMBERED: Final = (commands.Search, commands.Fetch, commands.Store)
 """Commands amid which no EXPUNGE may be told, unless they go by UID (RFC 3501 §7.4.1)."""

@@ -12,12 +12,12 @@ from enum import Enum
 from typing import Protocol
 
 from mailhub.imap.census import Census
+from mailhub.imap.extract import Known
 from mailhub.imap.name import decoded
 from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bye, Ok
 from mailhub.imap.settings import Limits, Settings
 from mailhub.imap.view import View
-from mailhub.mail.part import Part
 from mailhub.ports import Account, Client, Logins, Mailbox, MailStore, MailStores, Tls
 from mailhub.sasl.mechanism import Mechanisms
 
@@ -54,14 +54,14 @@ class Selected:
 
     Attributes:
         changed: Called after each change in the mailbox.
-        large: The UID and structure of a large message whose parts were fetched last.
+        large: What is known of the large message that was fetched last.
     """
 
     mailbox: Mailbox
     view: View
     read_only: bool
     changed: Callable[[], None]
-    large: tuple[int, Part] | None = None
+    large: Known | None = None
 
     def tell(self, *, expunges: bool) -> Iterator[bytes]:
         """Bring the client up to date.

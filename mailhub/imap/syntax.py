@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mailhub.imap import criteria, item
+from mailhub.imap import composition, criteria, item
 from mailhub.imap.command import (
     Append,
     Authenticate,
@@ -32,7 +32,6 @@ from mailhub.imap.command import (
     Login,
     Logout,
     Lsub,
-    Message,
     Namespace,
     Noop,
     Rename,
@@ -45,6 +44,7 @@ from mailhub.imap.command import (
     Subscribe,
     Unauthenticate,
 )
+from mailhub.imap.composition import Literal, Stretch
 from mailhub.imap.grammar import Tokens
 from mailhub.imap.reader import tag_of
 from mailhub.imap.response import Bad, No
@@ -90,7 +90,7 @@ def parse(parts: Sequence[bytes], limits: Limits) -> Command:
 
 
 def parse_append(parts: Sequence[bytes], limits: Limits) -> Append | None:
-    """An APPEND that has been read up to its message's announcement; None for all else.
+    """An APPEND that has been read up to a literal that is streamed; None for all else.
 
     Raises:
         Bad: It is an APPEND, and does not parse so far.
@@ -98,32 +98,21 @@ def parse_append(parts: Sequence[bytes], limits: Limits) -> Append | None:
     tokens = Tokens(parts)
     if parts[0][:1] in b"+ " or _verb(tokens) != "APPEND":
         return None
-    # append = "APPEND" SP mailbox SP [flag-list SP] [date-time SP] literal   (RFC 3501 §9)
     tokens.space()
     if tokens.at_last_announcement:
         return None  # of the mailbox's name
     mailbox = tokens.astring()
-    return Append(mailbox, parse_message(tokens, limits))
+    stretch = parse_stretch(tokens, Literal.NONE, limits)
+    return None if stretch.literal is Literal.URL else Append(mailbox, stretch)
 
 
-def parse_message(tokens: Tokens, limits: Limits) -> Message:
-    """What stands before a message's literal: ``[SP flag-list] [SP date-time] SP``.
+def parse_stretch(tokens: Tokens, after: Literal, limits: Limits) -> Stretch:
+    """A stretch of an APPEND, behind a literal of that kind.
 
     Raises:
         Bad: It does not parse.
     """
-    tokens.space()
-    flags: tuple[str, ...] = ()
-    if tokens.next_is(b"("):
-        flags = _flags(tokens, limits)
-        tokens.space()
-    moment = None
-    if tokens.next_is(b'"'):
-        moment = tokens.date_time()
-        tokens.space()
-    if not tokens.at_last_announcement:
-        raise Bad("Expected a literal")
-    return Message(flags, moment)
+    return composition.Parser(tokens, lambda tokens: _flags(tokens, limits)).stretch(after)
 
 
 def _verb(tokens: Tokens) -> str:
@@ -329,8 +318,11 @@ def _status_items(tokens: Tokens, limits: Limits) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def _append(_tokens: Tokens, _limits: Limits) -> Command:
-    raise Bad("APPEND without a message literal")
+def _append(tokens: Tokens, limits: Limits) -> Command:
+    """An APPEND without any literal that is streamed: all of it comes from URLs."""
+    tokens.space()
+    mailbox = tokens.astring()
+    return Append(mailbox, parse_stretch(tokens, Literal.NONE, limits))
 
 
 def _set_quota(_tokens: Tokens, _limits: Limits) -> Command:

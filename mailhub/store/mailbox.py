@@ -17,6 +17,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from mailhub.imap.sequence import merged
+from mailhub.mail.part import Part
 from mailhub.ports import (
     Content,
     Disk,
@@ -406,6 +407,19 @@ class SharedMailbox(MailboxState):
         octets = ahead.whole.pop(uid, None)
         self._cache.put(self._serial, ahead.whole)
         return None if octets is None else WholeContent(octets)
+
+    async def structure(self, uid: int) -> Part | None:
+        """A message's structure, worked out anew; None if it is gone.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+
+        def job(told: Told) -> Part | None:  # noqa: ARG001 -- reading changes nothing
+            return reading.structure(self.box, uid)
+
+        async with self.lock:
+            return await self.work(job)
 
     async def headers(self, uids: Sequence[int]) -> Sequence[bytes | None]:
         """The header sections, each with its empty line; None for those that are gone.

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from mailhub.mail.header import SECTION_LIMIT, bounded, wanted
 from mailhub.mail.objectid import object_id
+from mailhub.mail.part import Part, parse
 from mailhub.ports import Identity, Rendering
 from mailhub.store import excerpts
 from mailhub.store.box import Box
@@ -178,6 +179,12 @@ class LargeFile:
         if self._closed and self._descriptor >= 0:
             self._files.close(self._descriptor)
             self._descriptor = -1
+
+
+def structure(box: Box, uid: int) -> Part | None:
+    """A message's structure; None if it is gone."""
+    octets = [Opener(box).whole(row) for row in box.rows([uid])]
+    return parse(octets[0]) if octets and octets[0] is not None else None
 
 
 # ---- Header sections, fields, summaries --------------------------------------------------------

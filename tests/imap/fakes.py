@@ -13,6 +13,7 @@ from mailhub.mail import header
 from mailhub.mail.address import Path
 from mailhub.mail.flag import DELETED, KEYWORD_LIMIT, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS
 from mailhub.mail.objectid import object_id
+from mailhub.mail.part import Part, parse
 from mailhub.ports import (
     Account,
     AccountId,
@@ -91,6 +92,7 @@ class FakeMailbox:
         self.memory = 1_000_000
         self.during: Callable[[], None] = lambda: None
         self.contents: list[FakeContent] = []
+        self.parsed: list[Uid] = []
         self.summarised: set[Uid] = set()  # their summaries are made
         self.special_use: tuple[str, ...] = ()
         self.mailbox_id = f"F{uid_validity}"
@@ -271,6 +273,11 @@ class FakeMailbox:
             return None
         self.contents.append(FakeContent(octets))
         return self.contents[-1]
+
+    async def structure(self, uid: Uid) -> Part | None:
+        self.during()
+        self.parsed.append(uid)
+        return parse(self.octets[uid]) if uid in self.octets else None
 
     async def headers(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
         self.during()

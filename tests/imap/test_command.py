@@ -19,8 +19,8 @@ def test_frozen() -> None:
 
 
 def test_all_are_commands() -> None:
-    """All but APPEND's message prefix derive from `Command`."""
+    """All but what stands in them derive from `Command`."""
     classes = [value for value in vars(commands).values() if isinstance(value, type)]
     values = [value for value in classes if dataclasses.is_dataclass(value)]
     others = {value.__name__ for value in values if not issubclass(value, commands.Command)}
-    assert others == {"Message", "SequenceSet"}
+    assert others == {"Stretch", "SequenceSet"}

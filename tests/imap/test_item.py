@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailhub.imap.grammar import Tokens
-from mailhub.imap.item import Fact, Item, Octets, parse
+from mailhub.imap.item import Fact, Item, Kind, Octets, parse
 from mailhub.imap.response import Bad
 from mailhub.imap.section import Section
 from mailhub.imap.settings import Limits
@@ -68,6 +68,19 @@ class TestOctets:
         """A partial's label has its origin only."""
         assert items(b"BODY[]<5.10>") == (Octets(b"BODY[]<5>", Section(), (5, 10), peek=False),)
 
+    def test_binary(self) -> None:
+        """BINARY takes part numbers only (RFC 3516 §7)."""
+        assert items(b"(BINARY[] binary.peek[1.2]<5.10> BINARY.SIZE[3])") == (
+            Octets(b"BINARY[]", Section(), kind=Kind.BINARY),
+            Octets(b"BINARY[1.2]<5>", Section((1, 2)), (5, 10), peek=True, kind=Kind.BINARY),
+            Octets(b"BINARY.SIZE[3]", Section((3,)), peek=True, kind=Kind.SIZE),
+        )
+
+    def test_preview(self) -> None:
+        """PREVIEW may be lazy (RFC 8970 §3.2)."""
+        assert items(b"(PREVIEW UID)") == (Fact.PREVIEW, Fact.UID)
+        assert items(b"(preview (lazy) UID)") == (Fact.LAZY_PREVIEW, Fact.UID)
+
     def test_old_names(self) -> None:
         r"""The items of RFC 1730; RFC822.HEADER alone does not set ``\Seen``."""
         [whole, header, text] = items(b"(RFC822 RFC822.HEADER RFC822.TEXT)")
@@ -98,6 +111,14 @@ class TestOctets:
         b'BODY[HEADER.FIELDS ("a:b")]',
         b'BODY[HEADER.FIELDS ("")]',
         b"BODY[1" + b".1" * 40 + b"]",
+        b"BINARY",
+        b"BINARY[HEADER]",
+        b"BINARY[1.MIME]",
+        b"BINARY.SIZE[1]<0.5>",
+        b"BINARY[0]",
+        b"PREVIEW (X)",
+        b"PREVIEW (LAZY",
+        b"PREVIEW ()",
     ],
 )
 def test_bad(text: bytes) -> None:

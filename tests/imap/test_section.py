@@ -196,6 +196,10 @@ class TestBinary:
         """No such part is None."""
         assert binary(TREE, (9,)) is None
 
+    def test_whole(self) -> None:
+        """The message as a whole has no encoding."""
+        assert binary(TREE, ()) == TREE
+
     def test_unknown(self) -> None:
         """An encoding that nobody knows cannot be undone (RFC 3516 §4.3)."""
         with pytest.raises(UnknownEncoding):

@@ -21,19 +21,19 @@ from mailhub.imap.command import (
     List,
     Login,
     Lsub,
-    Message,
     Rename,
     Select,
     Status,
     Store,
     Subscribe,
 )
+from mailhub.imap.composition import Begun, Ended, Literal, Step, Stretch, Url
 from mailhub.imap.grammar import Tokens
 from mailhub.imap.item import Fact
 from mailhub.imap.response import Bad, Condition, No, astring
 from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.settings import Limits
-from mailhub.imap.syntax import parse, parse_append, parse_message
+from mailhub.imap.syntax import parse, parse_append, parse_stretch
 from mailhub.ports import FlagAction
 
 LIMITS = Limits()
@@ -160,14 +160,16 @@ def test_hostile(texts: list[bytes]) -> None:
 class TestAppend:
     def test_prefix(self) -> None:
         """An APPEND up to its message: with flags and a date, or without."""
-        assert parse_append([b"a append x {5}"], LIMITS) == Append(b"x", Message())
+        assert parse_append([b"a append x {5}"], LIMITS) == appended(Begun())
         text = b'a APPEND x (\\seen k) " 1-Jan-1970 00:00:01 +0000" {5+}'
-        assert parse_append([text], LIMITS) == Append(b"x", Message(("\\Seen", "k"), 1))
-        assert parse_append([b"a APPEND {1}", b"x", b" () {5}"], LIMITS) == Append(b"x", Message())
+        assert parse_append([text], LIMITS) == appended(Begun(("\\Seen", "k"), 1))
+        assert parse_append([b"a APPEND {1}", b"x", b" () {5}"], LIMITS) == appended(Begun())
+        assert parse_append([b"a APPEND x ~{5}"], LIMITS) == appended(Begun())
 
     def test_not_yet(self) -> None:
         """The literal may be the mailbox's name, or another command's."""
         assert parse_append([b"a APPEND {1}"], LIMITS) is None
+        assert parse_append([b"a APPEND x CATENATE (URL {1}"], LIMITS) is None
         assert parse_append([b"a LOGIN {1}"], LIMITS) is None
         assert parse_append([b"+ {1}"], LIMITS) is None
 
@@ -189,6 +191,17 @@ class TestAppend:
 
     def test_next_message(self) -> None:
         """Further messages have flags and dates of their own (RFC 3502 §6.3.11)."""
-        assert parse_message(Tokens([b" (k) {5}"]), LIMITS) == Message(("k",))
+        stretch = parse_stretch(Tokens([b" (k) {5}"]), Literal.MESSAGE, LIMITS)
+        assert stretch == Stretch((Ended(), Begun(("k",))), Literal.MESSAGE)
         with pytest.raises(Bad):
-            parse_message(Tokens([b"{5}"]), LIMITS)
+            parse_stretch(Tokens([b"{5}"]), Literal.MESSAGE, LIMITS)
+
+    def test_without_literal(self) -> None:
+        """A message may come from URLs alone (RFC 4469 §3)."""
+        steps = (Begun(), Url(b"/x/;UID=1"), Ended())
+        command = parse([b"a APPEND x CATENATE (URL /x/;UID=1)"], LIMITS)
+        assert command == Append(b"x", Stretch(steps, Literal.NONE))
+
+
+def appended(*steps: Step) -> Append:
+    return Append(b"x", Stretch(steps, Literal.MESSAGE))
