@@ -15,8 +15,9 @@ import os
 import statistics
 import sys
 
+from bench.figure import Figure
 from bench.peers import Classic, Mailhub, Peer, clean
-from bench.steps import STEPS, Figure
+from bench.steps import STEPS
 
 
 def measure(peer: Peer, steps: list[str]) -> dict[str, Figure]:

@@ -5,26 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from bench import processes
+from bench import imap, processes
 from bench.clients import Imap, Line, Pop, greet, message, send, source
+from bench.figure import Figure
 from bench.peers import Peer, address, used
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number that a step gives.
-
-    Attributes:
-        more: Whether more is better.
-    """
-
-    name: str
-    value: float
-    unit: str
-    more: bool = True
-
 
 Step = Callable[[Peer], list[Figure]]
 
@@ -172,5 +157,8 @@ STEPS: dict[str, Step] = {
     "notify": notify,
     "retr": retrieve,
     "append": append,
+    "imap": imap.reading,
+    "turns": imap.turns,
+    "logins": imap.logins,
 }
 """The steps in the order in which they run: memory first, in a server that has done nothing yet."""
