@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -237,11 +238,23 @@ connections = 100000
             subprocess.run(
                 command, input=PASSWORD.encode() + b"\n", check=True, stdout=subprocess.DEVNULL
             )
+        self.resume()
+
+    def resume(self) -> None:
+        """Start on the state that there is."""
         twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
-        twistd += ["--nodaemon", "--pidfile=", f"--logfile={home}/log", "mailhub"]
-        self._process = subprocess.Popen([*twistd, "--config", str(config)], cwd=home)
-        wait_for(ports["smtp"], b"220")
-        wait_for(ports["imap"], b"* OK")
+        twistd += ["--nodaemon", "--pidfile=", f"--logfile={self._home}/log", "mailhub"]
+        twistd += ["--config", str(self._home / "mailhub.ini")]
+        self._process = subprocess.Popen(twistd, cwd=self._home)
+        wait_for(self.ports["smtp"], b"220")
+        wait_for(self.ports["imap"], b"* OK")
+
+    def lay(self, account: int, mailbox: str, make: Callable[[Path], object]) -> None:
+        """Have a maildir made for a mailbox that an account shall find."""
+        [maildir] = (self._home / "state" / "mail").rglob(f"user{account}")
+        folder = maildir / f".{mailbox}"
+        make(folder)
+        (folder / "maildirfolder").touch()
 
     def stop(self) -> None:
         if self._process is not None:
