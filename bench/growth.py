@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bench import processes
 from bench.clients import Imap, Line, greet, send
-from bench.imap import ACCOUNT, Neighbour
 from bench.peers import Mailhub, address, clean
 from bench.plot import plot
+from bench.reading import ACCOUNT, Neighbour
 
 LARGEST_WHOLE = 100_000
 """Messages above which commands that read or sort them all are left out."""

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from bench import imap, processes
+from bench import processes, reading
 from bench.clients import Imap, Line, Pop, greet, message, send, source
 from bench.figure import Figure
 from bench.peers import Peer, address, used
@@ -157,8 +157,8 @@ STEPS: dict[str, Step] = {
     "notify": notify,
     "retr": retrieve,
     "append": append,
-    "imap": imap.reading,
-    "turns": imap.turns,
-    "logins": imap.logins,
+    "imap": reading.reading,
+    "turns": reading.turns,
+    "logins": reading.logins,
 }
 """The steps in the order in which they run: memory first, in a server that has done nothing yet."""
