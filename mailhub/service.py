@@ -13,16 +13,22 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from twisted.application.service import MultiService
+from twisted.logger import FileLogObserver, ILogObserver
 from twisted.python import usage
+from twisted.python.components import Componentized
+from twisted.scripts._twistd_unix import UnixAppLogger
 
 from mailhub.assembly import Surroundings
 from mailhub.config.load import ConfigError, load
 from mailhub.config.settings import Settings
 from mailhub.hub import CannotStart, Hub
 from mailhub.net.disk import ThreadedDisk
+from mailhub.net.logtext import ClassicText
 from mailhub.store.durable import boot_id
 
 DEFAULT_FILE = "/etc/mailhub/mailhub.ini"
@@ -54,10 +60,38 @@ class Options(usage.Options):
             sys.exit(0)
 
 
-def makeService(options: Options) -> Hub:
+class Logged(MultiService):
+    """The hub in an application whose log it forms itself, unless twistd was told how to log.
+
+    Args:
+        options: twistd's own.
+    """
+
+    def __init__(self, hub: Hub, options: Mapping[str, Any]) -> None:
+        super().__init__()
+        hub.setServiceParent(self)
+        self._options = options
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join the application, with an observer that twistd then takes for its own."""
+        if isinstance(parent, Componentized) and not self._options.get("logger"):
+            parent.setComponent(ILogObserver, self.observer(self._options))
+        super().setServiceParent(parent)
+
+    @staticmethod
+    def observer(options: Mapping[str, Any]) -> Any:
+        """The observer that twistd would make; one that writes lines forms them our way."""
+        observer = UnixAppLogger(options)._getLogObserver()  # noqa: SLF001
+        if isinstance(observer, FileLogObserver):
+            observer.formatEvent = ClassicText()
+        return observer
+
+
+def makeService(options: Options) -> MultiService:
     """The hub, as twistd asks for it."""
     sys.excepthook = _one_line
-    return _hub(os.path.abspath(options["config"]), options.settings)
+    hub = _hub(os.path.abspath(options["config"]), options.settings)
+    return hub if options.parent is None else Logged(hub, options.parent)
 
 
 def hub_from_file(path: str) -> Hub:

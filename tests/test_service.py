@@ -6,14 +6,17 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from twisted.application.service import Application
+from twisted.logger import FileLogObserver, ILogObserver
 from twisted.python.usage import UsageError
 
 from mailhub import service
 from mailhub.config.load import ConfigError
-from mailhub.hub import CannotStart
+from mailhub.hub import CannotStart, Hub
+from mailhub.net.logtext import ClassicText
 from mailhub.service import Options, reload_on_hangup
 
 
@@ -65,12 +68,29 @@ class TestHub:
         text = f"[hub]\nhostname = hub.example\nstate = {tmp_path}\n[listen]\nsmtp = 127.0.0.1:25\n"
         given = options(tmp_path, text)
         hub = service.makeService(given)
+        assert isinstance(hub, Hub)
         assert hub.settings is given.settings
         assert sys.excepthook is service._one_line
         assert "smtp 127.0.0.1:25" in hub.namedServices
         (tmp_path / "mailhub.ini").write_text(text.replace("hub.example", "other.example"))
         assert hub._load is not None
         assert hub._load().hub.hostname == "other.example"
+
+    def test_its_log(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """twistd's log file is written with our form, unless it was told of a logger or syslog."""
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        given = options(tmp_path, f"[hub]\nhostname = hub.example\nstate = {tmp_path}\n")
+        told = {"logfile": str(tmp_path / "log"), "logger": None, "syslog": False}
+        for more, formed in (({}, True), ({"logger": print}, False)):
+            given.parent = cast("Any", {**told, **more})
+            application = Application("mailhub")
+            service.makeService(given).setServiceParent(application)
+            observer = application.getComponent(ILogObserver)
+            assert (observer is not None) is formed
+        observer = service.Logged.observer({**told})
+        assert isinstance(observer, FileLogObserver)
+        assert isinstance(observer.formatEvent, ClassicText)
 
     def test_of_a_file(self, tmp_path: Path) -> None:
         """A file with mistakes raises them all."""
