@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from twisted.cred.portal import Portal
@@ -38,6 +38,7 @@ from mailhub.relay.intake import HubIntake
 from mailhub.relay.ledger import SpoolLedger
 from mailhub.relay.local import LocalDelivery
 from mailhub.relay.pool import Pool
+from mailhub.relay.queuedesk import QueueDesk
 from mailhub.relay.remote import Remote
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Runner
@@ -138,7 +139,7 @@ class Parts:
             boot=world.boot_id,
             summarise=summary,
             log=lambda line: self._log.warn("{line}", line=line),
-            limits=settings.store,
+            limits=replace(settings.store, reserved=_reserved(settings)),
             files=world.system,
         )
         self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self.stores.look()))
@@ -230,6 +231,16 @@ class Parts:
             recorder=self.scribe,
         )
 
+        self.mail = QueueDesk(
+            self.stores,
+            self.scribe,
+            self.journal,
+            self.runner.withheld,
+            world.now,
+            hub.hostname,
+            settings.journey,
+        )
+
     # ---- What parts call -------------------------------------------------------------------
 
     def announce(self, item: Item, content: Content) -> None:
@@ -242,6 +253,11 @@ class Parts:
     def logins(self, client: Client) -> Logins:
         """The door for one client's credentials."""
         return PortalLogins(self.portal, self.checker, client.address)
+
+    async def look(self) -> None:
+        """The command line has changed the queue: act on it, and tell senders who watch."""
+        self.runner.wake()
+        await self.mail.look()
 
     def _wake_runner(self) -> None:
         """The runner is built after those who wake it."""
@@ -288,6 +304,7 @@ class Parts:
         self.intake.limits = settings.intake
         self.journal.limits = settings.journal
         self.scribe.obey(settings.journey, settings.origins.told)
+        self.mail.limits = settings.journey
         self.reporter.obey(settings.schedule, settings.bounce, settings.hub.postmaster)
         self.local.obey(settings.schedule, settings.local)
         self.ledger.limits = settings.local
@@ -312,6 +329,11 @@ class Parts:
         for disk in (self.hashing, self.writer, self.telling, self.files):
             await disk.stop()
         self.accounts.close()
+
+
+def _reserved(settings: Settings) -> str:
+    """The name of the mailbox of what was sent; ``""`` if there is none."""
+    return settings.journey.mailbox if settings.journey.keep else ""
 
 
 def _listening(settings: Settings) -> list[tuple[str, int]]:

@@ -165,7 +165,8 @@ class Hub(MultiService):
     def _wake(self, request: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
         """The command line has changed the queue."""
         if self.parts is not None:
-            self.parts.runner.wake()
+            looking = Deferred.fromCoroutine(self.parts.look())
+            looking.addErrback(lambda failure: self._log.failure("looking failed", failure))
         return {}
 
     def reload(self) -> bool:

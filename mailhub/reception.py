@@ -118,7 +118,7 @@ class Receptions:
             presented,
             parts.mechanisms,
             parts.logins(client),
-            parts.stores,
+            parts.mail,
             self._census,
         )
 

@@ -193,6 +193,7 @@ JOURNEY: Final = Section(
             DURATION,
             "journey.keep",
             "How long after a message came. 0 to remember nothing, and to have no mailbox Queue.",
+            restart=True,
         ),
         Key(
             "size limit",
@@ -215,6 +216,7 @@ JOURNEY: Final = Section(
             "The mailbox in which those who sent mail after a login see what became of it, over"
             " IMAP. Deleting a message there cancels what was not sent yet; moving it to Drafts"
             " gives it back. Empty for no such mailbox. It hides one of the same name.",
+            restart=True,
         ),
         Key(
             "recent",

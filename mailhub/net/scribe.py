@@ -24,7 +24,7 @@ from mailhub.policy.limits import JourneyLimits
 from mailhub.policy.rule import Rule
 from mailhub.ports import Disk, QueueId
 from mailhub.queue.event import Event
-from mailhub.queue.journeys import Journeys
+from mailhub.queue.journeys import Journeys, Written
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Watcher(Protocol):
     def happened(self, queue_id: QueueId, events: Sequence[Event]) -> None:
         """This has happened to a message; it is not written yet."""
 
-    def written(self, parts: Sequence[tuple[int, QueueId]]) -> None:
+    def written(self, parts: Sequence[Written]) -> None:
         """These parts of journeys were written."""
 
 
@@ -188,7 +188,7 @@ class Scribe:
         for watcher in list(self._watchers):
             watcher.written(parts)
 
-    def _written(self, batch: dict[QueueId, list[Event]], now: float) -> list[tuple[int, QueueId]]:
+    def _written(self, batch: dict[QueueId, list[Event]], now: float) -> list[Written]:
         """Blocking: write a batch, and make room."""
         parts = self._journeys.write(batch)
         limits = self.limits

@@ -207,8 +207,8 @@ class Journeys:
 
     # ---- Writing ---------------------------------------------------------------------------
 
-    def write(self, happened: Happened) -> list[tuple[int, QueueId]]:
-        """Add what happened; the number of each part that was added."""
+    def write(self, happened: Happened) -> list[Written]:
+        """Add what happened; the parts that were added."""
         rows: list[Any] = []
         names: list[Any] = []
         for queue_id, events in happened.items():
@@ -232,7 +232,10 @@ class Journeys:
         self._names += len(names) // 3
         if self._names >= BUCKET:
             self._bucket, self._names = self._bucket + 1, 0
-        return [(last + n, queue_id) for n, queue_id in enumerate(happened, start=1)]
+        return [
+            Written(last + n, queue_id, tuple(events))
+            for n, (queue_id, events) in enumerate(happened.items(), start=1)
+        ]
 
     def _insert(self, into: str, width: int, values: list[Any]) -> None:
         """Add rows, many with each statement."""
@@ -341,9 +344,7 @@ class Journeys:
         found: list[QueueId] = []
         for number in self._candidates(wanted):
             queue_id = to_queue_id(number)
-            parts = self.load(queue_id)
-            events = (event for part in parts for event in part.events)
-            if any(isinstance(event, Accepted) and wanted.fits(event) for event in events):
+            if _fits(wanted, self.load(queue_id)):
                 found.append(queue_id)
                 if len(found) == limit:
                     break
@@ -380,6 +381,31 @@ class Journeys:
             yield from (number for (number,) in page)
             before = page[-1][0]
 
+    def recent(self, account: str, since: float, limit: int) -> list[list[Written]]:
+        """What an account sent, and is in the spool or has changed since a moment.
+
+        The journeys whose last parts are the latest, in order of these, up to `limit`.
+        """
+        numbers = set(self._candidates(Wanted(account=account)))
+        alive = self._alive(list(numbers)) & numbers
+        first = self._rows(
+            "SELECT id FROM event WHERE journey>=? ORDER BY journey LIMIT 1", number_at(since)
+        )
+        edge = first[0][0] if first else self.latest + 1
+        latest = []
+        for number in numbers:
+            [part] = self._row("SELECT coalesce(max(id), 0) FROM event WHERE journey=?", number)
+            if part >= edge or number in alive:
+                latest.append((part, number))
+        chosen = sorted(latest)[-limit:]
+        found = [self.load(to_queue_id(number)) for _, number in chosen]
+        wanted = Wanted(account=account)
+        return [parts for parts in found if parts and _fits(wanted, parts)]
+
+    def version(self) -> int:
+        """Differs once another connection has written."""
+        return int(self._row("PRAGMA data_version")[0])
+
     # ---- UIDs ------------------------------------------------------------------------------
 
     def uids(self, now: float) -> tuple[int, int]:
@@ -405,6 +431,12 @@ class Journeys:
     def _row(self, sql: str, *parameters: Any) -> Any:
         with translated(self._path):
             return self._database.execute(sql, parameters).fetchone()
+
+
+def _fits(wanted: Wanted, parts: Iterable[Written]) -> bool:
+    """Whether a journey is of a message that is wanted."""
+    events = (event for part in parts for event in part.events)
+    return any(isinstance(event, Accepted) and wanted.fits(event) for event in events)
 
 
 def _written(row: Sequence[Any]) -> Written:

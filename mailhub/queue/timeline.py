@@ -46,11 +46,11 @@ class Line:
     details: tuple[str, ...] = ()
 
 
-def lines(events: Sequence[Event], moment: Moment) -> list[Line]:
-    """What happened, in order of time."""
+def lines(events: Sequence[Event], moment: Moment, *, rules: bool = True) -> list[Line]:
+    """What happened, in order of time, with the `rules` that decided it or without."""
     accepted = standing(events).accepted
     recipients = () if accepted is None else accepted.recipients
-    told = _Told(recipients, moment)
+    told = _Told(recipients, moment, rules)
     return sorted((told.line(event) for event in events), key=lambda line: line.at)
 
 
@@ -63,9 +63,9 @@ def heading(events: Iterable[Event]) -> str:
     return f"from <{accepted.sender}> to {to}, {accepted.size} octets"
 
 
-def text(events: Sequence[Event], moment: Moment) -> Iterator[str]:
+def text(events: Sequence[Event], moment: Moment, *, rules: bool = True) -> Iterator[str]:
     """The lines as plain text."""
-    for line in lines(events, moment):
+    for line in lines(events, moment, rules=rules):
         yield f"{moment(line.at)}  {line.kind}: {line.text}"
         yield from (f"    {detail}" for detail in line.details)
 
@@ -76,16 +76,17 @@ class _Told:
 
     recipients: tuple[str, ...]
     moment: Moment
+    rules: bool
 
     def line(self, event: Event) -> Line:
         match event:
             case Accepted():
-                return _accepted(event)
+                return self._accepted(event)
             case Looked(at, until, question, answer, authentic):
                 mark = ", authentic" if authentic else ""
                 return Line(at, "looked up", f"{question}: {answer}{mark}{_took(until - at)}")
             case Decided(at, numbers, what, rule):
-                return Line(at, "decided", f"{what}{self._for(numbers)}", _ruled(rule))
+                return Line(at, "decided", f"{what}{self._for(numbers)}", self._ruled(rule))
             case Tried():
                 return self._tried(event)
             case Fated():
@@ -100,6 +101,20 @@ class _Told:
                 return Line(at, "complaint", f"{kind}{of}, says {reporter}")
             case Dismissed(at, account):
                 return Line(at, "dismissed", f"by {account}")
+
+    def _accepted(self, event: Accepted) -> Line:
+        if event.about:
+            text = f"a notice about {event.about}"
+        else:
+            who = f" as {event.account}" if event.account else ""
+            tls = f", {event.tls}" if event.tls else ", in the clear"
+            text = f"from {event.helo or '?'} [{event.address}] with {event.protocol}{who}{tls}"
+        text += f"; {event.size} octets, safe on disk{_took(event.spooled - event.at, ' after ')}"
+        named = (event.message_id and f"Message-ID: {event.message_id}",)
+        verdicts = (
+            what + "".join(f" ({it})" for it in self._ruled(rule)) for what, rule in event.verdicts
+        )
+        return Line(event.at, "accepted", text, (*filter(None, named), *verdicts))
 
     def _tried(self, event: Tried) -> Line:
         where = event.host
@@ -133,7 +148,10 @@ class _Told:
             text += f", next attempt {self.moment(event.due)}"
         if words:
             text += f": {words}"
-        return Line(event.at, event.state.value, text, _ruled(event.rule))
+        return Line(event.at, event.state.value, text, self._ruled(event.rule))
+
+    def _ruled(self, rule: str) -> tuple[str, ...]:
+        return (f"by {rule}",) if rule and self.rules else ()
 
     def _for(self, numbers: tuple[int, ...]) -> str:
         """Whom something is about, where it is not about all."""
@@ -146,27 +164,6 @@ class _Told:
         return _some(
             [f"<{self.recipients[n]}>" if n < known else f"recipient {n + 1}" for n in numbers]
         )
-
-
-def _accepted(event: Accepted) -> Line:
-    if event.about:
-        text = f"a notice about {event.about}"
-    else:
-        who = f" as {event.account}" if event.account else ""
-        tls = f", {event.tls}" if event.tls else ", in the clear"
-        text = f"from {event.helo or '?'} [{event.address}] with {event.protocol}{who}{tls}"
-    text += f"; {event.size} octets, safe on disk{_took(event.spooled - event.at, ' after ')}"
-    named = (event.message_id and f"Message-ID: {event.message_id}",)
-    verdicts = (f"{what} {_in_brackets(rule)}".rstrip() for what, rule in event.verdicts)
-    return Line(event.at, "accepted", text, (*filter(None, named), *verdicts))
-
-
-def _ruled(rule: str) -> tuple[str, ...]:
-    return (f"by {rule}",) if rule else ()
-
-
-def _in_brackets(rule: str) -> str:
-    return f"(by {rule})" if rule else ""
 
 
 def _took(seconds: float, before: str = ", ") -> str:

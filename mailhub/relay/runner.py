@@ -19,7 +19,9 @@ Invariants:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Generic, Protocol, TypeVar, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -133,6 +135,8 @@ class Runner(Generic[H]):
         self._fresh: dict[QueueId, tuple[Item, Content]] = {}
         self._cached = 0  # octets in `_fresh`
         self._under_way: set[Deferred[None]] = set()
+        self._attempting: Counter[QueueId] = Counter()  # attempts under way
+        self._withheld: set[QueueId] = set()
         self._idle: Deferred[None] | None = None
         self._scanned = _NEVER  # the index has been looked at up to here
         self._rescanned = _NEVER  # when it was last looked at from its beginning
@@ -184,6 +188,20 @@ class Runner(Generic[H]):
         count = await self._journal.amend(Flush(select, self._now()))
         self.wake()
         return count
+
+    @contextmanager
+    def withheld(self, queue_id: QueueId) -> Iterator[bool]:
+        """While in it, no attempt at an item begins; whether none is under way.
+
+        To change in the spool what is not being sent: afterwards the spool is asked anew.
+        """
+        self._withheld.add(queue_id)
+        try:
+            yield queue_id not in self._attempting
+        finally:
+            self._withheld.discard(queue_id)
+            self._drop(queue_id)
+            self.wake()
 
     async def stop(self) -> None:
         """Begin nothing more; wait for what is under way, and at last cut it short.
@@ -289,6 +307,7 @@ class Runner(Generic[H]):
     def _start(self) -> None:
         """Begin attempts, as many as the limits allow."""
         while self._running and (job := self._lanes.next()) is not None:
+            self._attempting[job.queue_id] += 1
             attempt = Deferred.fromCoroutine(self._attempt(job))
             self._under_way.add(attempt)
             attempt.addErrback(self._broken_off, job)
@@ -307,6 +326,9 @@ class Runner(Generic[H]):
 
     def _ended(self, _: None, attempt: Deferred[None], job: Job) -> None:
         self._under_way.discard(attempt)
+        self._attempting[job.queue_id] -= 1
+        if not self._attempting[job.queue_id]:
+            del self._attempting[job.queue_id]
         self._lanes.done(job)
         if not self._lanes.busy(job.queue_id):
             self._drop(job.queue_id)
@@ -321,6 +343,8 @@ class Runner(Generic[H]):
 
     async def _attempt(self, job: Job) -> None:
         """Attempt a job's recipients, those of them that are still pending."""
+        if job.queue_id in self._withheld:
+            return
         fresh = self._fresh.get(job.queue_id)
         item = fresh[0] if fresh is not None else self._journal.load(job.queue_id)
         if item is None:

@@ -11,6 +11,8 @@ class Limits:
 
     Attributes:
         mailboxes: Mailboxes an account may have.
+        reserved: The name of a mailbox that is not one of the store's: it makes none
+            that is called so.
         levels: Levels of a mailbox's name.
         directory: Octets of a mailbox's directory name, as the file system allows (NAME_MAX).
         subscriptions: Names an account may subscribe to.
@@ -44,6 +46,7 @@ class Limits:
     """
 
     mailboxes: int = 5_000
+    reserved: str = ""
     levels: int = 32
     directory: int = 255
     subscriptions: int = 10_000

@@ -203,6 +203,8 @@ def checked(name: str, limits: Limits) -> str:
         raise StoreRefused(
             StoreFault.CANNOT, "Mailbox name has an empty level or control character"
         )
+    if name == limits.reserved:
+        raise StoreRefused(StoreFault.CANNOT, f"{name} is the hub's own to write to")
     if len(levels) > limits.levels:
         raise StoreRefused(StoreFault.CANNOT, "Mailbox name has too many levels")
     try:

@@ -40,6 +40,7 @@ UNCONFIGURED = {
     "store.piece": "an inner measure",
     "store.read_batch": "an inner measure",
     "store.recent_accounts": "an inner measure",
+    "store.reserved": "is [journey] mailbox",
     "store.read_ahead_messages": "an inner measure",
     "store.read_whole": "an inner measure",
     "store.sync_each": "an inner measure",

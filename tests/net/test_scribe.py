@@ -18,7 +18,7 @@ from mailhub.policy.rule import Rule
 from mailhub.ports import QueueId
 from mailhub.queue.event import Dismissed, Event
 from mailhub.queue.item import number_at, to_queue_id
-from mailhub.queue.journeys import Journeys
+from mailhub.queue.journeys import Journeys, Written
 from tests.rig import InlineDisk, run
 
 NOW = 1_800_000_000.0
@@ -56,8 +56,8 @@ class Watching:
     def happened(self, queue_id: QueueId, events: Sequence[Event]) -> None:
         self.heard.append((queue_id, len(events)))
 
-    def written(self, parts: Sequence[tuple[int, QueueId]]) -> None:
-        self.parts += [queue_id for _, queue_id in parts]
+    def written(self, parts: Sequence[Written]) -> None:
+        self.parts += [part.queue_id for part in parts]
 
 
 class Rig:

@@ -46,14 +46,14 @@ def test_written_and_read(tmp_path: Path) -> None:
     made = opened(tmp_path)
     one, two = queue_id(NOW), queue_id(NOW, 1)
     parts = made.write({one: [taken()], two: [taken()]})
-    assert [each for _, each in parts] == [one, two]
-    [(third, _)] = made.write({one: [SENT]})
+    assert [part.queue_id for part in parts] == [one, two]
+    [third] = made.write({one: [SENT]})
     assert events(made, one) == [taken(), SENT]
     made.close()
     again = opened(tmp_path)
     assert events(again, one) == [taken(), SENT]
-    assert again.latest == third == parts[-1][0] + 1
-    assert [part.queue_id for part in again.later(parts[0][0])] == [two, one]
+    assert again.latest == third.number == parts[-1].number + 1
+    assert again.later(parts[0].number) == [parts[1], third]
     assert again.load(queue_id(NOW, 9)) == []
 
 
@@ -62,7 +62,7 @@ def test_many_at_once(tmp_path: Path) -> None:
     made = opened(tmp_path)
     ids = [queue_id(NOW, n) for n in range(2 * journeys.TOGETHER + 7)]
     parts = made.write({each: [taken(to=f"{each}@far.example")] for each in ids})
-    assert [each for _, each in parts] == ids
+    assert [part.queue_id for part in parts] == ids
     assert all(events(made, each) for each in ids)
     assert made.find(Wanted(recipient=f"{ids[-1]}@far.example")) == [ids[-1]]
 
@@ -215,6 +215,24 @@ def test_a_full_disk(tmp_path: Path) -> None:
     made._database.execute("PRAGMA max_page_count=100000")
     made.write({queue_id(NOW): [taken()]})
     assert events(made, queue_id(NOW)) == [taken()]
+
+
+def test_recent(tmp_path: Path) -> None:
+    """An account's mail that is queued, or has changed lately, the latest change last."""
+    alive = {to_number(queue_id(NOW))}
+    made = opened(tmp_path, alive=lambda numbers: alive & set(numbers))
+    queued, gone, failed, fresh, other = (queue_id(NOW + n) for n in (0, 1, 2, 100, 101))
+    for each in (queued, gone, failed):
+        made.write({each: [taken()]})
+    made.write({fresh: [taken(NOW + 100)], other: [taken(NOW + 101, sender="z@hub.example")]})
+    made.write({failed: [SENT]})
+
+    def found(limit: int = 9) -> list[QueueId]:
+        return [parts[0].queue_id for parts in made.recent("a@hub.example", NOW + 50, limit)]
+
+    assert found() == [queued, fresh, failed]
+    assert found(2) == [fresh, failed]
+    assert made.recent("nobody@hub.example", NOW, 9) == []
 
 
 # ---- UIDs --------------------------------------------------------------------------------------

@@ -119,6 +119,12 @@ def test_the_rest() -> None:
     ]
 
 
+def test_without_rules() -> None:
+    """Those whom the operator's file is no business of are told no line of it."""
+    plain = list(text([TAKEN, Decided(2.0, (), "TLS: none", RULE)], moment, rules=False))
+    assert plain[2:] == ["    sender: an address of a@hub.example", "@2  decided: TLS: none"]
+
+
 def test_order_of_time() -> None:
     """Events are told in the order in which they happened, however they were noted."""
     found = lines([TAKEN, Dismissed(9.0, "a"), Decided(2.0, (), "x")], moment)

@@ -505,6 +505,25 @@ class TestOperators:
         rig.outbound.go()
         assert rig.announced == []
 
+    def test_withheld(self, rig: Rig) -> None:
+        """What is withheld is not attempted, though it is at hand; afterwards the spool decides."""
+        item = rig.accept(make.item(BOB))
+        with rig.runner.withheld(item.queue_id) as quiet:
+            assert quiet
+            rig.pass_time()
+            assert rig.outbound.asked == []
+            run(rig.journal.amend(Hold(Select(), "why")))
+        rig.pass_time()
+        assert rig.outbound.asked == []
+        run(rig.journal.amend(Release(Select(), rig.now())))
+        rig.outbound.waits = True
+        rig.runner.wake()
+        rig.pass_time()
+        with rig.runner.withheld(item.queue_id) as quiet:
+            assert not quiet
+        rig.outbound.go()
+        assert rig.fates(item) is None
+
     def test_gone_or_held_before_its_turn(self, tmp_path: Path) -> None:
         """What was dropped or held while it waited in memory is not attempted."""
         rig = Rig(tmp_path, RunnerLimits(attempts=1, cache=0))

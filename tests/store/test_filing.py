@@ -103,7 +103,7 @@ class TestSync:
         self, tmp_path: Path, count: int, **limits: int
     ) -> tuple[Hub, FailingFiles, list[Filing]]:
         files = FailingFiles()
-        hub = Hub(tmp_path, files=files, limits=Limits(**limits))
+        hub = Hub(tmp_path, files=files, limits=Limits(**limits))  # type: ignore[arg-type]  # numbers all
         filings = hub.deliver(*(f"q{n}" for n in range(count)))
         files.arm(-1)
         return hub, files, filings
