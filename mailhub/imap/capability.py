@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from mailhub.imap.state import Phase, State
@@ -35,12 +36,18 @@ ALWAYS: Final = (
 """What needs no condition. Told before login too: some clients ask only once."""
 AFTER_LOGIN: Final = ("UNAUTHENTICATE",)  # RFC 8437
 """What only those who have logged in can use."""
+COMPRESS: Final = "COMPRESS=DEFLATE"  # RFC 4978
+"""The same, and once in a connection."""
 
 
 def capabilities(state: State) -> str:
     """The list as it is now, for CAPABILITY and for the response code of that name."""
     before_login = state.phase is Phase.NOT_AUTHENTICATED
-    return " ".join((*ALWAYS, *(_before_login(state) if before_login else AFTER_LOGIN)))
+    return " ".join((*ALWAYS, *(_before_login(state) if before_login else _after_login(state))))
+
+
+def _after_login(state: State) -> Iterable[str]:
+    return AFTER_LOGIN if state.deflated else (*AFTER_LOGIN, COMPRESS)
 
 
 def _before_login(state: State) -> list[str]:

@@ -42,6 +42,13 @@ class Id(Command):
     """ID (RFC 2971); what the client says of itself is dropped."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compress(Command):
+    """COMPRESS (RFC 4978)."""
+
+    mechanism: str
+
+
 # ---- Before login (RFC 3501 §6.2) ----
 
 

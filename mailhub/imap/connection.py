@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from mailhub.imap.capability import capabilities
-from mailhub.imap.command import Capability, Enable, Id, Logout, Noop
-from mailhub.imap.response import Ok, string
+from mailhub.imap.command import Capability, Compress, Enable, Id, Logout, Noop
+from mailhub.imap.response import No, Ok, string
 from mailhub.imap.state import Output, Phase, State
 
 
@@ -36,6 +36,16 @@ async def identify(state: State, _command: Id) -> AsyncGenerator[Output, None]:
     pairs = [string(text.encode()) for pair in state.settings.identity for text in pair]
     yield b"* ID (%b)\r\n" % b" ".join(pairs) if pairs else b"* ID NIL\r\n"
     yield Ok("ID completed")
+
+
+async def compress(state: State, command: Compress) -> AsyncGenerator[Output, None]:
+    """COMPRESS: from the octet behind our OK on (RFC 4978 §3)."""
+    if command.mechanism != "DEFLATE":
+        raise No("DEFLATE is all there is", "CANNOT")
+    if state.deflated:
+        raise No("Compressed already", "COMPRESSIONACTIVE")
+    state.deflated = state.wants_deflate = True
+    yield Ok("Deflating from here on")
 
 
 async def enable(_state: State, _command: Enable) -> AsyncGenerator[Output, None]:

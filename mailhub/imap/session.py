@@ -43,7 +43,7 @@ _AFTER_LOGIN: Final = frozenset({
     commands.Enable, commands.Select, commands.Create, commands.Delete, commands.Rename,
     commands.Subscribe, commands.List, commands.Lsub, commands.Namespace, commands.Status,
     commands.Append, commands.GetQuota, commands.GetQuotaRoot, commands.SetQuota, commands.Idle,
-    commands.Unauthenticate,
+    commands.Compress, commands.Unauthenticate,
 })  # fmt: skip
 _SELECTED: Final = frozenset({
     commands.Check, commands.Close, commands.Expunge, commands.Search, commands.Fetch,
@@ -64,6 +64,7 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Logout: connection.logout,
     commands.Id: connection.identify,
     commands.Enable: connection.enable,
+    commands.Compress: connection.compress,
     commands.StartTls: login.start_tls,
     commands.Authenticate: login.authenticate,
     commands.Login: login.login,
@@ -180,11 +181,23 @@ class Session:
         await self._abandon()
         await self._state.log_out()
 
+    @property
+    def wants_deflate(self) -> bool:
+        """The answer just given agreed to COMPRESS: behind it the connection is compressed.
+
+        Whoever drives the session says when that has happened.
+        """
+        return self._state.wants_deflate
+
+    @wants_deflate.setter
+    def wants_deflate(self, wanted: bool) -> None:
+        self._state.wants_deflate = wanted
+
     # ---- Commands ----
 
     async def _answers(self) -> AsyncGenerator[bytes, None]:
         state, reader = self._state, self._reader
-        while not (self.closed or state.wants_tls):
+        while not (self.closed or state.wants_tls or state.wants_deflate):
             if self._ongoing is not None:
                 async for piece in self._carry_out(self._ongoing.proceed(reader)):
                     yield piece
@@ -214,9 +227,9 @@ class Session:
             for piece in self._ended(why):
                 yield piece
             return
-        if isinstance(command, commands.StartTls) and not self._reader.empty:
+        if self._begins_layer(command) and not self._reader.empty:
             # Octets from before the handshake must not be obeyed after it
-            raise Bye("Octets behind STARTTLS")
+            raise Bye(f"Octets behind {type(command).__name__.upper()}")
         self._quiet = isinstance(command, _NUMBERED) and not command.by_uid
         async for piece in self._carry_out(HANDLERS[type(command)](self._state, command)):
             yield piece
@@ -307,6 +320,12 @@ class Session:
         if phase is Phase.NOT_AUTHENTICATED:
             raise Bad("Log in first")
         raise Bad("No mailbox is selected" if command in _SELECTED else "Logged in already")
+
+    def _begins_layer(self, command: Command) -> bool:
+        """Whether octets behind the command's OK mean something else."""
+        if isinstance(command, commands.Compress):
+            return command.mechanism == "DEFLATE" and not self._state.deflated
+        return isinstance(command, commands.StartTls)
 
     def _check_literal(self, parts: tuple[bytes, ...], size: int) -> None:
         limits = self._settings.limits

@@ -94,6 +94,8 @@ class State:
 
     Attributes:
         wants_tls: STARTTLS was agreed to.
+        wants_deflate: COMPRESS was agreed to.
+        deflated: The connection is compressed, or about to be.
         idle: In IDLE.
         changed: Called after each change in the selected mailbox.
         refused_logins: Since the connection began.
@@ -112,6 +114,8 @@ class State:
     mail: MailStore | None = field(default=None)
     selected: Selected | None = None
     wants_tls: bool = False
+    wants_deflate: bool = False
+    deflated: bool = False
     idle: bool = False
     refused_logins: int = 0
 

@@ -18,6 +18,7 @@ from mailhub.imap.command import (
     Check,
     Close,
     Command,
+    Compress,
     Copy,
     Create,
     Delete,
@@ -199,6 +200,14 @@ def _enable(tokens: Tokens, limits: Limits) -> Command:
             raise Bad("Too many capabilities")
     tokens.end()
     return Enable(tuple(names))
+
+
+def _compress(tokens: Tokens, _limits: Limits) -> Command:
+    # compress = "COMPRESS" SP algorithm                                   (RFC 4978 §5)
+    tokens.space()
+    mechanism = tokens.keyword()
+    tokens.end()
+    return Compress(mechanism)
 
 
 def _create(tokens: Tokens, limits: Limits) -> Command:
@@ -437,6 +446,7 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "LOGIN": _login,
     "UNAUTHENTICATE": _bare(Unauthenticate()),
     "ENABLE": _enable,
+    "COMPRESS": _compress,
     "SELECT": _mailbox(lambda name: Select(name, read_only=False)),
     "EXAMINE": _mailbox(lambda name: Select(name, read_only=True)),
     "CREATE": _create,

@@ -36,6 +36,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailhub.net.deflate import Broken, Deflate
 from mailhub.net.tls import facts
 from mailhub.ports import Client, Session
 
@@ -43,6 +44,8 @@ BURST: Final = 65_536
 """Octets of answers that are gathered before they are written."""
 BREATH: Final = 200
 """Answers in one turn of the reactor, after which others have theirs."""
+TURN: Final = 0.01
+"""Seconds after which they have it in any case."""
 _QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 _NEVER: Final = float("inf")
 
@@ -123,6 +126,7 @@ class Conversation(protocol.Protocol):
         "_awaited",
         "_awake",
         "_closing",
+        "_deflate",
         "_drained",
         "_ended",
         "_entered",
@@ -135,6 +139,7 @@ class Conversation(protocol.Protocol):
         "_out_size",
         "_paused",
         "_session",
+        "_since",
         "_stage",
         "_talk",
         "_timer",
@@ -160,6 +165,7 @@ class Conversation(protocol.Protocol):
         self._fed = False  # octets came since the last answer
         self._paused = False  # the transport was told not to read
         self._half_closed = False
+        self._deflate: Deflate | None = None  # the connection is compressed
         self._closing = False  # say farewell at the next opportunity
         self._ended = False  # nobody listens any more
         self._out: list[bytes] = []
@@ -167,6 +173,7 @@ class Conversation(protocol.Protocol):
         self._stage: object = None
         self._timer: IDelayedCall | None = None
         self._until = self._final = _NEVER
+        self._since = 0.0  # when the coroutine went on
         self.client = client_of(self.transport.getPeer())
         secure = ISSLTransport.providedBy(self.transport)
         refused = self.factory.entered(self)
@@ -196,7 +203,7 @@ class Conversation(protocol.Protocol):
         """Give octets to the session, which answers if it is not busy."""
         if self._ended or self._session is None:
             return
-        self._session.feed(data)
+        self._session.feed(data if self._deflate is None else self._unpacked(self._deflate, data))
         self._fed = True
         if self._listening:
             self._listening = False
@@ -290,12 +297,9 @@ class Conversation(protocol.Protocol):
                 await self._answer(session)
                 if session.wants_tls:
                     await self._upgrade(session)
-                elif session.closed:
-                    break
-                elif self._closing:
-                    self._out.append(session.going_down())
-                    break
-                elif not await self._listen(session):
+                elif getattr(session, "wants_deflate", False):
+                    self._compress(session)
+                elif session.closed or not await self._go_on(session):
                     break
         except Silence:
             self._out.append(session.timed_out())
@@ -305,6 +309,13 @@ class Conversation(protocol.Protocol):
         except Exception:  # whatever it is, the peer must hear of it
             self._failed()
         await self._end()
+
+    async def _go_on(self, session: Session) -> bool:
+        """Wait for something to answer; False if there will be nothing."""
+        if self._closing:
+            self._out.append(session.going_down())
+            return False
+        return await self._listen(session)
 
     def _failed(self) -> None:
         self._log.failure("conversation with {peer} failed", peer=self.client.address)
@@ -320,6 +331,7 @@ class Conversation(protocol.Protocol):
         talk = self._talk
         assert talk is not None
         self._awaited = None
+        self._since = self.factory.terms.clock.seconds()
         try:
             awaited = talk.send(None) if error is None else talk.throw(error)
         except StopIteration:
@@ -339,6 +351,7 @@ class Conversation(protocol.Protocol):
 
     async def _answer(self, session: Session) -> None:
         """Say all that the session has to say now; ``b""`` asks for a breath (`ports.Session`)."""
+        clock = self.factory.terms.clock
         answers, spoken = session.respond(), 0
         try:
             async for octets in answers:
@@ -349,8 +362,8 @@ class Conversation(protocol.Protocol):
                 if self._out_size >= BURST:
                     await self._drain()
                 spoken += 1
-                if not octets or not spoken % BREATH:
-                    await deferLater(self.factory.terms.clock, 0)
+                if not octets or not spoken % BREATH or clock.seconds() - self._since > TURN:
+                    await deferLater(clock, 0)
         except BaseException:
             await answers.aclose()
             raise
@@ -363,6 +376,10 @@ class Conversation(protocol.Protocol):
         """
         if self._drained is not None and not self._ended:
             await self._drain()  # it does not read its answers: it gets no more of them
+        if self._deflate is not None and self._deflate.more and not self._ended:
+            await deferLater(self.factory.terms.clock, 0)  # a little may expand to very much
+            session.feed(self._unpacked(self._deflate))
+            return True
         if self._awake:
             self._awake = False
             return True
@@ -411,6 +428,8 @@ class Conversation(protocol.Protocol):
         if self._out and not self._ended:
             out, self._out, self._out_size = self._out, [], 0
             octets = out[0] if len(out) == 1 else b"".join(out)
+            if self._deflate is not None:
+                octets = self._deflate.pack(octets)
             left = sent_at_once(self.transport, octets)
             if left:
                 self.transport.write(left)
@@ -434,6 +453,27 @@ class Conversation(protocol.Protocol):
         self.transport.loseConnection()
         self._final = _NEVER
         self._expect(self.factory.terms.linger)
+
+    # ---- Compression -----------------------------------------------------------------------
+
+    def _compress(self, session: Session) -> None:
+        """Compress what is said from now on, as the session has agreed to (RFC 4978 §3)."""
+        self._flush()
+        session.wants_deflate = False  # type: ignore[attr-defined]  # it has one
+        if self._fed:
+            session.closed = True  # what came behind the request: is it compressed already?
+        else:
+            self._deflate = Deflate()
+
+    def _unpacked(self, deflate: Deflate, octets: bytes = b"") -> bytes:
+        """What a peer says on a compressed connection; if it makes no sense, its end."""
+        try:
+            found = deflate.unpack(octets)
+        except Broken:
+            self.abort()
+            return b""
+        self._half_closed = self._half_closed or deflate.ended
+        return found
 
     # ---- TLS -------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ def test_before_and_after() -> None:
     talk.session.secured(Tls("TLSv1.3", "X", lambda _: None))
     assert listed(talk) - set(ALWAYS) == {"AUTH=X-TWICE", "AUTH=PLAIN"}
     talk.login()
-    assert listed(talk) == {*ALWAYS, "UNAUTHENTICATE"}
+    assert listed(talk) == {*ALWAYS, "UNAUTHENTICATE", "COMPRESS=DEFLATE"}
 
 
 def test_commands_are_there() -> None:

@@ -27,3 +27,22 @@ def test_logout_leaves() -> None:
     assert talk.say("a LOGOUT") == ["* BYE Logging out", "a OK Logout completed"]
     assert talk.store.inbox.released == 1
     assert talk.session.closed
+
+
+class TestCompress:
+    def test_once(self) -> None:
+        """What follows the OK is the driver's affair; then there is no more to compress."""
+        talk = Talk().login()
+        assert talk.say("a COMPRESS DEFLATE") == ["a OK Deflating from here on"]
+        assert talk.session.wants_deflate
+        assert talk.say("b NOOP") == []
+        talk.session.wants_deflate = False
+        assert talk.heard() == ["b OK Nothing done"]
+        assert "COMPRESS" not in talk.say("c CAPABILITY")[0]
+        assert talk.say("d COMPRESS DEFLATE") == ["d NO [COMPRESSIONACTIVE] Compressed already"]
+
+    def test_octets_behind(self) -> None:
+        """Nobody knows what octets behind the command are."""
+        talk = Talk().login()
+        assert talk.say("a COMPRESS DEFLATE\r\nb NOOP") == ["* BYE Octets behind COMPRESS"]
+        assert talk.session.closed

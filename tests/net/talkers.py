@@ -10,12 +10,13 @@ from mailhub.ports import Tls
 
 
 class Talker:
-    """Answers each line: ``slow`` when the test says so, ``big N``, ``boom``, ``tls``, ``bye``."""
+    """Answers each line; special are ``slow``, ``big N``, ``boom``, ``tls``, ``deflate``, ``bye``."""
 
     def __init__(self) -> None:
         self.patience = 300.0
         self.closed = False
         self.wants_tls = False
+        self.wants_deflate = False
         self.wake: Callable[[], None] = lambda: None
         self.buffer = b""
         self.unasked: list[bytes] = []
@@ -33,7 +34,7 @@ class Talker:
     async def respond(self) -> AsyncGenerator[bytes, None]:
         while self.unasked:
             yield self.unasked.pop(0)
-        while b"\n" in self.buffer and not self.closed and not self.wants_tls:
+        while b"\n" in self.buffer and not (self.closed or self.wants_tls or self.wants_deflate):
             line, _, self.buffer = self.buffer.partition(b"\n")
             word, _, rest = line.strip().partition(b" ")
             if word == b"slow":
@@ -49,6 +50,8 @@ class Talker:
                     yield b"x" * 60_000
             elif word == b"tls":
                 self.wants_tls = True
+            elif word == b"deflate":
+                self.wants_deflate = True
             elif word == b"bye":
                 self.closed = True
             yield word + b"\r\n"

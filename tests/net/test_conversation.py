@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import cast
@@ -19,7 +20,15 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailhub.net.conversation import BREATH, Conversation, Farewells, Terms, canonical, client_of
+from mailhub.net.conversation import (
+    BREATH,
+    TURN,
+    Conversation,
+    Farewells,
+    Terms,
+    canonical,
+    client_of,
+)
 from mailhub.net.reception import ConversationFactory
 from mailhub.net.turnstile import Turnstile
 from mailhub.ports import Client, Session
@@ -121,6 +130,22 @@ class TestOrder:
         assert len(visit.say(count * b"a\n")) == BREATH
         visit.clock.advance(0)
         assert len(visit.hear()) == BREATH + 10
+
+    def test_long_turn(self, visit: Visit) -> None:
+        """So it is after a moment, if answers take long to make."""
+
+        class Pondering(Talker):
+            async def respond(self) -> AsyncGenerator[bytes, None]:
+                if self.buffer:
+                    self.buffer = b""
+                    for _ in range(3):
+                        visit.clock.rightNow += TURN
+                        yield b"a\r\n"
+
+        visit.server._session.__class__ = Pondering
+        assert visit.say(b"go\n") == ["a", "a"]
+        visit.clock.advance(0)
+        assert visit.hear() == ["a"]
 
     def test_asked_breath(self, visit: Visit) -> None:
         """A session that says nothing asks for a breath: others have their turn, and it goes on."""
@@ -447,6 +472,83 @@ class TestTls:
         """A handshake that nobody waits for changes nothing."""
         visit.server.handshakeCompleted()
         assert visit.say(b"a\n") == ["a"]
+
+
+class TestDeflate:
+    def deflated(self, visit: Visit) -> tuple[zlib._Compress, zlib._Decompress]:
+        assert visit.say(b"a\ndeflate\n") == ["a", "deflate"]
+        return zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+
+    def say(self, visit: Visit, packing: zlib._Compress, octets: bytes) -> bytes:
+        visit.near.writes.clear()
+        visit.pair.say(packing.compress(octets) + packing.flush(zlib.Z_SYNC_FLUSH))
+        return b"".join(visit.near.writes)
+
+    def test_both_ways(self, visit: Visit) -> None:
+        """Behind the answer all is compressed, and each answer leaves at once."""
+        packing, unpacking = self.deflated(visit)
+        for word in (b"b", b"c"):
+            heard = self.say(visit, packing, word + b"\n")
+            assert unpacking.decompress(heard) == word + b"\r\n"
+        visit.session.unasked.append(b"unasked\r\n")
+        visit.near.writes.clear()
+        visit.server.wake()
+        assert unpacking.decompress(b"".join(visit.near.writes)) == b"unasked\r\n"
+
+    def test_pending(self, visit: Visit) -> None:
+        """What is answered before it leaves in the clear."""
+        assert visit.say(b"slow\ndeflate\n") == []
+        visit.session.waiting[0].callback(None)
+        assert visit.hear() == ["slow", "deflate"]
+
+    def test_farewell(self, visit: Visit) -> None:
+        """A farewell is compressed like all else."""
+        _, unpacking = self.deflated(visit)
+        visit.near.writes.clear()
+        visit.clock.advance(visit.session.patience)
+        assert unpacking.decompress(b"".join(visit.near.writes)) == visit.session.timed_out()
+
+    def test_octets_behind(self, visit: Visit) -> None:
+        """Octets behind the request may be either: the connection ends."""
+
+        class Wide(Talker):
+            async def respond(self) -> AsyncGenerator[bytes, None]:
+                if self.buffer.startswith(b"deflate"):
+                    self.buffer = b""
+                    self.wants_deflate = True
+                    yield b"x" * 70_000
+
+        visit = Room(Wide).visit()
+        visit.near.protocol.dataReceived(b"deflate\n")
+        visit.near.protocol.dataReceived(b"plain\n")
+        visit.near.taken()
+        assert visit.session.closed
+
+    def test_bomb(self, visit: Visit) -> None:
+        """A little that expands to very much is answered piece by piece, with breaths between."""
+        packing, unpacking = self.deflated(visit)
+        visit.near.writes.clear()
+        lines = b"x ".ljust(65_534) + b"\r\n"
+        visit.pair.say(packing.compress(lines * 20) + packing.flush(zlib.Z_SYNC_FLUSH))
+        assert unpacking.decompress(b"".join(visit.near.writes)) == b"x\r\n"
+        visit.near.writes.clear()
+        visit.clock.advance(0)
+        assert unpacking.decompress(b"".join(visit.near.writes)) == b"x\r\n" * 19
+        assert len(visit.near.writes) == 19
+
+    def test_rubbish(self, visit: Visit) -> None:
+        """What cannot be unpacked ends the connection."""
+        self.deflated(visit)
+        visit.pair.say(b"\xff plain text\r\n")
+        assert visit.session.closings == 1
+
+    def test_ended(self, visit: Visit) -> None:
+        """A peer that ends its stream is answered, and then the connection ends."""
+        packing, unpacking = self.deflated(visit)
+        visit.near.writes.clear()
+        visit.pair.say(packing.compress(b"b\n") + packing.flush())
+        assert unpacking.decompress(b"".join(visit.near.writes)) == b"b\r\n"
+        assert visit.session.closings == 1
 
 
 class TestSockets:
