@@ -43,7 +43,9 @@ COMPRESS: Final = "COMPRESS=DEFLATE"  # RFC 4978
 def capabilities(state: State) -> str:
     """The list as it is now, for CAPABILITY and for the response code of that name."""
     before_login = state.phase is Phase.NOT_AUTHENTICATED
-    return " ".join((*ALWAYS, *(_before_login(state) if before_login else _after_login(state))))
+    append = f"APPENDLIMIT={state.limits.append}"  # RFC 7889
+    now = _before_login(state) if before_login else _after_login(state)
+    return " ".join((*ALWAYS, append, *now))
 
 
 def _after_login(state: State) -> Iterable[str]:

@@ -127,6 +127,7 @@ async def status_response(state: State, name: str, items: Sequence[str]) -> byte
         "UNSEEN": found.unseen,
         "SIZE": found.size,
         "DELETED": found.deleted,
+        "APPENDLIMIT": state.limits.append,  # the same for each mailbox          (RFC 7889 §2)
     }
     if "DELETED-STORAGE" in items:
         values["DELETED-STORAGE"] = await _deleted_storage(state, name) if found.deleted else 0

@@ -60,9 +60,10 @@ RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
 """LIST's return options that are a word (RFC 5258 §3.2, RFC 6154 §5.2)."""
 STATUS_ITEMS: Final = frozenset({
     *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"),
-    *("SIZE", "DELETED", "DELETED-STORAGE"),
+    *("SIZE", "DELETED", "DELETED-STORAGE", "APPENDLIMIT"),
 })  # fmt: skip
-"""STATUS's items (RFC 3501 §6.3.10, RFC 8438 §3, RFC 9051 §6.3.11, RFC 9208 §4.1.4)."""
+"""STATUS's items (RFC 3501 §6.3.10, RFC 7889 §3, RFC 8438 §3, RFC 9051 §6.3.11,
+RFC 9208 §4.1.4)."""
 SPECIAL_USES: Final[Mapping[str, str]] = {
     use.upper(): use
     for use in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")

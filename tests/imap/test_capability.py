@@ -12,15 +12,18 @@ def listed(talk: Talk) -> set[str]:
     return set(capabilities(talk.session._state).split())
 
 
+LIMIT = "APPENDLIMIT=52428800"
+
+
 def test_before_and_after() -> None:
     """AUTH, STARTTLS and LOGINDISABLED are of the time before login (RFC 3501 §6.2.1)."""
     talk = Talk(address="192.0.2.1")
-    assert listed(talk) - set(ALWAYS) == {"AUTH=X-TWICE", "STARTTLS", "LOGINDISABLED"}
+    assert listed(talk) - set(ALWAYS) == {LIMIT, "AUTH=X-TWICE", "STARTTLS", "LOGINDISABLED"}
     assert not login_allowed(talk.session._state)
     talk.session.secured(Tls("TLSv1.3", "X", lambda _: None))
-    assert listed(talk) - set(ALWAYS) == {"AUTH=X-TWICE", "AUTH=PLAIN"}
+    assert listed(talk) - set(ALWAYS) == {LIMIT, "AUTH=X-TWICE", "AUTH=PLAIN"}
     talk.login()
-    assert listed(talk) == {*ALWAYS, "UNAUTHENTICATE", "COMPRESS=DEFLATE"}
+    assert listed(talk) == {*ALWAYS, LIMIT, "UNAUTHENTICATE", "COMPRESS=DEFLATE"}
 
 
 def test_commands_are_there() -> None:

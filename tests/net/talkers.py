@@ -10,7 +10,7 @@ from mailhub.ports import Tls
 
 
 class Talker:
-    """Answers each line; special are ``slow``, ``big N``, ``boom``, ``tls``, ``deflate``, ``bye``."""
+    """Answers each line; ``slow``, ``big N``, ``boom``, ``tls``, ``deflate``, ``bye`` mean more."""
 
     def __init__(self) -> None:
         self.patience = 300.0
