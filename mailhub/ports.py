@@ -873,6 +873,16 @@ class Mx:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tlsa:
+    """A TLSA record: three numbers and data, as RFC 6698 §2.1 has them."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+
 class NoSuchDomain(Exception):
     """The name does not exist (NXDOMAIN): asking again will not help soon."""
 
@@ -895,6 +905,9 @@ class Resolver(Protocol):
 
     async def ptr(self, address: str) -> Answer[str]:
         """The host names of an IP address."""
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        """The TLSA records of a name, ``_25._tcp.mx.example``."""
 
 
 # ---- Disks and threads ---------------------------------------------------------------------

@@ -35,7 +35,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mailhub.net.dnswire import PATIENCE, PORT, DnsWire, Message, Server
 from mailhub.policy.limits import DnsLimits, DnsPatience
-from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain
+from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 
 CHAIN_LIMIT: Final = 8
 """CNAMEs that we follow by asking again; dnspython follows 16 inside one answer."""
@@ -153,6 +153,11 @@ class DnsResolver:
         """The host names of an IP address."""
         name = dns.reversename.from_address(address)
         found = await self._find(name.to_text(omit_final_dot=True), dns.rdatatype.PTR)
+        return _answer(found)
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        """The TLSA records of a name."""
+        found = await self._find(name, dns.rdatatype.TLSA)
         return _answer(found)
 
     # ---- Questions -------------------------------------------------------------------------
@@ -279,6 +284,7 @@ _READERS: Final[Mapping[dns.rdatatype.RdataType, Callable[[Any], Any]]] = {
     dns.rdatatype.MX: lambda it: Mx(it.preference, _host(it.exchange)),
     dns.rdatatype.TXT: lambda it: b"".join(it.strings),
     dns.rdatatype.PTR: lambda it: _host(it.target),
+    dns.rdatatype.TLSA: lambda it: Tlsa(it.usage, it.selector, it.mtype, it.cert),
 }
 """From dnspython's record data to ours, done once for each answer."""
 

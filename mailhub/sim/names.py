@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.task import deferLater
 
-from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain
+from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 
 if TYPE_CHECKING:
     from mailhub.sim.network import Host
@@ -90,7 +90,7 @@ class Names:
             self.add("ptr", address, name)
 
     def add(self, kind: str, name: str, *records: Any) -> None:
-        """Add records; the kind is the resolver's method: ``mx addresses txt ptr``."""
+        """Add records; the kind is the resolver's method: ``mx addresses txt ptr tlsa``."""
         self._names.add(name)
         self._records.setdefault((kind, name), []).extend(records)
 
@@ -140,6 +140,9 @@ class SimResolver:
 
     async def ptr(self, address: str) -> Answer[str]:
         return await self._ask("ptr", address)
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        return await self._ask("tlsa", name)
 
     async def _ask(self, kind: str, name: str) -> Answer[Any]:
         name = name.lower().rstrip(".")

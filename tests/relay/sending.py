@@ -11,7 +11,7 @@ from twisted.internet.protocol import Protocol
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.net.clienttls import ClientTls
-from mailhub.ports import Answer, Mx, Outcome
+from mailhub.ports import Answer, Mx, Outcome, Tlsa
 from mailhub.relay.pool import Pool
 from tests.network import Network
 from tests.smtp.model import Model, Octets
@@ -24,6 +24,7 @@ class Names:
 
     def __init__(self, mx: Mapping[str, Any], addresses: Mapping[str, Any]) -> None:
         self._mx, self._addresses = mx, addresses
+        self.promises: dict[str, Any] = {}
 
     async def mx(self, domain: str) -> Answer[Mx]:
         return Answer(tuple(_or_raise(self._mx.get(domain, ()))))
@@ -38,6 +39,9 @@ class Names:
 
     async def ptr(self, address: str) -> Answer[str]:
         raise AssertionError
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        return Answer(tuple(_or_raise(self.promises.get(name, ()))), authentic=True)
 
 
 def _or_raise(value: Any) -> Any:

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain
+from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.relay.names import Names, is_address
 from tests.rig import run
 
@@ -31,6 +31,9 @@ class FakeResolver:
         raise NoSuchDomain
 
     async def ptr(self, address: str) -> Answer[str]:
+        raise NoSuchDomain
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
         raise NoSuchDomain
 
 
