@@ -241,7 +241,10 @@ class Box:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Change the directories: what we do inside counts as seen."""
+        """Change the directories: what we do inside ``cur`` counts as seen.
+
+        Not so in ``new``: local delivery puts files there without asking us, also now.
+        """
         before = self.look()
         seen = self.seen
         self.verify_in(self.ground.limits.verify)
@@ -250,10 +253,7 @@ class Box:
         yield
         after = self.look()
         if not self._missed:
-            self.seen = (
-                after[0] if before[0] == seen[0] else 0,
-                after[1] if before[1] == seen[1] else 0,
-            )
+            self.seen = seen[0], after[1] if before[1] == seen[1] else 0
 
     def missed(self) -> None:
         """Files and index may not agree: compare them soon."""

@@ -186,10 +186,20 @@ class TestSeeing:
     def test_others_before_ours(self, tmp_path: Path) -> None:
         """A change by another just before ours does not count as seen."""
         box = Hub(tmp_path).box()
-        box.seen = (1, box.look()[1])
+        box.seen = (1, 1)
         with box.changing():
             pass
-        assert box.seen == (0, box.look()[1])
+        assert box.seen == (1, 0)
+
+    def test_new_is_others(self, tmp_path: Path) -> None:
+        """What is put into `new` while we change files does not count as seen."""
+        hub = Hub(tmp_path)
+        box = hub.box()
+        os.utime(hub.maildir / "new", (5, 5))
+        box.seen = box.look()
+        with box.changing():
+            hub.drop("1.M1.x")
+        assert box.disturbed()
 
     def test_failure(self, tmp_path: Path) -> None:
         """After a failure nothing counts as seen."""

@@ -24,6 +24,27 @@ def history(mailbox: SharedMailbox, cursor: int) -> list[tuple[Change, int]]:
 
 
 class TestNewMessages:
+    def test_delivered_while_others_are_numbered(self, tmp_path: Path) -> None:
+        """A file that comes into `new` amid the renames of others is seen at the next look."""
+        dropped: list[str] = []
+
+        def rename(source: bytes, target: bytes) -> None:
+            if b"/new/" in source and not dropped:
+                dropped.append("late")
+                hub.drop("1700000009.M1P1.late")
+            os.rename(source, target)
+
+        hub = Hub(tmp_path, files=(files := Files()))
+        vars(files)["rename"] = rename
+        run(hub.stores.of(hub.account))
+        for name in ("1700000001.M1P1.x", "1700000002.M1P1.x"):
+            hub.drop(name)
+        os.utime(hub.maildir / "new", (1_000_000_000, 1_000_000_000))
+        mailbox = hub.open()
+        assert dropped
+        run(mailbox.refresh())
+        assert list(mailbox.uids) == [1, 2, 3]
+
     def test_order_of_delivery(self, tmp_path: Path) -> None:
         """Delivered messages get UIDs in the order in which they came, and move to cur."""
         hub = Hub(tmp_path)
