@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mailhub.imap import criteria, item
 from mailhub.imap.composition import Stretch
+from mailhub.imap.modifier import PLAINLY, Selecting, Since
 from mailhub.imap.sequence import SequenceSet
 from mailhub.ports import FlagAction
 
@@ -99,6 +100,7 @@ class Select(Command):
 
     mailbox: bytes
     read_only: bool
+    how: Selecting = PLAINLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,22 +236,32 @@ class Search(Command):
 
 @dataclass(frozen=True, slots=True)
 class Fetch(Command):
-    """FETCH and UID FETCH; with UID among `items` for the latter."""
+    """FETCH and UID FETCH; with UID among `items` for the latter.
+
+    Attributes:
+        since: Only what changed after that (RFC 7162 §3.1.4.1).
+    """
 
     numbers: SequenceSet
     items: tuple[item.Item, ...]
     by_uid: bool
+    since: Since | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Store(Command):
-    """STORE and UID STORE."""
+    """STORE and UID STORE.
+
+    Attributes:
+        unchanged_since: Leaves messages alone that changed after that (RFC 7162 §3.1.3).
+    """
 
     numbers: SequenceSet
     action: FlagAction
     silent: bool
     flags: tuple[str, ...]
     by_uid: bool
+    unchanged_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

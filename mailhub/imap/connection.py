@@ -1,11 +1,11 @@
-"""Commands of any state (RFC 3501 §6.1), ENABLE and ID."""
+"""Commands of any state (RFC 3501 §6.1), and ID."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
 from mailhub.imap.capability import capabilities
-from mailhub.imap.command import Capability, Compress, Enable, Id, Logout, Noop
+from mailhub.imap.command import Capability, Compress, Id, Logout, Noop
 from mailhub.imap.response import No, Ok, string
 from mailhub.imap.state import Output, Phase, State
 
@@ -46,12 +46,3 @@ async def compress(state: State, command: Compress) -> AsyncGenerator[Output, No
         raise No("Compressed already", "COMPRESSIONACTIVE")
     state.deflated = state.wants_deflate = True
     yield Ok("Deflating from here on")
-
-
-async def enable(_state: State, _command: Enable) -> AsyncGenerator[Output, None]:
-    """ENABLE (RFC 5161 §3.1): what we have not is ignored, and so far that is everything.
-
-    The response is given even if empty (RFC 5161 §3.2).
-    """
-    yield b"* ENABLED\r\n"
-    yield Ok("Nothing more enabled")

@@ -97,7 +97,7 @@ class Rows:
         missed: Some of the batch are expunged.
     """
 
-    __slots__ = ("bits", "dates", "missed", "seqs", "sizes", "uids")
+    __slots__ = ("bits", "dates", "missed", "modseqs", "seqs", "sizes", "uids")
 
     def __init__(self, selected: Selected, batch: Sequence[tuple[int, int]]) -> None:
         mailbox, view = selected.mailbox, selected.view
@@ -106,6 +106,7 @@ class Rows:
         self.seqs: Sequence[int] = _joined([range(run.seq, run.seq + run.length) for run in runs])
         self.uids: Sequence[int] = _joined([mailbox.uids[cut] for cut in cuts])
         self.bits: Sequence[int] = _joined([mailbox.flags[cut] for cut in cuts])
+        self.modseqs: Sequence[int] = _joined([mailbox.modseqs[cut] for cut in cuts])
         self.sizes: Sequence[int] = _joined([mailbox.sizes[cut] for cut in cuts])
         self.dates: Sequence[int] = _joined([mailbox.dates[cut] for cut in cuts])
         self.missed = len(self.seqs) < sum(last - first + 1 for first, last in batch)
@@ -258,13 +259,24 @@ class Fetching:
                     table.add(b"INTERNALDATE %b", list(map(format_internal, rows.dates)))
                 case Fact.SIZE:
                     table.add(b"RFC822.SIZE %d", rows.sizes)
+                case Fact.MODSEQ:
+                    table.add(b"MODSEQ (%d)", rows.modseqs)
                 case _:
                     pass  # of the index
         if fresh and Fact.FLAGS not in self._facts:
-            # The change must be told                                      (RFC 3501 §6.4.5)
+            # The change must be told                    (RFC 3501 §6.4.5, RFC 7162 §3.2.4)
+            if self._selected.view.manner.modseqs:
+                self._add_modseqs(rows, table)
             table.add(b"FLAGS %b", [lists[bits] for bits in rows.bits])
             self._selected.view.silence(rows.uids)
         return table
+
+    def _add_modseqs(self, rows: Rows, table: Table) -> None:
+        """The columns that go with flags which were not asked for."""
+        if Fact.UID not in self._facts:
+            table.add(b"UID %d", rows.uids)
+        if Fact.MODSEQ not in self._facts:
+            table.add(b"MODSEQ (%d)", rows.modseqs)
 
     async def _add_renderings(self, rows: Rows, table: Table) -> None:
         """The columns that the index keeps."""

@@ -27,6 +27,7 @@ class Fact(Enum):
     ENVELOPE = "ENVELOPE"
     BODY = "BODY"
     BODYSTRUCTURE = "BODYSTRUCTURE"
+    MODSEQ = "MODSEQ"
     PREVIEW = "PREVIEW"
     LAZY_PREVIEW = "PREVIEW (LAZY)"
     """NIL where it is not at hand (RFC 8970 §3.3); answered as PREVIEW."""

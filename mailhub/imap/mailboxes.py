@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from mailhub.imap import command as commands
+from mailhub.imap.enabling import aware
 from mailhub.imap.listing import Told, Wanted, patterns, root, rows, subscriptions
 from mailhub.imap.name import INBOX, SEPARATOR, encoded
 from mailhub.imap.response import No, Ok, astring
@@ -108,6 +109,8 @@ async def namespace(_state: State, _command: commands.Namespace) -> AsyncGenerat
 
 async def status(state: State, command: commands.Status) -> AsyncGenerator[Output, None]:
     """STATUS (RFC 3501 §6.3.10); of the selected mailbox too, though clients should not ask."""
+    if "HIGHESTMODSEQ" in command.items:
+        yield aware(state)
     yield await status_response(state, state.name(command.mailbox), command.items)
     yield Ok("Status completed")
 
@@ -119,7 +122,7 @@ async def status_response(state: State, name: str, items: Sequence[str]) -> byte
         StoreRefused: There is none to be had.
     """
     found = await state.store.status(name)
-    values = {
+    values: dict[str, int | str] = {
         "MESSAGES": found.messages,
         "RECENT": found.recent,
         "UIDNEXT": found.uid_next,
@@ -128,6 +131,8 @@ async def status_response(state: State, name: str, items: Sequence[str]) -> byte
         "SIZE": found.size,
         "DELETED": found.deleted,
         "APPENDLIMIT": state.limits.append,  # the same for each mailbox          (RFC 7889 §2)
+        "HIGHESTMODSEQ": found.highest_modseq,
+        "MAILBOXID": f"({found.mailbox_id})",
     }
     if "DELETED-STORAGE" in items:
         values["DELETED-STORAGE"] = await _deleted_storage(state, name) if found.deleted else 0

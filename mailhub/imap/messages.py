@@ -1,4 +1,4 @@
-"""Commands on messages of the selected mailbox: SEARCH, FETCH, STORE, COPY, MOVE (RFC 3501 §6.4).
+"""Commands on messages of the selected mailbox: SEARCH, FETCH, COPY, MOVE (RFC 3501 §6.4).
 
 A message that another session has expunged keeps its number until the client
 is told.  Commands by number that touch such a message do what they can and end
@@ -9,28 +9,19 @@ nothing then (RFC 2180 §4.4.1); commands by UID pass over what is not there
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Final
+from collections.abc import AsyncGenerator
 
-from mailhub.imap.command import Copy, Fetch, Search, Store
+from mailhub.imap import resync
+from mailhub.imap.command import Copy, Fetch, Search
+from mailhub.imap.enabling import aware
 from mailhub.imap.fault import to_target
-from mailhub.imap.fetch import Fetching, Rows, spans
+from mailhub.imap.fetch import Fetching, Rows
 from mailhub.imap.item import Fact
 from mailhub.imap.response import Bad, No, Ok, number_set, status
 from mailhub.imap.search import Searching
 from mailhub.imap.sequence import Ranges, SequenceSet
 from mailhub.imap.state import Output, Selected, State
-from mailhub.mail.flag import KEYWORD_SHIFT, SYSTEM_FLAGS
-from mailhub.ports import FlagAction, Placed, StoreRefused, Uid
-
-STORE_ROWS: Final = 500
-"""Messages whose flags are changed in one step."""
-
-_APPLY: Final[Mapping[FlagAction, Callable[[int, int], int]]] = {
-    FlagAction.REPLACE: lambda _bits, given: given,
-    FlagAction.ADD: lambda bits, given: bits | given,
-    FlagAction.REMOVE: lambda bits, given: bits & ~given,
-}
+from mailhub.ports import Placed, StoreRefused, Uid
 
 
 async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
@@ -48,64 +39,47 @@ async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
 
 async def fetch(state: State, command: Fetch) -> AsyncGenerator[Output, None]:
     """FETCH and UID FETCH (RFC 3501 §6.4.5)."""
+    box, since = state.box, command.since
+    if since is not None and since.vanished and "QRESYNC" not in state.enabled:
+        raise Bad("VANISHED wants ENABLE QRESYNC")  # RFC 7162 §3.2.6
+    if Fact.MODSEQ in command.items:
+        yield aware(state)
     if command.by_uid:
-        for piece in state.box.tell_arrivals():
+        # What is gone and was seen here is told first, and not as EARLIER  (RFC 7162 §3.2.10)
+        told = box.tell(expunges=True) if since and since.vanished else box.tell_arrivals()
+        for piece in told:
             yield piece
-    ranges = _numbers(state.box, command.numbers, by_uid=command.by_uid)
-    fetching = Fetching(state.box, command.items)
-    async for rows in fetching.rows(ranges):
-        yield rows
+    ranges = numbers(box, command.numbers, by_uid=command.by_uid)
+    fetching = Fetching(box, command.items)
+    if since is None:
+        async for rows in fetching.rows(ranges):
+            yield rows
+    else:
+        if since.vanished:
+            uids = command.numbers.resolved(box.mailbox.uid_next - 1 or 1)
+            async for line in resync.gone(box, uids, since.modseq):
+                yield line
+        async for changed in resync.changed(box, ranges, since.modseq):
+            async for rows in fetching.rows(changed):
+                yield rows
+            yield b""
     if fetching.refusal is not None:
         raise fetching.refusal
-    _check_missed(missed=fetching.missed, by_uid=command.by_uid)
+    check_missed(missed=fetching.missed, by_uid=command.by_uid)
     yield Ok("Fetch completed")
-
-
-async def store(state: State, command: Store) -> AsyncGenerator[Output, None]:
-    """STORE and UID STORE (RFC 3501 §6.4.6)."""
-    box = state.box
-    _check_writable(box)
-    if command.by_uid:
-        for piece in box.tell_arrivals():
-            yield piece
-    facts = (Fact.UID, Fact.FLAGS) if command.by_uid else (Fact.FLAGS,)
-    fetching = Fetching(box, facts)
-    ranges = _numbers(box, command.numbers, by_uid=command.by_uid)
-    for batch in spans(ranges, STORE_ROWS):
-        rows = Rows(box, batch)
-        fetching.missed |= rows.missed
-        if not rows.uids:
-            continue
-        untold = box.view.untold(rows.uids)
-        believed = {
-            uid: box.mailbox.flags[place]
-            for uid in rows.uids
-            if uid not in untold and (place := box.mailbox.position(Uid(uid))) is not None
-        }
-        await box.mailbox.store([Uid(uid) for uid in rows.uids], command.action, command.flags)
-        box.view.catch_up()
-        if command.silent:
-            _silence(box, command, believed)
-            yield b""
-            continue
-        async for piece in fetching.rows(tuple(batch)):
-            yield piece
-    # RFC 2180 §4.2.1: .SILENT over what is gone is no failure
-    _check_missed(missed=fetching.missed and not command.silent, by_uid=command.by_uid)
-    yield Ok("Store completed")
 
 
 async def copy(state: State, command: Copy) -> AsyncGenerator[Output, None]:
     """COPY, MOVE and their UID forms, all or nothing (RFC 3501 §6.4.7, RFC 6851 §3)."""
     box = state.box
     if command.move:
-        _check_writable(box)
+        check_writable(box)
     name = state.name(command.mailbox)
     if command.by_uid:
         for piece in box.tell_arrivals():
             yield piece
-    rows = Rows(box, _numbers(box, command.numbers, by_uid=command.by_uid))
-    _check_missed(missed=rows.missed, by_uid=command.by_uid)
+    rows = Rows(box, numbers(box, command.numbers, by_uid=command.by_uid))
+    check_missed(missed=rows.missed, by_uid=command.by_uid)
     if not rows.uids:
         yield Ok("No such messages")
         return
@@ -119,7 +93,7 @@ async def copy(state: State, command: Copy) -> AsyncGenerator[Output, None]:
         return
     # Before the EXPUNGEs, and so not in the tagged response               (RFC 6851 §4.3)
     yield status(b"*", "OK", "Moved", _copyuid(placed))
-    yield Ok("Move completed")
+    yield Ok("Move completed", box.reached())
 
 
 def _copyuid(placed: Placed) -> str:
@@ -128,7 +102,7 @@ def _copyuid(placed: Placed) -> str:
     return f"COPYUID {placed.uid_validity} {sources} {uids}" if uids else ""
 
 
-def _numbers(box: Selected, given: SequenceSet, *, by_uid: bool) -> Ranges:
+def numbers(box: Selected, given: SequenceSet, *, by_uid: bool) -> Ranges:
     """The client's sequence numbers that a command means.
 
     Raises:
@@ -142,37 +116,21 @@ def _numbers(box: Selected, given: SequenceSet, *, by_uid: bool) -> Ranges:
     return numbers
 
 
-def _silence(box: Selected, command: Store, believed: Mapping[int, int]) -> None:
-    """Say nothing of flags that are what the client thinks, given what it asked for.
+def check_writable(box: Selected) -> None:
+    """Whether messages of this mailbox may be changed.
 
-    Where another session changed them meanwhile they are not, and will be told
-    (RFC 3501 §6.4.6).
+    Raises:
+        No: It was opened by EXAMINE.
     """
-    given = _bits(box, command.flags)
-    apply = _APPLY[command.action]
-    mailbox = box.mailbox
-    for uid, bits in believed.items():
-        place = mailbox.position(Uid(uid))
-        if place is not None and mailbox.flags[place] == apply(bits, given):
-            box.view.silence((uid,))
-
-
-def _bits(box: Selected, names: tuple[str, ...]) -> int:
-    bits = 0
-    keywords = [keyword.lower() for keyword in box.mailbox.keywords]
-    for name in names:
-        if name in SYSTEM_FLAGS:
-            bits |= SYSTEM_FLAGS[name]
-        elif name.lower() in keywords:
-            bits |= 1 << keywords.index(name.lower()) + KEYWORD_SHIFT
-    return bits
-
-
-def _check_writable(box: Selected) -> None:
     if box.read_only:
         raise No("The mailbox was opened read-only", "READ-ONLY")
 
 
-def _check_missed(*, missed: bool, by_uid: bool) -> None:
+def check_missed(*, missed: bool, by_uid: bool) -> None:
+    """Whether all messages that were named by number are still there.
+
+    Raises:
+        No: Some are not (RFC 2180 §4.1.2).
+    """
     if missed and not by_uid:
         raise No("Some of the messages no longer exist", "EXPUNGEISSUED")

@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from mailhub.imap.command import Check, Close, Expunge, Select
+from mailhub.imap.enabling import aware
 from mailhub.imap.fetch import Rows
-from mailhub.imap.response import No, Ok, status
+from mailhub.imap.response import Bad, No, Ok, status
+from mailhub.imap.resync import resynchronise
 from mailhub.imap.sequence import Ranges
 from mailhub.imap.state import Output, Phase, Selected, State
 from mailhub.imap.view import View, flags_response, permanent_flags
@@ -23,7 +25,14 @@ async def select(state: State, command: Select) -> AsyncGenerator[Output, None]:
 
     What other programs did to the maildir is seen by opening it.
     """
-    await state.deselect()
+    how = command.how
+    if how.resync is not None and "QRESYNC" not in state.enabled:
+        raise Bad("QRESYNC was not enabled")  # RFC 7162 §3.2.5
+    if state.selected is not None:
+        await state.deselect()
+        yield status(b"*", "OK", "The other mailbox is closed", "CLOSED")  # RFC 7162 §3.2.11
+    if how.condstore or how.resync is not None:
+        aware(state)
     name = state.name(command.mailbox)
     mailbox = await state.store.open(name)
     try:
@@ -32,12 +41,16 @@ async def select(state: State, command: Select) -> AsyncGenerator[Output, None]:
     except BaseException:
         await mailbox.release()
         raise
-    view = View(mailbox, () if command.read_only else mailbox.take_recent())
+    recents = () if command.read_only else mailbox.take_recent()
+    view = View(mailbox, recents, state.manner)
     selected = Selected(mailbox, view, command.read_only, state.changed)
     mailbox.watch(selected.changed)
     state.selected = selected
     state.phase = Phase.SELECTED
     yield _described(selected, view.recent or recent)
+    if how.resync is not None:
+        async for piece in resynchronise(selected, how.resync):
+            yield piece
     access = "READ-ONLY" if command.read_only else "READ-WRITE"
     yield Ok("Examine completed" if command.read_only else "Select completed", access)
 
@@ -48,13 +61,14 @@ def _described(selected: Selected, recent: int) -> bytes:
     lines = [
         flags_response(mailbox.keywords),
         permanent_flags(mailbox.keywords, read_only=selected.read_only),
-        b"* %d EXISTS\r\n* %d RECENT\r\n" % (selected.view.exists, recent),
+        b"* %d EXISTS\r\n" % selected.view.exists + selected.view.tell_recent(recent),
     ]
     unseen = _first_unseen(mailbox)
     if unseen is not None:
         lines.append(status(b"*", "OK", "First unseen", f"UNSEEN {unseen}"))
     lines.append(status(b"*", "OK", "UIDs valid", f"UIDVALIDITY {mailbox.uid_validity}"))
     lines.append(status(b"*", "OK", "Predicted next UID", f"UIDNEXT {mailbox.uid_next}"))
+    lines.append(status(b"*", "OK", "Highest", f"HIGHESTMODSEQ {mailbox.highest_modseq}"))
     return b"".join(lines)
 
 
@@ -85,10 +99,11 @@ async def expunge(state: State, command: Expunge) -> AsyncGenerator[Output, None
     if selected.read_only:
         raise No("The mailbox was opened read-only", "READ-ONLY")
     among = None if command.uids is None else selected.view.by_uids(command.uids)
+    expunged = False
     for uids in _deleted(selected, among):
-        await selected.mailbox.expunge(uids)
+        expunged |= bool(await selected.mailbox.expunge(uids))
         yield b""
-    yield Ok("Expunge completed")
+    yield Ok("Expunge completed", selected.reached() if expunged else "")
 
 
 def _deleted(selected: Selected, among: Ranges | None) -> list[list[Uid]]:

@@ -44,6 +44,11 @@ class SequenceSet:
     ranges: Ranges
     open: tuple[int, int] | None = None
 
+    @property
+    def count(self) -> int:
+        """How many numbers were given, ``*`` not counted."""
+        return sum(last - first + 1 for first, last in self.ranges)
+
     def resolved(self, highest: int) -> Ranges:
         """The set with ``*`` standing for `highest`: the order of a range does not matter."""
         if self.open is None:

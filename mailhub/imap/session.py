@@ -22,7 +22,18 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
-from mailhub.imap import append, connection, idle, login, mailboxes, messages, selection, syntax
+from mailhub.imap import (
+    append,
+    connection,
+    enabling,
+    idle,
+    login,
+    mailboxes,
+    messages,
+    selection,
+    storing,
+    syntax,
+)
 from mailhub.imap import command as commands
 from mailhub.imap.capability import capabilities
 from mailhub.imap.census import Census
@@ -63,7 +74,7 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Noop: connection.noop,
     commands.Logout: connection.logout,
     commands.Id: connection.identify,
-    commands.Enable: connection.enable,
+    commands.Enable: enabling.enable,
     commands.Compress: connection.compress,
     commands.StartTls: login.start_tls,
     commands.Authenticate: login.authenticate,
@@ -87,7 +98,7 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Idle: idle.idle,
     commands.Search: messages.search,
     commands.Fetch: messages.fetch,
-    commands.Store: messages.store,
+    commands.Store: storing.store,
     commands.Copy: messages.copy,
     commands.Append: append.without_literal,
 }

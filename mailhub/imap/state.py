@@ -13,6 +13,7 @@ from typing import Protocol
 
 from mailhub.imap.census import Census
 from mailhub.imap.extract import Known
+from mailhub.imap.manner import PLAIN, Manner
 from mailhub.imap.name import decoded
 from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bye, Ok
@@ -74,6 +75,10 @@ class Selected:
             raise Bye("The mailbox has changed too much", "UNAVAILABLE")
         return self.view.tell(expunges=expunges, recents=self._recents)
 
+    def reached(self) -> str:
+        """The response code of a command that removed messages, and tells all (RFC 7162 §3.2.7)."""
+        return f"HIGHESTMODSEQ {self.mailbox.highest_modseq}" if self.view.manner.vanished else ""
+
     def tell_arrivals(self) -> Iterator[bytes]:
         """Tell the client of new messages only."""
         return self.view.tell_arrivals(self._recents)
@@ -99,6 +104,8 @@ class State:
         idle: In IDLE.
         changed: Called after each change in the selected mailbox.
         refused_logins: Since the connection began.
+        enabled: Extensions that ENABLE has switched on (RFC 5161 §3.1).
+        manner: How the client wants to be told of changes.
     """
 
     client: Client
@@ -118,6 +125,8 @@ class State:
     deflated: bool = False
     idle: bool = False
     refused_logins: int = 0
+    enabled: frozenset[str] = frozenset()
+    manner: Manner = PLAIN
 
     @property
     def limits(self) -> Limits:
@@ -150,6 +159,7 @@ class State:
         if self.account is not None:
             self.census.leave(self.account.id)
         self.account = self.mail = None
+        self.enabled, self.manner = frozenset(), PLAIN
         self.phase = Phase.NOT_AUTHENTICATED
 
     async def deselect(self) -> None:

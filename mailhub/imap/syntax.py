@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mailhub.imap import composition, criteria, item
+from mailhub.imap import composition, criteria, item, modifier
 from mailhub.imap.command import (
     Append,
     Authenticate,
@@ -60,10 +60,10 @@ RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
 """LIST's return options that are a word (RFC 5258 §3.2, RFC 6154 §5.2)."""
 STATUS_ITEMS: Final = frozenset({
     *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"),
-    *("SIZE", "DELETED", "DELETED-STORAGE", "APPENDLIMIT"),
+    *("SIZE", "DELETED", "DELETED-STORAGE", "APPENDLIMIT", "HIGHESTMODSEQ", "MAILBOXID"),
 })  # fmt: skip
-"""STATUS's items (RFC 3501 §6.3.10, RFC 7889 §3, RFC 8438 §3, RFC 9051 §6.3.11,
-RFC 9208 §4.1.4)."""
+"""STATUS's items (RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 7889 §3, RFC 8438 §3, RFC 8474 §4.3,
+RFC 9051 §6.3.11, RFC 9208 §4.1.4)."""
 SPECIAL_USES: Final[Mapping[str, str]] = {
     use.upper(): use
     for use in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
@@ -150,6 +150,17 @@ def _mailbox(make: Callable[[bytes], Command]) -> Parse:
         command = make(tokens.astring())
         tokens.end()
         return command
+
+    return parse
+
+
+def _select(*, read_only: bool) -> Parse:
+    def parse(tokens: Tokens, limits: Limits) -> Command:
+        tokens.space()
+        mailbox = tokens.astring()
+        how = modifier.parse_select(tokens, limits)
+        tokens.end()
+        return Select(mailbox, read_only, how)
 
     return parse
 
@@ -369,8 +380,11 @@ def _fetch(*, by_uid: bool) -> Parse:
         numbers = tokens.sequence_set(limits.ranges)
         tokens.space()
         items = item.parse(tokens, limits, by_uid=by_uid)
+        since = modifier.parse_fetch(tokens, limits, by_uid=by_uid)
+        if since is not None and item.Fact.MODSEQ not in items:
+            items = (*items, item.Fact.MODSEQ)  # RFC 7162 §3.1.4.1
         tokens.end()
-        return Fetch(numbers, items, by_uid)
+        return Fetch(numbers, items, by_uid, since)
 
     return parse
 
@@ -389,13 +403,14 @@ def _store(*, by_uid: bool) -> Parse:
         tokens.space()
         numbers = tokens.sequence_set(limits.ranges)
         tokens.space()
+        since = modifier.parse_store(tokens)
         how = _ACTIONS.get(tokens.keyword())
         if how is None:
             raise Bad("Unknown STORE item")
         tokens.space()
         flags = _flags(tokens, limits)
         tokens.end()
-        return Store(numbers, *how, flags, by_uid)
+        return Store(numbers, *how, flags, by_uid, since)
 
     return parse
 
@@ -448,8 +463,8 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "UNAUTHENTICATE": _bare(Unauthenticate()),
     "ENABLE": _enable,
     "COMPRESS": _compress,
-    "SELECT": _mailbox(lambda name: Select(name, read_only=False)),
-    "EXAMINE": _mailbox(lambda name: Select(name, read_only=True)),
+    "SELECT": _select(read_only=False),
+    "EXAMINE": _select(read_only=True),
     "CREATE": _create,
     "DELETE": _mailbox(Delete),
     "RENAME": _rename,

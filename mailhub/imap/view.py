@@ -6,7 +6,8 @@ clients have a view each:
 
 - `_told`, the highest UID the client knows of.  All messages of the mailbox up
   to it are known; those above are *arrivals*, not yet told.
-- *Ghosts*: known messages that are gone, which the client has not been told.
+- *Ghosts*: known messages that are gone, which the client has not been told, and the
+  MODSEQ up to which it has been told everything.
 - The UIDs of known messages whose flags changed, or, once they are many, the
   modification sequence since which flags must be told.
 
@@ -33,6 +34,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from mailhub.imap.manner import PLAIN, Manner
 from mailhub.imap.response import RECENT, FlagLists, runs, status
 from mailhub.imap.sequence import Ranges, SequenceSet, merged
 from mailhub.mail.flag import KEYWORD_LIMIT, SYSTEM_FLAGS
@@ -42,6 +44,8 @@ ROWS: Final = 2000
 """EXPUNGE responses made in one step: about 32 KiB."""
 FLAG_ROWS: Final = 500
 """FETCH responses with flags made in one step: about 32 KiB."""
+VANISHED_ROWS: Final = 1000
+"""UIDs, or ranges of them, in one VANISHED response."""
 FLAG_PENDING_LIMIT: Final = 1000
 """UIDs of untold flag changes that are remembered one by one."""
 FEW: Final = 16
@@ -66,16 +70,21 @@ class View:
     """One client's picture of a mailbox.
 
     Attributes:
+        manner: How its client wants to be told.
         lost: The picture cannot be corrected any more.
     """
 
     __slots__ = (
-        "_cursor", "_flagged", "_ghosts", "_keywords", "_mailbox", "_numbers", "_recent",
-        "_since", "_told", "lost",
+        "_complete", "_cursor", "_flagged", "_ghosts", "_keywords", "_mailbox", "_modseq",
+        "_numbers", "_recent", "_since", "_told", "lost", "manner",
     )  # fmt: skip
 
-    def __init__(self, mailbox: Mailbox, recent: Iterable[int] = ()) -> None:
+    def __init__(
+        self, mailbox: Mailbox, recent: Iterable[int] = (), manner: Manner = PLAIN
+    ) -> None:
+        self.manner = manner
         self._mailbox = mailbox
+        self._modseq = self._complete = int(mailbox.highest_modseq)
         self._cursor = mailbox.cursor
         self._told = mailbox.uids[-1] if mailbox.uids else 0
         self._ghosts: array[int] = array("I")  # UIDs, ascending
@@ -103,6 +112,11 @@ class View:
         return max(uid, self._ghosts[-1]) if self._ghosts else uid
 
     @property
+    def complete(self) -> int:
+        """A MODSEQ up to which the client knows of all that is gone."""
+        return self._complete if self._ghosts else int(self._mailbox.highest_modseq)
+
+    @property
     def recent(self) -> int:
         r"""How many messages that the client knows of are ``\Recent`` to it."""
         uids = self._mailbox.uids
@@ -122,11 +136,24 @@ class View:
 
     def by_uids(self, uids: SequenceSet) -> Ranges:
         """The sequence numbers of those messages with these UIDs that there are."""
-        found = (
-            (self._rank(first) + 1, self._rank(last + 1))
-            for first, last in uids.resolved(self.highest_uid)
-        )
+        return self.within(uids.resolved(self.highest_uid))
+
+    def within(self, uids: Ranges) -> Ranges:
+        """The sequence numbers of those messages whose UIDs lie in these ranges."""
+        found = ((self._rank(first) + 1, self._rank(last + 1)) for first, last in uids)
         return merged(pair for pair in found if pair[0] <= pair[1])
+
+    def lacking(self, uids: Ranges) -> Iterator[tuple[int, int]]:
+        """Those ranges of `uids` that the client does not know, or no more."""
+        self.catch_up()
+        known = self._mailbox.uids
+        for first, last in uids:
+            living = known[bisect_left(known, first) : bisect_right(known, min(last, self._told))]
+            ghosts = self._ghosts[
+                bisect_left(self._ghosts, first) : bisect_right(self._ghosts, last)
+            ]
+            there = array("I", sorted([*living, *ghosts])) if ghosts else living
+            yield from gaps(there, first, last)
 
     def runs(self, first: int, last: int) -> Iterator[Run]:
         """The living messages among these sequence numbers; ghosts are left out."""
@@ -142,6 +169,8 @@ class View:
 
     def recent_among(self, first: int, last: int) -> set[int]:
         r"""UIDs from `first` to `last` that are ``\Recent`` to this client."""
+        if not self.manner.recent:
+            return set()
         return {
             uid
             for low, high in self._recent
@@ -155,6 +184,9 @@ class View:
         """Note what has changed in the mailbox. Cheap; to be called at each change."""
         if self._mailbox.cursor == self._cursor:
             return
+        if not self._ghosts:
+            self._complete = self._modseq
+        self._modseq = int(self._mailbox.highest_modseq)
         changes = self._mailbox.changes(self._cursor)
         if changes is None:
             self.lost = True
@@ -172,6 +204,11 @@ class View:
             self._bury(gone)
         if len(self._flagged) > FLAG_PENDING_LIMIT:
             self._remember_less()
+
+    def remind(self, uids: Iterable[int]) -> None:
+        """The client shall be told the flags of these, though they may not have changed."""
+        if self._since is None:
+            self._flagged.update(uids)
 
     def silence(self, uids: Iterable[int]) -> None:
         """The client knows the present flags of these: it was told, or changed them itself."""
@@ -198,6 +235,9 @@ class View:
         yield from self.tell_arrivals(recents)
         yield from self._tell_flags()
         yield from self.tell_keywords()
+        if self._ghosts and self.manner.modseqs:
+            # Lest a client that loses the connection now believes to know all   (RFC 7162 §3.2)
+            yield status(b"*", "OK", "Some have gone since", f"HIGHESTMODSEQ {self.complete}")
 
     def tell_arrivals(self, recents: Callable[[], Iterable[int]]) -> Iterator[bytes]:
         """EXISTS and RECENT, if there is mail the client has not heard of (RFC 3501 §7.3.1)."""
@@ -208,11 +248,20 @@ class View:
         self._told = uids[-1]
         fresh = runs(sorted(recents()))
         self._recent = merged([*self._recent, *fresh])
-        yield b"* %d EXISTS\r\n* %d RECENT\r\n" % (self.exists, self.recent)
+        yield b"* %d EXISTS\r\n" % self.exists + self.tell_recent(self.recent)
+
+    def tell_recent(self, count: int) -> bytes:
+        """RECENT, for who knows it."""
+        return b"* %d RECENT\r\n" % count if self.manner.recent else b""
 
     def _tell_expunges(self) -> Iterator[bytes]:
         """From the highest number down, so that no number below is shifted."""
         self.catch_up()
+        if self.manner.vanished or self.manner.uid_only:
+            while self._ghosts:
+                gone, self._ghosts, self._numbers = self._ghosts, array("I"), None
+                yield from vanished(runs(gone))
+                self.catch_up()
         while self._ghosts:
             numbers = self._ghost_numbers()
             said = numbers[-ROWS:]
@@ -250,15 +299,21 @@ class View:
     def _flag_lines(self, uids: Sequence[int]) -> Iterator[bytes]:
         """With UID, as RFC 9051 §7.5.2 advises for what was not asked for."""
         self.catch_up()
+        manner = self.manner
         lists = FlagLists(self._mailbox.keywords)
         recent = self.recent_among(uids[0], uids[-1])
+        modseqs = self._mailbox.modseqs
         for uid in uids:
             place = self._mailbox.position(Uid(uid))
             if place is None:
                 continue  # its EXPUNGE is still to be told
             seq = place + 1 + bisect_left(self._ghosts, uid)
             bits = self._mailbox.flags[place] | (RECENT if uid in recent else 0)
-            yield b"* %d FETCH (UID %d FLAGS %b)\r\n" % (seq, uid, lists[bits])
+            head = (
+                b"* %d UIDFETCH (" % uid if manner.uid_only else b"* %d FETCH (UID %d " % (seq, uid)
+            )
+            modseq = b"MODSEQ (%d) " % modseqs[place] if manner.modseqs else b""
+            yield b"%b%bFLAGS %b)\r\n" % (head, modseq, lists[bits])
 
     # ---- Arithmetic ----
 
@@ -300,6 +355,39 @@ class View:
             default=mailbox.highest_modseq,
         )
         self._flagged.clear()
+
+
+def gaps(numbers: array[int], first: int, last: int) -> Iterator[tuple[int, int]]:
+    """What lies from `first` to `last` between ascending `numbers` that all lie there."""
+    stack = [(0, len(numbers), first, last)]
+    while stack:
+        begin, end, low, high = stack.pop()
+        if end - begin == high - low + 1:
+            continue  # not one is lacking
+        if begin == end:
+            yield low, high
+            continue
+        middle = (begin + end) // 2
+        number = numbers[middle]
+        stack.append((middle + 1, end, number + 1, high))
+        stack.append((begin, middle, low, number - 1))
+
+
+def vanished(uids: Iterable[tuple[int, int]], tag: bytes = b"") -> Iterator[bytes]:
+    """VANISHED responses for runs of UIDs (RFC 7162 §3.2.10); the tag is ``(EARLIER)`` or none."""
+    said: list[tuple[int, int]] = []
+    for run in uids:
+        said.append(run)
+        if len(said) == VANISHED_ROWS:
+            yield _vanished(said, tag)
+            said = []
+    if said:
+        yield _vanished(said, tag)
+
+
+def _vanished(uids: Iterable[tuple[int, int]], tag: bytes) -> bytes:
+    known = ",".join(str(a) if a == b else f"{a}:{b}" for a, b in uids)
+    return b"* VANISHED " + (tag + b" " if tag else b"") + known.encode() + b"\r\n"
 
 
 def flags_response(keywords: Sequence[str]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailhub.imap.messages import STORE_ROWS
+from mailhub.imap.storing import STORE_ROWS
 from mailhub.mail.flag import KEYWORD_LIMIT
 from mailhub.ports import Quota, Uid
 from tests.imap.fakes import FakeStore
