@@ -8,7 +8,8 @@ from mailhub.store.limits import Limits
 
 
 def test_each_limit_is_documented() -> None:
-    """Every field stands in the docstring, and is a positive number."""
+    """Every field stands in the docstring, and every number is positive."""
     for field in fields(Limits):
         assert f"        {field.name}: " in str(Limits.__doc__)
-        assert getattr(Limits(), field.name) > 0
+        value = getattr(Limits(), field.name)
+        assert isinstance(value, str) or value > 0
