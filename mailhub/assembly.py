@@ -273,15 +273,7 @@ class Parts:
         return routed(self._route(reverse_path, path), found)
 
     def _resolver(self) -> Resolver:
-        dns = self.settings.dns
-        return DnsResolver(
-            self.world.reactor,
-            dns.servers or name_servers(_read(RESOLV_CONF)),
-            lambda: self.world.number(16),
-            trusted=dns.trusted,
-            limits=dns.cache,
-            patience=dns.patience,
-        )
+        return resolver_of(self.settings, self.world)
 
     # ---- Life ------------------------------------------------------------------------------
 
@@ -329,6 +321,19 @@ class Parts:
         for disk in (self.hashing, self.writer, self.telling, self.files):
             await disk.stop()
         self.accounts.close()
+
+
+def resolver_of(settings: Settings, world: Surroundings) -> Resolver:
+    """Asks the DNS as it is configured."""
+    dns = settings.dns
+    return DnsResolver(
+        world.reactor,
+        dns.servers or name_servers(_read(RESOLV_CONF)),
+        lambda: world.number(16),
+        trusted=dns.trusted,
+        limits=dns.cache,
+        patience=dns.patience,
+    )
 
 
 def _reserved(settings: Settings) -> str:

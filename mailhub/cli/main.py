@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "group": ("mailhub.cli.group:group", "Make groups of accounts, for sharing mailboxes."),
     "queue": ("mailhub.cli.queue:queue", "Look at the queue, and change it."),
     "journey": ("mailhub.cli.journey:journey", "Show what happened to a message, and why."),
+    "explain": ("mailhub.cli.explain:explain", "Say what would happen to a message, and why."),
     "index": ("mailhub.cli.index:index", "Rebuild the indexes over the maildirs."),
     "send": ("mailhub.cli.send:send", "Send a message through submission."),
 }

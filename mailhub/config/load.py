@@ -71,7 +71,7 @@ def parse(
     settings = filled(Settings(), given.values)
     routes, mistakes = _routes(given)
     sections = {(name, ""): line for name, line in given.sections.items()}
-    origins = Origins(file, {**sections, **given.lines})
+    origins = Origins(file, {**sections, **given.lines}, provider.places())
     settings = replace(settings, routes=routes, origins=origins)
     settings, unusable = _ways_out(settings, given)
     mistakes += unusable

@@ -55,6 +55,15 @@ def known() -> tuple[Provider, ...]:
 
 
 @cache
+def places() -> Mapping[tuple[str, str], str]:
+    """Where that file says what: for each section and key its line."""
+    return {
+        (entry.section, entry.key): f"shipped {KNOWN}:{entry.line}"
+        for entry in ini.read(known_text()).entries
+    }
+
+
+@cache
 def _known() -> Mapping[str, Mapping[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for entry in ini.read(known_text()).entries:

@@ -37,6 +37,15 @@ def test_file(tmp_path: Path) -> None:
     assert told == f"[queue] delays ({file}:4)"
 
 
+def test_shipped() -> None:
+    """What is known of a provider stands in the file that is shipped, until one says otherwise."""
+    rule = Rule("provider google", "mx")
+    given = "[hub]\nhostname = hub.example\n"
+    assert parse(given)[0].origins.place(rule).startswith("shipped providers.ini:")
+    given += "[provider google]\nmx = *.google.example\n"
+    assert parse(given)[0].origins.place(rule) == "line 4"
+
+
 def test_nothing() -> None:
     """What no line decides is told by nothing."""
     assert Origins().told(None) == ""

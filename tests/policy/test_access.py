@@ -8,7 +8,16 @@ import pytest
 
 from mailhub.mail.address import NULL, Path, parse_path
 from mailhub.mail.reply import Refusal
-from mailhub.policy.access import Rules, check_recipient, check_sender, may_relay
+from mailhub.policy.access import (
+    OWN_SENDERS,
+    TRUSTED,
+    Rules,
+    check_recipient,
+    check_sender,
+    may_relay,
+    recipient_verdict,
+)
+from mailhub.policy.verdict import Verdict
 from mailhub.ports import Client
 from tests.policy.test_alias import FakeDirectory, at
 from tests.rig import run
@@ -240,3 +249,49 @@ class TestSenders:
         for address in ("192.0.2.1", "198.51.100.7"):
             client = Client(address, 1, submission=True)
             assert sender(client, NULL) == "530 5.7.0"
+
+
+class TestReasons:
+    """Every yes says why, and names the line that decides."""
+
+    @pytest.mark.parametrize(
+        ("client", "rules", "verdict"),
+        [
+            (STRANGER, RULES, Verdict("sender: any, of one who has not logged in")),
+            (USER, RULES, Verdict("sender: an address of alice@hub.example", OWN_SENDERS)),
+            (
+                USER,
+                Rules(own_senders=False),
+                Verdict("sender: any, of those who have logged in", OWN_SENDERS),
+            ),
+        ],
+    )
+    def test_senders(self, client: Client, rules: Rules, verdict: Verdict) -> None:
+        """Why a reverse-path was allowed."""
+        assert run(check_sender(client, at("alice"), DIRECTORY, rules)) == verdict
+        assert run(check_sender(client, NULL, DIRECTORY, rules)).rule is None
+
+    @pytest.mark.parametrize(
+        ("client", "path", "what", "ruled"),
+        [
+            (STRANGER, at("alice"), "<alice@hub.example>: is alice@hub.example", False),
+            (STRANGER, at("team"), "<team@hub.example>: stands for 2 recipients", False),
+            (
+                USER,
+                Path("x", "far.example"),
+                "<x@far.example>: relayed, as alice@hub.example has logged in",
+                False,
+            ),
+            (
+                Client("198.51.100.7", 1),
+                Path("x", "far.example"),
+                "<x@far.example>: relayed, as 198.51.100.7 is in 198.51.100.0/24",
+                True,
+            ),
+        ],
+    )
+    def test_recipients(self, client: Client, path: Path, what: str, ruled: bool) -> None:
+        """Why a forward-path was, and what it stands for."""
+        expansion = run(check_recipient(client, path, DIRECTORY, RULES))
+        rule = TRUSTED if ruled else None
+        assert recipient_verdict(client, path, expansion, RULES) == Verdict(what, rule)

@@ -1,0 +1,176 @@
+"""``mailhub explain``: what would happen to a message now, and which line decides it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from mailhub.accounts.record import address
+from mailhub.cli.place import Place
+from mailhub.cli.show import json_option, print_json
+from mailhub.mail.address import NULL, Path
+from mailhub.mail.header import end
+
+if TYPE_CHECKING:
+    from mailhub.accounts.database import Accounts
+    from mailhub.config.settings import Settings
+    from mailhub.ports import Client, Resolver
+    from mailhub.relay.explain import Step
+
+T = TypeVar("T")
+
+STRANGER: Final = "192.0.2.1"
+"""The client of whom nothing is said: an address for examples (RFC 5737 §3)."""
+
+
+@click.command(short_help="Say what would happen to a message, and why; nothing is sent.")
+@click.option("--from", "sender", metavar="ADDRESS", required=True, help='Who sends; "" is <>.')
+@click.option("--to", metavar="ADDRESS", multiple=True, required=True, help="Who is to get it.")
+@click.option("--message", metavar="FILE", type=click.File("rb"), help="The message; - reads it.")
+@click.option("--login", metavar="ADDRESS", help="Who has logged in.  [the sender, if it is ours]")
+@click.option("--stranger", is_flag=True, help="Nobody has logged in: it comes to port 25.")
+@click.option("--client", metavar="IP", default=STRANGER, help="From where it comes.")
+@click.option("--offline", is_flag=True, help="Look nothing up in the DNS.")
+@json_option
+@click.pass_obj
+def explain(
+    place: Place,
+    sender: str,
+    to: tuple[str, ...],
+    message: Any,
+    login: str | None,
+    *,
+    stranger: bool,
+    client: str,
+    offline: bool,
+    as_json: bool,
+) -> int:
+    """Say what would happen to a message now: verdicts, route, provider, limits, TLS.
+
+    Each is told with the line of the configuration that decides it. The functions that
+    decide are those of the hub; no hub need run, and nothing is sent or kept.
+    """
+    from mailhub.relay.explain import Letter, World  # noqa: PLC0415
+
+    if stranger and login is not None:
+        raise click.UsageError("--stranger is one who has not logged in.")
+    settings = place.existing()
+    content = message.read() if message is not None else b""
+    letter = Letter(
+        NULL if sender in ("", "<>") else address(sender),
+        tuple(address(it) for it in to),
+        content[: end(content)],
+        len(content),
+    )
+    with closing(place.accounts()) as accounts:
+        peer = _client(accounts, letter.sender, login, client, stranger=stranger)
+        world = World(settings, accounts, time.time, lambda _: None)
+        steps = _asked(settings, letter, peer, world, offline=offline)
+    if as_json:
+        print_json([_as_json(step, settings) for step in steps])
+    else:
+        _draw(steps, settings)
+    return 1 if any(step.refused for step in steps) else 0
+
+
+def _client(
+    accounts: Accounts, sender: Path, login: str | None, client: str, *, stranger: bool
+) -> Client:
+    """Who hands the message in."""
+    from mailhub.ports import Client  # noqa: PLC0415
+
+    path = sender if login is None else address(login)
+    known = next((it for it in accounts.accounts() if it.path.key == path.key), None)
+    if login is not None and known is None:
+        raise click.ClickException(f"there is no account {path}")
+    if stranger or known is None:
+        return Client(client, 0, helo="client.example", protocol="ESMTP")
+    return Client(client, 0, protocol="ESMTPSA", account=known, submission=True)
+
+
+def _asked(
+    settings: Settings, letter: Any, client: Client, world: Any, *, offline: bool
+) -> list[Step]:
+    """All steps; the DNS is asked if it is not `offline`."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from mailhub.relay.explain import explained  # noqa: PLC0415
+
+    async def collected(resolver: Resolver | None) -> list[Step]:
+        asking = replace(world, resolver=resolver)
+        return [step async for step in explained(letter, client, asking)]
+
+    if offline:
+        return _at_once(collected(None))
+    found: list[Step] = _in_reactor(settings, collected)
+    return found
+
+
+def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError("nothing is waited for offline")
+
+
+def _in_reactor(settings: Settings, work: Any) -> Any:
+    """The result of work that is given a resolver, and may wait for the network."""
+    from twisted.internet.defer import Deferred  # noqa: PLC0415
+
+    from mailhub.assembly import resolver_of  # noqa: PLC0415
+    from mailhub.service import real_world  # noqa: PLC0415
+
+    world = real_world()
+    results: list[Any] = []
+
+    def begin() -> None:
+        done = Deferred.fromCoroutine(work(resolver_of(settings, world)))
+        done.addBoth(results.append)
+        done.addBoth(lambda _: world.reactor.stop())
+
+    world.reactor.callWhenRunning(begin)
+    world.reactor.run(installSignalHandlers=True)
+    [result] = results
+    if not isinstance(result, list):
+        result.raiseException()
+    return result
+
+
+# ---- Drawing -------------------------------------------------------------------------------
+
+
+def _as_json(step: Step, settings: Settings) -> dict[str, Any]:
+    rule = step.rule
+    return {
+        "stage": step.stage,
+        "about": step.about,
+        "what": step.what,
+        "refused": step.refused,
+        "rule": None if rule is None else str(rule),
+        "place": None if rule is None else settings.origins.place(rule),
+    }
+
+
+def _draw(steps: Sequence[Step], settings: Settings) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    about = ""
+    for step in steps:
+        if step.about != about:
+            about = step.about
+            console.print(Text(f"<{about}>" if about else "", style="bold"))
+        line = Text(f"  {step.stage:<8} ", style="dim")
+        line.append(step.what, style="bold red" if step.refused else "not dim")
+        told = settings.origins.told(step.rule)
+        if told:
+            line.append(f"   {told}", style="cyan not dim")
+        console.print(line)
