@@ -73,15 +73,22 @@ class Names:
         self._zones: dict[str, Zone] = {}
         self._records: dict[tuple[str, str], list[Any]] = {}
         self._names: set[str] = set()
+        self._wild: dict[str, list[Mx]] = {}
 
     def zone(self, domain: str) -> Zone:
         """The zone of a domain, made if need be."""
         return self._zones.setdefault(domain, Zone())
 
     def mail(self, domain: str, *hosts: str, preference: int = 10) -> None:
-        """Let these hosts take a domain's mail, each preferred less than the one before."""
+        """Let these hosts take a domain's mail, each preferred less than the one before.
+
+        ``*.example`` is every name below it that is not there, ``*`` every name of all.
+        """
         found = [Mx(preference * (place + 1), host) for place, host in enumerate(hosts)]
-        self.add("mx", domain, *found)
+        if domain.startswith("*"):
+            self._wild[domain.removeprefix("*").removeprefix(".")] = found
+        else:
+            self.add("mx", domain, *found)
 
     def host(self, name: str, *addresses: str) -> None:
         """Give a host a name, both ways."""
@@ -100,7 +107,16 @@ class Names:
 
     def records(self, kind: str, name: str) -> list[Any] | None:
         """The records of a name; None if it does not exist."""
-        return list(self._records.get((kind, name), ())) if name in self._names else None
+        if name in self._names:
+            return list(self._records.get((kind, name), ()))
+        return self._wildcard(name) if kind == "mx" else None
+
+    def _wildcard(self, name: str) -> list[Any] | None:
+        while name:
+            name = name.partition(".")[2]
+            if name in self._wild:
+                return list(self._wild[name])
+        return None
 
     def holder(self, name: str) -> Zone:
         """The zone that a name is in."""

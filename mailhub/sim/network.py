@@ -56,6 +56,7 @@ class Network:
         self.opened: Callable[[End], object] | None = None
         self._hosts: dict[str, Host] = {}
         self._cuts: set[tuple[str, str]] = set()
+        self._isolated: dict[str, None] = {}
         self._held: dict[Any, None] = {}
 
     def add(self, address: str, host: Host) -> None:
@@ -84,9 +85,26 @@ class Network:
                 del self._held[end]
                 end.release()
 
+    def isolate(self, host: Host) -> None:
+        """Let nothing pass between a host and all others."""
+        self._isolated[host.name] = None
+
+    def rejoin(self, host: Host) -> None:
+        """Let everything pass again."""
+        self._isolated.pop(host.name, None)
+        for end in list(self._held):
+            if host in (end.host, end.other.host):
+                del self._held[end]
+                end.release()
+
     def is_cut(self, source: Host, target: Host) -> bool:
         """Whether nothing passes."""
-        return bool(self._cuts) and (source.name, target.name) in self._cuts
+        if self._cuts and (source.name, target.name) in self._cuts:
+            return True
+        alone = self._isolated
+        return (
+            bool(alone) and source is not target and (source.name in alone or target.name in alone)
+        )
 
     def held(self, end: Any) -> None:
         """An end has something to send that cannot pass; for `wire`."""

@@ -1,0 +1,115 @@
+"""World files, shipped and one's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mailhub.config.load import ConfigError
+from mailhub.sim.manners import Certificate, Manners, Outage, Rate, Window
+from mailhub.sim.sections import sample
+from mailhub.sim.worldfile import SECTIONS, SHIPPED, Surface, load, model_of, parsed
+
+SMALL = """
+[world]
+about = Small.
+latency = 10ms
+[provider Far]
+domains = far.example, *.far.example
+weight = 2
+rate = 600/h
+outages = +1h for 30m
+outage = refused
+tls = wrong name
+[provider Rest]
+domains = *
+"""
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_worlds(name: str) -> None:
+    """What is shipped can be read, says what it is for, and where each limit is from."""
+    atlas = load(name)
+    assert atlas.surface.about
+    assert all(manners.source for manners in atlas.providers)
+    assert sum(manners.weight for manners in atlas.providers) > 0
+
+
+def test_large_providers() -> None:
+    """The providers' world knows whose mail is whose, and limits everybody."""
+    atlas = load("providers")
+    for domain, name in (("gmail.com", "Gmail"), ("web.de", "GMX"), ("nobody.example", "Others")):
+        manners = atlas.provider(domain)
+        assert manners is not None
+        assert manners.name == name
+    assert sum(bool(manners.rate) for manners in atlas.providers) >= 7
+
+
+def test_a_small_one(tmp_path: Path) -> None:
+    """What a file says is what a provider does."""
+    (tmp_path / "small.ini").write_text(SMALL)
+    atlas = load(str(tmp_path / "small.ini"))
+    assert atlas.surface == Surface("Small.", 0.01)
+    assert atlas.providers[0] == Manners(
+        "Far",
+        ("far.example", "*.far.example"),
+        weight=2,
+        rate=Rate(600, 3600.0),
+        outages=(Window(3600, 1800),),
+        outage=Outage.REFUSED,
+        tls=Certificate.WRONG_NAME,
+    )
+    names = [atlas.provider(it) for it in ("far.example", "a.far.example", "farm.example")]
+    assert [it.name for it in names if it is not None] == ["Far", "Far", "Rest"]
+
+
+def test_all_mistakes_at_once() -> None:
+    """A world that cannot be meant tells everything that is wrong with it."""
+    text = """[world]
+about = x
+[provider A]
+rate = fast
+domains = a.example
+exchanges = mx.a.example
+[provider B]
+domains = a.example
+exchanges = mx.a.example
+dns fails = +1h for 1h
+model = nowhere:Nothing
+[provider C]
+tsl = good
+"""
+    with pytest.raises(ConfigError) as caught:
+        parsed("my.ini", text)
+    assert str(caught.value).splitlines() == [
+        "my.ini: [provider A] rate, line 4: expected a rate such as 600/h, or 0 for any, not fast",
+        "my.ini: [provider B] domains, line 8: a.example is A's already",
+        "my.ini: [provider B] exchanges, line 9: mx.a.example is A's already",
+        "my.ini: [provider B] dns fails, line 10: without dns, nothing fails",
+        "my.ini: [provider B] model, line 11: cannot be imported: No module named 'nowhere'",
+        "my.ini: [provider C] domains, line 12: missing: whose mail does it take?",
+        'my.ini: [provider C] tsl, line 13: no such key; did you mean "tls"?',
+    ]
+
+
+def test_nobody() -> None:
+    """A world without providers is a mistake."""
+    with pytest.raises(ConfigError, match="nobody would take"):
+        parsed("x", "[world]\nabout = empty\n")
+
+
+def test_every_key_fills_something() -> None:
+    """Each key's default can be shown: it belongs to an attribute."""
+    text = sample(SECTIONS, {"world": Surface(), "provider NAME": Manners("x", ("*",))})
+    assert "#reply to rate = 451 4.7.1 Too much mail from you for now\n" in text
+    plain = re.sub(r"(?m)^#(?=\S)", "", text.replace("provider NAME", "provider x"))
+    assert parsed("sample", plain).providers == (Manners("x", ("*",)),)
+
+
+def test_models() -> None:
+    """A class is named by its module."""
+    assert model_of("mailhub.sim.receiver:Receiver").__name__ == "Receiver"
+    with pytest.raises(ValueError, match="expected"):
+        model_of("mailhub.sim.receiver")
