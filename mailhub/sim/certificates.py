@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from cryptography import x509
@@ -26,6 +27,12 @@ _BITS: Final = 2048
 _FROM: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _UNTIL: Final = datetime(2049, 12, 31, tzinfo=UTC)
 _EXPIRED: Final = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@cache
+def _keys() -> tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey]:
+    """An authority's and a server's, the same for all worlds of a process: they take their time."""
+    return rsa.generate_private_key(65537, _BITS), rsa.generate_private_key(65537, _BITS)
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -50,8 +57,7 @@ class Certificates:
     def __init__(self, directory: str) -> None:
         os.makedirs(directory, 0o700, exist_ok=True)
         self.authority = f"{directory}/ca.pem"
-        self._key = rsa.generate_private_key(65537, _BITS)
-        self._server = rsa.generate_private_key(65537, _BITS)
+        self._key, self._server = _keys()
         self._serial = 1
         name = _name("the authority of this world")
         self._issuer = name

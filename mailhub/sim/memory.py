@@ -141,16 +141,20 @@ class Memory:
         manners = self.manners
         if now < source.blocked_until:
             return Refused(manners.says_blocked, Why.BLOCKED)
-        if manners.rate and source.accepted.count(now) >= self.allowed(source, now):
-            self._tried(source, now)
-            self._lose(source, now, "over")
-            return Refused(manners.says_rate, Why.RATE)
-        return None
+        return self._too_fast(source, now)
+
+    def _too_fast(self, source: Source, now: float) -> Refused | None:
+        manners = self.manners
+        if not manners.rate or source.accepted.count(now) < self.allowed(source, now):
+            return None
+        self._tried(source, now)
+        self._lose(source, now, "over")
+        return Refused(manners.says_rate, Why.RATE)
 
     def recipient(
         self, source: Source, address: str, sender: str, path: str, now: float
     ) -> Refused | None:
-        """May it send to this recipient?"""
+        """May it send to this recipient? Counts the recipient if so."""
         manners = self.manners
         source.asked += 1
         self._tried(source, now)
@@ -167,7 +171,10 @@ class Memory:
             return Refused(manners.says_full, Why.FULL)
         if manners.greylist and self._greylisted((address, sender, path), now):
             return Refused(manners.says_greylisted, Why.GREYLISTED)
-        return None
+        refused = self._too_fast(source, now)
+        if refused is None:
+            source.accepted.add(now)
+        return refused
 
     def allowed(self, source: Source, now: float) -> float:
         """Recipients that are accepted from it in the time that the rate counts."""
@@ -179,7 +186,6 @@ class Memory:
 
     def accepted(self, source: Source, number: int, now: float) -> float:
         """A message to so many recipients was taken; seconds until it can be said so."""
-        source.accepted.add(now, number)
         source.total += number
         capacity = self.manners.capacity
         if not capacity:

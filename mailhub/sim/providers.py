@@ -152,6 +152,6 @@ def _ignore(code: int, codes: tuple[int, ...]) -> None:
 
 
 def _label(name: str) -> str:
-    """A provider's name as a label of a host name (RFC 1123 §2.1)."""
+    """A provider's name as a label of a host name: letters, digits and hyphens."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
     return plain.strip("-").lower() or "provider"

@@ -38,6 +38,8 @@ STEPS: Final = 2000
 """Calls of the clock between two looks at how far things are."""
 _AGAIN: Final = 60.0
 """Seconds after which an application tries again what the hub put off."""
+_STOP: Final = 300.0
+"""Seconds that the hub is given to stop."""
 _PORT: Final = 25
 COLLECTOR: Final = "the sender"
 SMARTHOST: Final = "smarthost"
@@ -234,7 +236,12 @@ class _Simulation:
                     break
             if progress is not None:
                 progress(ledger, world.age)
-        return self._concluded()
+        if not more:
+            world.clock.run(end)
+        concluded = self._concluded()
+        stopped = self.hub.stop()
+        world.run_until(lambda: stopped.called, _STOP)
+        return concluded
 
     def _concluded(self) -> Run:
         world, ledger = self.world, self.ledger

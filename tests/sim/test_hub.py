@@ -118,5 +118,6 @@ def test_only_a_faulty_disk_knows() -> None:
     with World(1) as world:
         one = hub(world, "one.example")
         one.start()
+        world.run(1)
         with pytest.raises(ValueError, match="faulty"):
             one.crash(power=True)

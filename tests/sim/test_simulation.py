@@ -1,0 +1,180 @@
+"""Simulations: the same in, the same out; and nothing lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailhub.config.load import parse
+from mailhub.config.settings import Settings
+from mailhub.sim.campaign import parsed
+from mailhub.sim.manners import Why
+from mailhub.sim.simulation import COLLECTOR, Plan, Run, failures, simulate
+from mailhub.sim.worldfile import Atlas, load
+from mailhub.sim.worldfile import parsed as parsed_world
+
+
+def settings(text: str = "") -> Settings:
+    found, mistakes = parse(f"[hub]\nhostname = mx.sender.example\nstate = /nowhere\n{text}")
+    assert mistakes == []
+    return found
+
+
+def world(text: str) -> Atlas:
+    return parsed_world("test", text)
+
+
+CALM = world("[provider Far]\ndomains = *\nweight = 1\n")
+
+
+def run(
+    atlas: Atlas = CALM, mail: str = "recipients = 50\n", seed: str = "7", config: str = ""
+) -> Run:
+    campaign = parsed("test", f"[mail x]\nfrom = news@sender.example\nsize = 1K\n{mail}")
+    return simulate(Plan(settings(config), atlas, campaign, seed))
+
+
+def everything(run: Run) -> tuple[int, ...]:
+    """Recipients handed in, delivered, bounced, waiting, duplicates, over all providers."""
+    accounts = run.ledger.accounts
+    return tuple(
+        sum(getattr(account, name) for account in accounts)
+        for name in ("handed_in", "delivered", "bounced", "waiting", "duplicates")
+    )
+
+
+def test_a_campaign() -> None:
+    """A campaign in a world without troubles is over in a moment."""
+    done = run()
+    assert everything(done) == (50, 50, 0, 0, 0)
+    assert done.ended < 10
+    assert done.errors == []
+    assert done.reputation["Far"] == 100.0
+
+
+SCRIPT = """
+from tests.sim.test_simulation import load, run
+for world in ("calm", "hostile"):
+    print(run(load(world), "recipients = 25\\n").digest)
+"""
+
+
+def elsewhere(**environment: str) -> list[str]:
+    """Digests of two worlds, in a process of their own."""
+    command = [sys.executable, "-c", SCRIPT]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=root, env=os.environ | environment
+    )
+    return done.stdout.split()
+
+
+def test_on_any_machine(tmp_path: Path) -> None:
+    """The same seed and files give the same digests whatever the process is like.
+
+    Hashes of strings, the time zone, the temporary directory and the process's id are others.
+    What the digests of the world itself are is held by `test_digests`.
+    """
+    here = elsewhere(PYTHONHASHSEED="1", TZ="UTC")
+    there = elsewhere(PYTHONHASHSEED="2", TZ="Asia/Tokyo", TMPDIR=str(tmp_path))
+    assert len(set(here)) == 2
+    assert here == there
+
+
+def test_another_seed() -> None:
+    """Another seed gives another digest."""
+    assert run(seed="1").digest == run(seed="1").digest != run(seed="2").digest
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_nothing_is_lost(seed: str) -> None:
+    """In the worst of worlds every recipient is delivered, bounced or still waits."""
+    done = run(load("hostile"), "recipients = 60\nconnections = 3\n", seed)
+    handed_in, delivered, bounced, waiting, duplicates = everything(done)
+    assert handed_in == 60
+    assert delivered + bounced + waiting == 60
+    assert waiting == 0, "each has met its fate within the life of a message"
+    in_doubt = sum(account.in_doubt for account in done.ledger.accounts)
+    assert duplicates <= in_doubt
+    assert done.errors == []
+
+
+def test_unknown_users_bounce() -> None:
+    """Who does not exist is told to the sender, who counts it."""
+    done = run(world("[provider Far]\ndomains = *\nweight = 1\nunknown users = 50%\n"))
+    _, delivered, bounced, waiting, _ = everything(done)
+    assert bounced > 10
+    assert (delivered + bounced, waiting) == (50, 0)
+    assert done.ledger.accounts[0].deferrals[Why.UNKNOWN] == bounced
+
+
+def test_a_rate_takes_its_time() -> None:
+    """A hub that is too fast for its provider takes hours."""
+    slow = world("[provider Far]\ndomains = *\nweight = 1\nrate = 20/h\n")
+    done = run(slow, "recipients = 60\n")
+    assert everything(done)[1] == 60
+    assert done.ended > 2 * 3600
+    assert done.ledger.accounts[0].deferrals[Why.RATE] > 0
+
+
+def test_the_rate_of_handing_in() -> None:
+    """An application hands its mail in at its own pace, and begins when it is to."""
+    done = run(mail="recipients = 60\nrate = 1/s\nstart = 10m\n")
+    assert 600 + 58 < done.ended < 600 + 65
+    assert done.ledger.accounts[0].first == pytest.approx(600, abs=1)
+
+
+def test_several_recipients_in_one_message() -> None:
+    """A message for many is taken apart by their providers."""
+    atlas = world(
+        "[provider A]\ndomains = a.example\nweight = 1\n"
+        "[provider B]\ndomains = b.example\nweight = 1\n"
+    )
+    done = run(atlas, "recipients = 100\nrecipients per message = 20\n")
+    assert everything(done) == (100, 100, 0, 0, 0)
+    assert all(account.delivered > 30 for account in done.ledger.accounts[:2])
+
+
+def test_a_smarthost() -> None:
+    """Where the configuration relays through a host, that host gets it, over TLS as asked."""
+    route = "[route out]\nrecipients = *\nhost = smtp.relay.example\n"
+    done = run(config=route)
+    accounts = {account.name: account.delivered for account in done.ledger.accounts}
+    assert accounts == {"Far": 0, "smarthost smtp.relay.example": 50, COLLECTOR: 0}
+
+
+def test_until() -> None:
+    """A simulation ends when it is told to, whatever waits."""
+    slow = world("[provider Far]\ndomains = *\nweight = 1\nrate = 10/h\n")
+    campaign = parsed("test", "[mail x]\nrecipients = 60\nsize = 1K\n")
+    plan = Plan(settings(), slow, campaign, until=1800.0)
+    done = simulate(plan)
+    assert done.ended == 1800.0
+    assert done.queued == 50
+    assert replace(plan, until=0.0).limit > 5 * 86400
+
+
+def test_progress() -> None:
+    """How far things are is told now and then."""
+    told: list[int] = []
+    campaign = parsed("test", "[mail x]\nrecipients = 300\nsize = 1K\n")
+    simulate(Plan(settings(), CALM, campaign), lambda ledger, age: told.append(ledger.settled))
+    assert len(told) > 1
+    assert told == sorted(told)
+
+
+def test_reading_reports() -> None:
+    """Only recipients that have failed count, whoever wrote the report."""
+    report = (
+        b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n"
+        b"Final-Recipient: rfc822; a@b\r\nAction: failed\r\n\r\n"
+        b"Final-Recipient: rfc822; c@d\r\nAction: delayed\r\n\r\n"
+        b"Action: FAILED\r\nFinal-Recipient: utf-8; E@f\r\n\r\n"
+    )
+    assert list(failures(report)) == ["a@b", "e@f"]
+    assert list(failures(b"Subject: x\r\n\r\n")) == []
