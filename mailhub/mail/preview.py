@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mailhub.mail.charset import decode_text
@@ -25,9 +26,14 @@ LENGTH: Final = 200
 SOURCE: Final = 32_768
 """Octets of a part that are looked at: HTML begins with pages of style."""
 
-_BLANKS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff\u00ad\u034f]+")
+_LONG: Final = 16 * LENGTH
+"""Characters of one line that are looked at."""
+# Controls, and what takes no room: newsletters fill their first line with it
+_UNSEEN: Final = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff\xad\u034f]+"
+)
 _NAME: Final = re.compile(r"/?([a-z][a-z0-9]*)", re.IGNORECASE)
-_UNSEEN: Final = frozenset({"style", "script", "head", "title"})
+_HIDDEN: Final = frozenset({"style", "script", "head", "title"})
 """Elements whose text is not shown."""
 _INLINE: Final = frozenset({"a", "b", "i", "em", "strong", "span", "font", "u", "small", "code"})
 """Elements that part no words."""
@@ -48,7 +54,7 @@ def preview(content: bytes, message: Part) -> str:
             markup = part
     if markup is None:
         return ""
-    return _line(text_of_html(_decoded(content, markup)))
+    return _line(text_of_html(_decoded(content, markup)).splitlines())
 
 
 def _attached(part: Part) -> bool:
@@ -66,15 +72,29 @@ def _decoded(content: bytes, part: Part) -> str:
 
 def _text(content: bytes, part: Part) -> str:
     lines = _decoded(content, part).splitlines()
-    if "-- " in lines:
-        lines = lines[: lines.index("-- ")]  # RFC 3676 §4.3
-    fresh = [line for line in lines if not line.startswith(">")]
-    return _line("\n".join(fresh)) or _line("\n".join(lines))
+    return _line(_fresh(lines)) or _line(lines)
 
 
-def _line(text: str) -> str:
-    # Twice the length is enough even where every other character is a blank.
-    return _BLANKS.sub(" ", text.lstrip()[: 16 * LENGTH]).strip()[:LENGTH].rstrip()
+def _fresh(lines: Sequence[str]) -> Iterator[str]:
+    """The lines that are not quoted, up to a signature's mark (RFC 3676 §4.3)."""
+    for line in lines:
+        if line == "-- ":
+            return
+        if not line.startswith(">"):
+            yield line
+
+
+def _line(lines: Iterable[str]) -> str:
+    """The first `LENGTH` characters of some lines, as one."""
+    words: list[str] = []
+    length = 0
+    for line in lines:
+        found = _UNSEEN.sub(" ", line[:_LONG]).split()
+        words += found
+        length += sum(map(len, found)) + len(found)
+        if length > LENGTH:
+            break
+    return " ".join(words)[:LENGTH].rstrip()
 
 
 def text_of_html(markup: str) -> str:
@@ -100,7 +120,7 @@ def text_of_html(markup: str) -> str:
         if hidden:
             ended = element == hidden and markup[start + 1] == "/"
             hidden = "" if ended or (hidden == "head" and element == "body") else hidden
-        elif element in _UNSEEN and markup[start + 1] != "/":
+        elif element in _HIDDEN and markup[start + 1] != "/":
             hidden = element
         elif element not in _INLINE:
             found.append(" ")
