@@ -666,6 +666,9 @@ class Mailbox(Protocol):
     async def content(self, uid: Uid) -> Content | None:
         """The message's octets; None if it is gone. Cheap to call in ascending order."""
 
+    async def whole(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
+        """The octets of messages, all of which are small; None for those that are gone."""
+
     async def structure(self, uid: Uid) -> Part | None:
         """A message's structure, worked out anew: keep it. None if it is gone."""
 

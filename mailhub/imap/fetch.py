@@ -17,7 +17,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -40,7 +40,7 @@ STEP: Final = 262_144
 LARGE: Final = 262_144
 """Octets of a message from which its header section is read in pieces."""
 CONTENT_ROWS: Final = 16
-"""Messages whose contents are sent between two looks at the arrays."""
+"""Messages that are read in the first step, small ones at a time."""
 _RENDERINGS: Final = {
     Fact.ENVELOPE: Rendering.ENVELOPE,
     Fact.BODY: Rendering.BODY,
@@ -214,6 +214,7 @@ class Fetching:
             if self._opens or (not self._excerpts and max(rows.sizes) > LARGE):
                 async for piece in self._messages(rows, table):
                     yield piece
+                batches.rows = self._next_rows(len(rows.uids), sum(rows.sizes))
                 continue
             await self._add_headers(rows, table)
             self.missed |= table.missed
@@ -229,7 +230,7 @@ class Fetching:
 
     def _next_rows(self, rows: int, octets: int) -> int:
         """As many rows as come to `STEP` octets, if the next are like the last."""
-        most = FACT_ROWS if self._excerpts else HEADER_ROWS
+        most = FACT_ROWS if self._excerpts and not self._opens else HEADER_ROWS
         return max(1, min(most, rows * STEP // (octets + 1)))
 
     async def _mark_seen(self, rows: Rows) -> frozenset[int]:
@@ -307,26 +308,44 @@ class Fetching:
 
     async def _messages(self, rows: Rows, table: Table) -> AsyncGenerator[bytes, None]:
         """Rows with items that only the message itself can give."""
-        for uid, head in zip(rows.uids, table.heads(), strict=True):
-            content = None
-            if head is not None:
-                content = await self._selected.mailbox.content(Uid(uid))
-            if head is None or content is None:
-                self.missed = True
-                continue
+        whole = await self._whole(rows)
+        for uid, size, head in zip(rows.uids, rows.sizes, table.heads(), strict=True):
+            octets = whole.get(uid)
             try:
-                if content.size <= PIECE:
-                    items = small(await content.read(), self._octets)
-                    yield b"%b%b)\r\n" % (head, items)
-                    continue
-                async for piece in self._large(head, uid, content):
-                    yield piece
+                if head is None:
+                    self.missed = True
+                elif octets is not None:
+                    for piece in pieces(b"%b%b)\r\n" % (head, small(octets, self._octets))):
+                        yield piece
+                elif size > PIECE:
+                    async for piece in self._large(head, uid):
+                        yield piece
+                else:
+                    self.missed = True
             except UnknownEncoding as why:
                 self.refusal = No(f"Cannot undo the encoding {why}", "UNKNOWN-CTE")
-            finally:
-                content.close()
 
-    async def _large(self, head: bytes, uid: int, content: Content) -> AsyncGenerator[bytes, None]:
+    async def _whole(self, rows: Rows) -> Mapping[int, bytes | None]:
+        """The small messages of a batch, read in one go."""
+        pairs = zip(rows.uids, rows.sizes, strict=True)
+        uids = [Uid(uid) for uid, size in pairs if size <= PIECE]
+        found = await self._selected.mailbox.whole(uids) if uids else ()
+        return dict(zip(uids, found, strict=True))
+
+    async def _large(self, head: bytes, uid: int) -> AsyncGenerator[bytes, None]:
+        content = await self._selected.mailbox.content(Uid(uid))
+        if content is None:
+            self.missed = True
+            return
+        try:
+            async for piece in self._streamed(head, uid, content):
+                yield piece
+        finally:
+            content.close()
+
+    async def _streamed(
+        self, head: bytes, uid: int, content: Content
+    ) -> AsyncGenerator[bytes, None]:
         known = self._selected.large
         if known is None or known.uid != uid:
             known = self._selected.large = Known(uid)

@@ -51,6 +51,8 @@ def section(content: bytes, wanted: Section, tree: Part | None = None) -> bytes 
 
     `tree` is the structure of `content`, where it is known already.
     """
+    if not wanted.part and not wanted.kind:
+        return content
     if wanted.part:
         found = span(tree or parse(content), wanted)
     else:

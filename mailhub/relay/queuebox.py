@@ -402,6 +402,10 @@ class QueueBox:
         entry = self._entry(uid)
         return None if entry is None else Octets(entry.octets)
 
+    async def whole(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
+        """The letters' octets; None for those that are gone."""
+        return [None if entry is None else entry.octets for entry in map(self._entry, uids)]
+
     async def structure(self, uid: Uid) -> Part | None:
         """The letter's structure; None if it is gone."""
         entry = self._entry(uid)

@@ -408,6 +408,14 @@ class SharedMailbox(MailboxState):
         self._cache.put(self._serial, ahead.whole)
         return None if octets is None else WholeContent(octets)
 
+    async def whole(self, uids: Sequence[int]) -> Sequence[bytes | None]:
+        """The octets of messages; None for those that are gone.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        return await self._read(uids, reading.whole)
+
     async def structure(self, uid: int) -> Part | None:
         """A message's structure, worked out anew; None if it is gone.
 

@@ -181,6 +181,13 @@ class LargeFile:
             self._descriptor = -1
 
 
+def whole(box: Box, uids: Sequence[int]) -> Sequence[bytes | None]:
+    """The octets of messages."""
+    opener = Opener(box)
+    found = {row.uid: opener.whole(row) for row in box.rows(uids)}
+    return [found.get(uid) for uid in uids]
+
+
 def structure(box: Box, uid: int) -> Part | None:
     """A message's structure; None if it is gone."""
     octets = [Opener(box).whole(row) for row in box.rows([uid])]

@@ -274,6 +274,10 @@ class FakeMailbox:
         self.contents.append(FakeContent(octets))
         return self.contents[-1]
 
+    async def whole(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
+        self.during()
+        return [self.octets.get(uid) for uid in uids]
+
     async def structure(self, uid: Uid) -> Part | None:
         self.during()
         self.parsed.append(uid)

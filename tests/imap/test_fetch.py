@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 from hypothesis import given
@@ -123,7 +123,27 @@ class TestLarge:
             raise OSError
 
         monkeypatch.setattr(FakeContent, "read", failing)
-        assert Talk().select().say("a FETCH 1 BODY[]")[-1].startswith("a NO [SERVERBUG]")
+        assert with_big().say("a FETCH 4 BODY.PEEK[TEXT]")[-1].startswith("a NO [SERVERBUG]")
+
+        async def refusing(self: FakeMailbox, uids: object) -> Sequence[bytes | None]:
+            raise StoreRefused(StoreFault.SERVER_BUG, "no")
+
+        monkeypatch.setattr(FakeMailbox, "whole", refusing)
+        assert with_big().say("a FETCH 1 BODY[]")[-1].startswith("a NO [SERVERBUG]")
+
+    def test_gone(self) -> None:
+        """One that goes before its turn has come is left out."""
+        talk = with_big()
+        box = talk.store.inbox
+
+        def expunge() -> None:
+            box.during = lambda: None
+            run(box.expunge([Uid(4)]))
+
+        box.during = expunge
+        heard = talk.say("a FETCH 3:4 (BODY.PEEK[TEXT] BODY.PEEK[1])")
+        assert [line for line in heard if "FETCH (" in line][0].startswith("* 3 FETCH")
+        assert heard[-1].startswith("a NO [EXPUNGEISSUED]")
 
 
 class TestVanishing:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailhub.mail.header import SECTION_LIMIT
+from mailhub.mail.part import parse
 from mailhub.ports import Rendering
 from mailhub.store import reading
 from mailhub.store.excerpts import Excerpts
@@ -123,6 +124,25 @@ class TestReadAhead:
         (hub.maildir / "cur" / name).rename(hub.maildir / "cur" / (name + "F"))
         object.__setattr__(box.ground, "files", Racing())
         assert reading.read_ahead(box, 1, 1).whole == {}
+
+
+class TestWhole:
+    def test_in_one_go(self, tmp_path: Path) -> None:
+        """Several messages as they are served; those that are gone are None."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT)
+        run(hub.stores.of(hub.account))
+        hub.drop("1.M1.x", b"A: b\n\nc\n")
+        mailbox = hub.open()
+        assert run(mailbox.whole([2, 1, 3])) == [b"A: b\r\n\r\nc\r\n", TEXT, None]
+
+    def test_structure(self, tmp_path: Path) -> None:
+        """So is the structure of one."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT)
+        mailbox = hub.open()
+        assert run(mailbox.structure(1)) == parse(TEXT)
+        assert run(mailbox.structure(2)) is None
 
 
 class TestHeaders:
