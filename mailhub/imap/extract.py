@@ -9,7 +9,8 @@ Invariants:
    structure, which is worked out once.
 2. Once a literal's size has been said exactly so many octets follow, or the
    connection breaks.
-3. What is refused is refused before anything of its message was said.
+3. What is refused, or cannot be read, is found out before anything of its message was
+   said, as far as that can be.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ async def large(
     """
     source = Source(content, known)
     for item in items:
-        if item.kind is not Kind.BODY:
+        if item.kind is Kind.BODY:
+            await source.span(item.section)
+        else:
             await source.measure(item.section.part)
     yield b""
     for place, item in enumerate(items):
@@ -158,7 +161,10 @@ class Source:
         if found is None:
             yield NO_PART
         elif item.section.names:
-            fields = await self.fields(found, item.section)
+            try:
+                fields = await self.fields(found, item.section)
+            except (OSError, StoreRefused) as why:
+                raise Broken(str(why)) from why
             for piece in pieces(literal(cut(fields, item.partial))):
                 yield piece
         else:

@@ -142,7 +142,7 @@ class TestLarge:
 
         box.during = expunge
         heard = talk.say("a FETCH 3:4 (BODY.PEEK[TEXT] BODY.PEEK[1])")
-        assert [line for line in heard if "FETCH (" in line][0].startswith("* 3 FETCH")
+        assert next(line for line in heard if "FETCH (" in line).startswith("* 3 FETCH")
         assert heard[-1].startswith("a NO [EXPUNGEISSUED]")
 
 
