@@ -26,22 +26,28 @@ from mailhub.net.dns import DnsResolver, name_servers
 from mailhub.net.journal import Journal
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.net.scribe import Scribe
+from mailhub.policy.classify import Classifier
+from mailhub.policy.provider import Provider, Providers, Source
+from mailhub.policy.repute import News
 from mailhub.policy.route import Hop, matching, route, routed
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Client, Content, Disk, Logins, Resolver
 from mailhub.queue.item import Item, QueueIds
 from mailhub.queue.journeys import Journeys
+from mailhub.queue.reputes import Reputes
 from mailhub.queue.spool import Spool
 from mailhub.relay import maillog
 from mailhub.relay.addressees import members
 from mailhub.relay.intake import HubIntake
 from mailhub.relay.ledger import SpoolLedger
 from mailhub.relay.local import LocalDelivery
+from mailhub.relay.operator import Operator
 from mailhub.relay.pool import Pool
 from mailhub.relay.queuedesk import QueueDesk
-from mailhub.relay.remote import Remote
+from mailhub.relay.remote import Directions, Remote
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Runner
+from mailhub.relay.traffic import Traffic
 from mailhub.sasl.server import ServerMechanisms
 from mailhub.store.files import Files
 from mailhub.store.stores import Stores
@@ -173,14 +179,36 @@ class Parts:
             limits=settings.relay.pool,
             timeouts=settings.relay.patience,
         )
+        reputes = Reputes(hub.state)
+        self.operator = Operator(
+            self.journal,
+            hub.hostname,
+            self.ids,
+            world.now,
+            lambda recipient: members(recipient, self.accounts, self.settings.aliases),
+            self.announce,
+            hub.postmaster,
+        )
+        self.traffic = Traffic(
+            world.reactor,
+            world.now,
+            world.chance.random,
+            self._provider_news,
+            settings.relay.pool,
+            memory=reputes,
+            disk=self.files,
+            known=reputes.load(),
+        )
         self.remote = Remote(
             world.resolver or self._resolver(),
             self.pool,
+            self.traffic,
             shuffle=world.chance.shuffle,
             time=world.now,
             ourselves=(hub.hostname,),
             listening=_listening(settings),
             limits=settings.relay.reach,
+            directions=directions(settings),
         )
         filer = self.stores.filer()
         self.local = LocalDelivery(
@@ -259,6 +287,15 @@ class Parts:
         self.runner.wake()
         await self.mail.look()
 
+    def _provider_news(self, provider: Provider, source: Source, news: News) -> None:
+        """Something about a provider that the operator should know."""
+        whence = f" (from {source.name})" if source.name else ""
+        self._log.warn("{who}{whence} {news}", who=provider.name, whence=whence, news=news.text)
+        if news.urgent:
+            subject = f"{provider.name}{whence} {news.text}"
+            advice = f"mailhub provider show {provider.name} tells more."
+            self.operator.tell(subject, f"{subject}\n\n{advice}")
+
     def _wake_runner(self) -> None:
         """The runner is built after those who wake it."""
         self.runner.wake()
@@ -301,7 +338,10 @@ class Parts:
         self.local.obey(settings.schedule, settings.local)
         self.ledger.limits = settings.local
         self.pool.obey(settings.relay.pool, settings.relay.patience)
+        self.traffic.obey(settings.relay.pool)
+        self.operator.postmaster = settings.hub.postmaster
         self.remote.limits = settings.relay.reach
+        self.remote.directions = directions(settings)
         if settings.dns != before.dns and self.world.resolver is None:
             self.remote.resolver = self._resolver()  # what the other one knows is forgotten
         self.runner.obey(settings.schedule, settings.runner)
@@ -311,7 +351,7 @@ class Parts:
         if self._looking.running:
             self._looking.stop()
         await self.runner.stop()
-        await self.pool.stop()
+        await self.remote.stop()
         await self.local.stop()
         await self.ledger.stop()
         await self.journal.close()
@@ -339,6 +379,17 @@ def resolver_of(settings: Settings, world: Surroundings) -> Resolver:
 def _reserved(settings: Settings) -> str:
     """The name of the mailbox of what was sent; ``""`` if there is none."""
     return settings.journey.mailbox if settings.journey.keep else ""
+
+
+def directions(settings: Settings) -> Directions:
+    """What the settings say of where mail goes, and from where."""
+    return Directions(
+        Providers(settings.providers),
+        Classifier(settings.replies),
+        {source.name: source for source in settings.sources},
+        settings.relay.sources,
+        {route.name: route.hop for route in settings.routes if route.hop is not None},
+    )
 
 
 def _listening(settings: Settings) -> list[tuple[str, int]]:

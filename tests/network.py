@@ -183,7 +183,8 @@ class Connector:
         self.factory.clientConnectionFailed(self, Failure(error))
 
     def _connected(self, make: Callable[[Any], Any]) -> None:
-        local = ("127.0.0.9", 40000 + len(self.network.made))
+        address = self.network.local if ":" in self.address[0] else "127.0.0.9"
+        local = (address or "127.0.0.9", 40000 + len(self.network.made))
         protocol = self.factory.buildProtocol(_address(self.address))
         if protocol is None:
             self.failed(UserError())
@@ -235,6 +236,7 @@ class Network(Clock):
     Attributes:
         hosts: What listens: a function that makes a protocol, ``"refuse"`` or
             ``"silent"``.
+        local: Where connections over IPv6 come from, if that matters.
         segment: Octets that arrive at once; 0 for all there are.
         deaf_after: Octets after which servers read no more; 0 for never.
         attempts: Every address that was connected to.
@@ -245,6 +247,7 @@ class Network(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.hosts: dict[Address, Any] = {}
+        self.local = ""
         self.segment = 0
         self.deaf_after = 0
         self.attempts: list[Address] = []

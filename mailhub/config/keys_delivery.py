@@ -328,6 +328,12 @@ RELAY: Final = Section(
             "Addresses that one attempt tries, of all these hosts.",
         ),
         Key(
+            "wait for address",
+            bounded(DURATION, 0.1),
+            "relay.reach.stagger",
+            "How long one address of a host is waited for before the next is tried beside it.",
+        ),
+        Key(
             "wait for connection",
             PATIENCE,
             "relay.pool.connect",

@@ -145,10 +145,13 @@ class RemoteLimits:
     Attributes:
         hosts: Of a domain with many exchanges.
         addresses: In all, of all these hosts (RFC 5321 §5.1 asks for two at least).
+        stagger: Seconds for which an address is waited for before the next of the same
+            host is tried beside it.
     """
 
     hosts: int = 5
     addresses: int = 8
+    stagger: float = 2.0
     family: Family = Family.BOTH
 
 

@@ -33,6 +33,19 @@ class Names:
             return await self._resolver.addresses(host)  # nobody is asked
         return await self._noted(f"A/AAAA {host}", self._resolver.addresses(host), str)
 
+    async def has_name(self, address: str) -> bool:
+        """Whether an address has a name (PTR) that leads back to it; yes, if nobody can tell."""
+        try:
+            names = await self._noted(f"PTR {address}", self._resolver.ptr(address), str)
+            for name in names.records:
+                if address in (await self.addresses(name)).records:
+                    return True
+        except NoSuchDomain:
+            return False
+        except LookupFailed:
+            return True
+        return False
+
     async def _noted(
         self,
         question: str,

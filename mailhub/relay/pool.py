@@ -1,9 +1,11 @@
-"""Connections to other hosts: how many there may be, and which can be used again.
+"""Connections to other hosts: made, kept for the next message, and used again.
+
+How many messages may be on their way is decided before (`relay.traffic`).
 
 Invariants:
 
-1. At most `PoolLimits.destination` messages are on their way to one destination
-   at once, and `PoolLimits.total` in all; those who wait get their turn in order.
+1. No more connections of a group are open than may be: an idle one makes room.
+   (Those who race for a connection may have two of them for a moment.)
 2. A connection is used again only for the same host on the same terms, by one
    message at a time, and never after anything went wrong on it.
 3. An idle connection on which the server says anything, or which it closes, is
@@ -12,10 +14,9 @@ Invariants:
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -31,8 +32,8 @@ from mailhub.mail.reply import Reply
 from mailhub.net.clienttls import ClientTls
 from mailhub.net.esmtpclient import RelayClient
 from mailhub.net.tls import reason
-from mailhub.net.turns import Turns
 from mailhub.policy.limits import PoolLimits
+from mailhub.policy.provider import ANY_SOURCE, Source
 from mailhub.policy.route import TlsDemand
 from mailhub.sasl.client import Credentials, chooser
 from mailhub.smtp.client import ClientSession
@@ -52,6 +53,10 @@ class Peer:
             certificate must say.
         implicit: TLS from the first octet.
         credentials: To log in with.
+        source: Where the connection comes from.
+        group: Whose hosts these are: their connections are counted together.
+        messages: The most over one connection; None as the pool has it.
+        recipients: The most in one transaction; None as servers must take.
     """
 
     host: str
@@ -59,26 +64,15 @@ class Peer:
     tls: TlsDemand
     implicit: bool = False
     credentials: Credentials | None = None
+    source: Source = ANY_SOURCE
+    group: str = ""
+    messages: int | None = None
+    recipients: int | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where our connections come from; ``""`` leaves it to the kernel."""
-
-    ipv4: str = ""
-    ipv6: str = ""
-
-    def bind(self, address: str) -> tuple[str, int] | None:
-        """The local address for a connection to `address`."""
-        local = self.ipv6 if ":" in address else self.ipv4
-        return (local, 0) if local else None
-
-
-ANY_SOURCE: Final = Source()
-
-
-class Stopping(Exception):
-    """The pool takes nothing more."""
+    @property
+    def counted(self) -> tuple[str, str]:
+        """What its connections are counted under."""
+        return self.group, self.source.name
 
 
 class Link(RelayClient):
@@ -93,7 +87,7 @@ class Link(RelayClient):
     debug = False
 
     def __init__(self, pool: Pool, peer: Peer, address: str, tls: TlsDemand) -> None:
-        super().__init__(None, None, pool.name)
+        super().__init__(None, None, peer.source.helo or pool.name)
         self.peer = peer
         self.address = address
         self.sent = 0
@@ -113,11 +107,15 @@ class Link(RelayClient):
         return self._lost is None and not self.session.surprised and not self.session.exhausted
 
     @property
+    def local(self) -> str:
+        """The address at our end."""
+        return str(getattr(self.transport.getHost(), "host", ""))
+
+    @property
     def stays_here(self) -> bool:
         """Whether it leads to this machine, by whichever of its addresses."""
         there = ip_address(self.address)
-        here = getattr(self.transport.getHost(), "host", "")
-        return there.is_loopback or there.is_unspecified or here == self.address
+        return there.is_loopback or there.is_unspecified or self.local == self.address
 
     def begin(self) -> None:
         self.made.callback(self)
@@ -146,13 +144,19 @@ class Link(RelayClient):
         assert self.tls is not None
         return ClientSession(
             self,
-            self._pool.name,
+            self.peer.source.helo or self._pool.name,
             tls=self.tls,
             login=login,
             timeouts=self.timeouts,
-            limits=self._pool.client_limits,
+            limits=self._limits(),
             record=self.record,
         )
+
+    def _limits(self) -> ClientLimits:
+        limits = self._pool.client_limits
+        if self.peer.recipients is None:
+            return limits
+        return replace(limits, recipients=min(limits.recipients, self.peer.recipients))
 
 
 class _LinkFactory(ClientFactory):
@@ -172,7 +176,7 @@ class _LinkFactory(ClientFactory):
 
 
 class Pool:
-    """Makes connections, keeps idle ones, and counts who is at work.
+    """Makes connections, and keeps idle ones.
 
     Attributes:
         name: What we call ourselves in EHLO.
@@ -189,7 +193,6 @@ class Pool:
         limits: PoolLimits = POOL_LIMITS,
         timeouts: Timeouts = TIMEOUTS,
         client_limits: ClientLimits = CLIENT_LIMITS,
-        source: Source = ANY_SOURCE,
     ) -> None:
         self.reactor = reactor
         self.name = name
@@ -198,100 +201,73 @@ class Pool:
         self.timeouts = timeouts
         self.client_limits = client_limits
         self._limits = limits
-        self._source = source
         self._links: set[Link] = set()
         self._idle: dict[Peer, deque[Link]] = {}
         self._idle_count = 0
-        self._gates: dict[str, _Gate] = {}
-        self._total = Turns(limits.total)
-        self._busy = 0
+        self._open: Counter[tuple[str, str]] = Counter()  # connections, made and being made
         self._connecting: set[Any] = set()
         self._stopping = False
         self._hurried = False
         self._over: Deferred[None] | None = None
 
     def obey(self, limits: PoolLimits, timeouts: Timeouts) -> None:
-        """Go by other limits: for turns at once, for connections when something next begins."""
+        """Go by other limits from here on."""
         self._limits = limits
         self.timeouts = timeouts
-        self._total.places = limits.total
-        for gate in self._gates.values():
-            gate.turns.places = limits.destination
-
-    # ---- Turns -----------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def turn(self, destination: str) -> AsyncIterator[None]:
-        """Wait for one's turn, and be one of those at work while in the ``async with``.
-
-        Raises:
-            Stopping: There will be no turn.
-        """
-        gate = self._gates.get(destination)
-        if gate is None:
-            gate = self._gates[destination] = _Gate(self._limits.destination)
-        gate.users += 1
-        try:
-            # The destination first: one that has a thousand waiting takes no more
-            # than its share of the places in the queue for all.
-            await gate.turns.enter()
-            try:
-                await self._total.enter()
-                try:
-                    async with self._at_work():
-                        yield
-                finally:
-                    self._total.leave()
-            finally:
-                gate.turns.leave()
-        finally:
-            gate.users -= 1
-            if not gate.users:
-                del self._gates[destination]
-
-    @asynccontextmanager
-    async def _at_work(self) -> AsyncIterator[None]:
-        if self._stopping:
-            raise Stopping
-        self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._perhaps_over()
 
     # ---- Connections -----------------------------------------------------------------------
 
-    async def connect(self, peer: Peer, address: str, *, clear: bool = False) -> Link:
+    async def connect(
+        self, peer: Peer, address: str, *, clear: bool = False, most: int | None = None
+    ) -> Link:
         """A new connection; the session on it is not open yet.
 
-        `clear` does without TLS although the peer might have it.
+        `clear` does without TLS although the peer might have it; `most` is how many
+        connections of its group there may be.
 
         Raises:
             Broken: It cannot be made.
         """
         if self._hurried:
             raise Broken(Reply(451, "3.2", ("We are shutting down",)), "connect")
+        if most is not None and self._open[peer.counted] >= most:
+            self._make_room(peer.counted)
+        self._open[peer.counted] += 1
         link = Link(self, peer, address, TlsDemand.NONE if clear else peer.tls)
         connector = self.reactor.connectTCP(
             address,
             peer.port,
             _LinkFactory(link),
             timeout=self._limits.connect,
-            bindAddress=self._source.bind(address),
+            bindAddress=peer.source.bind(address),
         )
         self._connecting.add(connector)
         try:
             await link.made
         except ConnectError as error:
+            self._closed(peer)
             raise Broken(Reply(451, "4.1", (_unreached(error),)), "connect") from None
         except BaseException:
             connector.disconnect()  # cancelled: whoever waited for it has gone
+            self._closed(peer)
             raise
         finally:
             self._connecting.discard(connector)
         self._links.add(link)
         return link
+
+    def _closed(self, peer: Peer) -> None:
+        self._open[peer.counted] -= 1
+        if not self._open[peer.counted]:
+            del self._open[peer.counted]
+        self._perhaps_over()
+
+    def _make_room(self, group: tuple[str, str]) -> None:
+        """Do without the connection of a group that has been idle for longest."""
+        for links in self._idle.values():
+            if links[0].peer.counted == group:
+                self.drop(links[0])
+                return
 
     def take(self, peer: Peer) -> Link | None:
         """An idle connection to this peer, the one used last; None if there is none."""
@@ -305,7 +281,8 @@ class Pool:
     def give_back(self, link: Link) -> None:
         """A message has been sent on this connection: keep it for the next, or say goodbye."""
         link.sent += 1
-        room = self._idle_count < self._limits.idle_total and link.sent < self._limits.messages
+        most = link.peer.messages or self._limits.messages
+        room = self._idle_count < self._limits.idle_total and link.sent < most
         if not link.usable or self._stopping or not room:
             link.leave()
             return
@@ -320,9 +297,10 @@ class Pool:
 
     def lost(self, link: Link) -> None:
         """A connection has gone."""
-        self._links.discard(link)
+        if link in self._links:
+            self._links.discard(link)
+            self._closed(link.peer)
         self._no_longer_idle(link)
-        self._perhaps_over()
 
     def _no_longer_idle(self, link: Link) -> None:
         if link.idle is None:
@@ -339,7 +317,7 @@ class Pool:
     # ---- The end ---------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Take nothing more, let messages on their way and farewells finish, close the rest."""
+        """Let messages on their way and farewells finish, then close the rest."""
         self._stopping = True
         for links in list(self._idle.values()):
             for link in list(links):
@@ -352,9 +330,10 @@ class Pool:
         finally:
             if timer.active():
                 timer.cancel()
+            self._hurried = True
 
     def _perhaps_over(self) -> None:
-        if self._over is not None and not self._over.called and not (self._busy or self._links):
+        if self._over is not None and not self._over.called and not self._open:
             self._over.callback(None)
 
     def _lose_patience(self) -> None:
@@ -363,16 +342,6 @@ class Pool:
             connector.disconnect()
         for link in list(self._links):
             link.abort()
-
-
-class _Gate:
-    """Who may talk to one destination, and how many want to."""
-
-    __slots__ = ("turns", "users")
-
-    def __init__(self, limit: int) -> None:
-        self.turns = Turns(limit)
-        self.users = 0
 
 
 def _unreached(error: Exception) -> str:

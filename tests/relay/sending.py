@@ -11,8 +11,10 @@ from twisted.internet.protocol import Protocol
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.net.clienttls import ClientTls
-from mailhub.ports import Answer, Mx, Outcome, Tlsa
+from mailhub.policy.limits import PoolLimits
+from mailhub.ports import Answer, Mx, NoSuchDomain, Outcome, Tlsa
 from mailhub.relay.pool import Pool
+from mailhub.relay.traffic import Traffic
 from tests.network import Network
 from tests.smtp.model import Model, Octets
 
@@ -22,8 +24,13 @@ SMALL = b"Subject: hello\r\n\r\nHello.\r\n"
 class Names:
     """`ports.Resolver` from mappings; a value that is an exception is raised."""
 
-    def __init__(self, mx: Mapping[str, Any], addresses: Mapping[str, Any]) -> None:
-        self._mx, self._addresses = mx, addresses
+    def __init__(
+        self,
+        mx: Mapping[str, Any],
+        addresses: Mapping[str, Any],
+        ptr: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._mx, self._addresses, self._ptr = mx, addresses, ptr or {}
         self.promises: dict[str, Any] = {}
 
     async def mx(self, domain: str) -> Answer[Mx]:
@@ -38,7 +45,7 @@ class Names:
         raise AssertionError
 
     async def ptr(self, address: str) -> Answer[str]:
-        raise AssertionError
+        return Answer(tuple(_or_raise(self._ptr.get(address, NoSuchDomain()))))
 
     async def tlsa(self, name: str) -> Answer[Tlsa]:
         return Answer(tuple(_or_raise(self.promises.get(name, ()))), authentic=True)
@@ -118,6 +125,17 @@ class Host:
 def pool(network: Network, client_tls: ClientTls | None = None, **options: Any) -> Pool:
     trusting = client_tls or ClientTls()
     return Pool(network, "hub.example", trusting, lambda: "nonce", **options)
+
+
+def traffic(network: Network, **options: Any) -> Traffic:
+    """Gates that remember nothing, and tell nobody unless `tell` is given."""
+    tell = options.pop("tell", lambda *_: None)
+    limits = options.pop("limits", PoolLimits())
+
+    def now() -> float:
+        return 1000 + network.seconds()
+
+    return Traffic(network, now, lambda: 0.5, tell, limits, **options)
 
 
 def start(work: Any) -> list[Any]:

@@ -1,20 +1,21 @@
-"""Connections shared: turns in order, idle ones kept and dropped, an end without losses."""
+"""Connections: idle ones kept and dropped, groups that make room, an end without losses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, NoRouteError
-from twisted.python.failure import Failure
 
 from mailhub.policy.limits import PoolLimits
+from mailhub.policy.provider import Source
 from mailhub.policy.route import TlsDemand
-from mailhub.relay.pool import Link, Peer, Pool, Source, Stopping
+from mailhub.relay.pool import Link, Peer, Pool
 from mailhub.sasl.client import Credentials
-from mailhub.smtp.wire import Broken, Timeouts
+from mailhub.smtp.wire import Broken
 from tests.network import Network
 from tests.relay.sending import Host, content, envelope, pool, start
 from tests.smtp.model import EVERYTHING, Model
@@ -42,80 +43,6 @@ def linked(network: Network, it: Pool, peer: Peer = PEER) -> Link:
     assert start(link.session.open()) == []
     network.settle()
     return link
-
-
-async def work(
-    it: Pool, destination: str, log: list[str], name: str, until: Deferred[None]
-) -> None:
-    async with it.turn(destination):
-        log.append(name)
-        await until
-        log.append(f"{name} done")
-
-
-class TestTurns:
-    def test_destination(self, network: Network) -> None:
-        """So many to one destination, the rest in order; other destinations do not wait."""
-        it = pool(network, limits=PoolLimits(destination=2))
-        log: list[str] = []
-        gates: list[Deferred[None]] = [Deferred() for _ in range(5)]
-        for number, destination in enumerate("aaaab"):
-            start(work(it, destination, log, f"{destination}{number}", gates[number]))
-        assert log == ["a0", "a1", "b4"]
-        gates[1].callback(None)
-        assert log[3:] == ["a1 done", "a2"]
-        for number in (0, 2, 3, 4):
-            gates[number].callback(None)
-        assert log[-1] == "b4 done"
-        assert not it._gates
-
-    def test_total(self, network: Network) -> None:
-        """So many in all; one destination's crowd has no more than its share of the queue."""
-        it = pool(network, limits=PoolLimits(destination=2, total=2))
-        log: list[str] = []
-        gates: list[Deferred[None]] = [Deferred() for _ in range(6)]
-        for number, destination in enumerate("aaaaab"):
-            start(work(it, destination, log, f"{destination}{number}", gates[number]))
-        assert log == ["a0", "a1"]
-        gates[0].callback(None)
-        # a2 came to the queue for all only now: b5 was there before it.
-        assert log[2:] == ["a0 done", "b5"]
-        for gate in gates[1:]:
-            gate.callback(None)
-
-    def test_other_limits(self, network: Network) -> None:
-        """More turns are given at once; other times count for what comes next."""
-        it = pool(network, limits=PoolLimits(destination=1, total=2))
-        log: list[str] = []
-        gates: list[Deferred[None]] = [Deferred() for _ in range(5)]
-        for number, destination in enumerate("aaabc"):
-            start(work(it, destination, log, f"{destination}{number}", gates[number]))
-        assert log == ["a0", "b3"]
-        it.obey(PoolLimits(destination=2, total=3), Timeouts(banner=7.0))
-        assert log == ["a0", "b3", "c4"]
-        gates[4].callback(None)
-        assert log[3:] == ["c4 done", "a1"]
-        assert it.timeouts.banner == 7.0
-        for number in (0, 1, 2, 3):
-            gates[number].callback(None)
-        assert not it._gates
-
-    def test_failure(self, network: Network) -> None:
-        """A turn that ends badly, or is not waited for any more, is given on."""
-        it = pool(network, limits=PoolLimits(destination=1))
-        log: list[str] = []
-        first: Deferred[None] = Deferred()
-        results = start(work(it, "a", log, "one", first))
-        waiting = Deferred.fromCoroutine(work(it, "a", log, "two", Deferred()))
-        waiting.addErrback(lambda failure: failure.trap(CancelledError))
-        third: Deferred[None] = Deferred()
-        start(work(it, "a", log, "three", third))
-        waiting.cancel()
-        first.errback(Failure(RuntimeError()))
-        assert results[0].check(RuntimeError)
-        assert log == ["one", "three"]
-        third.callback(None)
-        assert not it._gates
 
 
 class TestConnect:
@@ -160,10 +87,11 @@ class TestConnect:
         assert not network.made
 
     def test_source(self, network: Network) -> None:
-        """Connections come from the addresses that were given."""
-        it = pool(network, source=Source("192.0.2.9", "2001:db8::9"))
+        """Connections come from the addresses that were given, and say their name."""
+        it = pool(network)
+        source = Source("nine", "192.0.2.9", "2001:db8::9", "nine.example")
         for address in (ADDRESS, "2001:db8::1"):
-            start(it.connect(PEER, address))
+            start(it.connect(replace(PEER, source=source), address))
         assert [connector.bind for connector in network.connectors] == [
             ("192.0.2.9", 0),
             ("2001:db8::9", 0),
@@ -173,6 +101,9 @@ class TestConnect:
         network.settle()
         for end in network.made:
             end.abortConnection()
+        named = linked(network, it, replace(PEER, source=source))
+        assert network.hosts[ADDRESS, 25].commands[-1] == "EHLO nine.example"
+        named.hang_up()
 
     def test_login(self, network: Network) -> None:
         """Credentials are used, readable only where there is to be no TLS."""
@@ -281,14 +212,48 @@ class TestIdle:
         assert it.take(PEER) is None
 
 
+class TestGroups:
+    def test_room(self, network: Network) -> None:
+        """An idle connection makes room for a new one of its group, and for no other's."""
+        it = pool(network)
+        peers = [replace(PEER, host=f"mx{n}.example", group=group) for n, group in enumerate("aab")]
+        links = [linked(network, it, peer) for peer in peers]
+        for link in links:
+            it.give_back(link)
+        fourth = replace(PEER, host="mx4.example", group="a")
+        start(it.connect(fourth, ADDRESS, most=3))
+        network.settle()
+        assert [it.take(peer) for peer in peers] == links
+        for link in links:
+            it.give_back(link)
+        start(it.connect(fourth, ADDRESS, most=3))
+        network.settle()
+        assert it.take(peers[0]) is None
+        assert it.take(peers[1]) is links[1]
+        for end in network.made:
+            end.abortConnection()
+
+    def test_terms(self, network: Network) -> None:
+        """A group has its own number of messages over a connection, and of recipients in one."""
+        it = pool(network)
+        peer = replace(PEER, messages=2, recipients=1)
+        link = linked(network, it, peer)
+        results = start(link.session.deliver(envelope("ann", "bea"), content()))
+        network.settle()
+        assert len(results) == 1
+        assert link.session.messages == 2
+        it.give_back(link)
+        assert it.take(peer) is link
+        it.give_back(link)
+        assert it.take(peer) is None
+
+
 class TestStop:
     def test_idle(self, network: Network) -> None:
-        """Idle connections say goodbye, and nobody gets a turn any more."""
+        """Idle connections say goodbye."""
         it = pool(network)
         it.give_back(linked(network, it))
         stopped = start(it.stop())
-        results = start(work(it, "a", [], "one", Deferred()))
-        assert results[0].check(Stopping)
         assert stopped == []
         network.settle()
         assert stopped == [None]
@@ -297,22 +262,17 @@ class TestStop:
         assert start(it.stop()) == [None]
 
     def test_at_work(self, network: Network) -> None:
-        """Those at work may finish, and give nothing back; those who wait get no turn."""
-        it = pool(network, limits=PoolLimits(destination=1, grace=10))
-        log: list[str] = []
-        gate: Deferred[None] = Deferred()
+        """Those at work may finish, and give nothing back."""
+        it = pool(network, limits=PoolLimits(grace=10))
         link = linked(network, it)
-        start(work(it, "a", log, "one", gate))
-        second = start(work(it, "a", log, "two", Deferred()))
         stopped = start(it.stop())
         assert stopped == []
         it.give_back(link)
-        gate.callback(None)
-        assert second[0].check(Stopping)
         assert stopped == []
         network.settle()
         assert stopped == [None]
-        assert log == ["one", "one done"]
+        [failure] = start(it.connect(PEER, ADDRESS))
+        assert failure.check(Broken)
 
     def test_grace(self, network: Network) -> None:
         """Whoever does not finish in time loses its connections, made or not."""
@@ -321,12 +281,11 @@ class TestStop:
         network.hosts[ADDRESS, 25] = Host(lambda: Model(answers={"MAIL": "silence"}))
 
         async def busy(address: str) -> None:
-            async with it.turn(address):
-                link = await it.connect(PEER, address)
-                await link.session.open()
-                handover = await link.session.deliver(envelope(), content())
-                assert handover.fault is not None
-                await it.connect(PEER, address)
+            link = await it.connect(PEER, address)
+            await link.session.open()
+            handover = await link.session.deliver(envelope(), content())
+            assert handover.fault is not None
+            await it.connect(PEER, address)
 
         results = [start(busy(ADDRESS)), start(busy("192.0.2.2"))]
         network.settle()

@@ -21,8 +21,9 @@ from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
 from mailhub.ports import LookupFailed, Mx, NoSuchDomain, Outcome
 from mailhub.relay.pool import Pool
 from mailhub.relay.remote import Remote
+from mailhub.relay.traffic import Traffic
 from tests.network import Network, scripted
-from tests.relay.sending import SMALL, Host, Names, content, envelope, pool, start, told
+from tests.relay.sending import SMALL, Host, Names, content, envelope, pool, start, told, traffic
 from tests.smtp.model import DROP, EVERYTHING, SILENCE, Model, Octets
 from tests.stockserver import Delivery, stock
 
@@ -52,6 +53,7 @@ class World:
         network.hosts[ONE, 25] = self.one
         network.hosts[TWO, 25] = self.two
         self.pool: Pool = pool(network)
+        self.traffic: Traffic = traffic(network)
         self.options: dict[str, Any] = {}
 
     def trust(self, made: Authority) -> CertificateMap:
@@ -66,6 +68,7 @@ class World:
         return Remote(
             Names(self.mx, self.addresses),
             self.pool,
+            self.traffic,
             shuffle=Random(1).shuffle,
             time=lambda: 1000 + self.network.seconds(),
             **self.options,
@@ -609,18 +612,18 @@ class TestReuse:
 class TestTogether:
     def test_concurrency(self, world: World) -> None:
         """At most so many connections to a destination; the rest wait, and all arrive."""
-        world.pool = pool(world.network, limits=PoolLimits(destination=3))
+        world.traffic = traffic(world.network, limits=PoolLimits(destination=3))
         remote = world.remote()
-        results = [start(remote.deliver(HOP, envelope(), content())) for _ in range(20)]
+        results = [start(remote.deliver(HOP, envelope(), content())) for _ in range(15)]
         world.network.settle()
         assert all(told(outcome) == ["250 2.0.0"] for [outcome] in results)
         assert len(world.network.attempts) == 3
-        assert world.one.taken == 20
+        assert world.one.taken == 15
 
     def test_same_exchanges(self, world: World) -> None:
         """Domains with the same exchanges are one destination."""
         world.mx["example.net"] = world.mx["example.org"]
-        world.pool = pool(world.network, limits=PoolLimits(destination=1))
+        world.traffic = traffic(world.network, limits=PoolLimits(destination=1))
         remote = world.remote()
         other = Envelope(recipients=(Recipient(Path("ann", "example.net")),))
         results = [
