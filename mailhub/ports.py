@@ -286,7 +286,8 @@ class Attempt:
         host: The name we meant to reach, ``mx.example.net``.
         address: The IP address, or ``""`` if none was found.
         tls: ``"TLSv1.3 TLS_AES_256_GCM_SHA384"``, or ``""`` in the clear.
-        certificate: What the certificate was worth: ``"verified"``, ``"unverified: …"``, ``""``.
+        certificate: What the certificate was worth: ``"verified"``, ``"verified by DANE"``,
+            ``"unverified: …"``, ``""``.
         reused: The connection had carried a message before.
         stage: How far it got: ``connect banner ehlo starttls auth mail rcpt data content done``.
         reply: The last thing said there, or our own words for a failure to reach it.
@@ -911,6 +912,35 @@ class Resolver(Protocol):
 
     async def tlsa(self, name: str) -> Answer[Tlsa]:
         """The TLSA records of a name, ``_25._tcp.mx.example``."""
+
+
+# ---- The web -------------------------------------------------------------------------------
+
+
+class FetchFailed(Exception):
+    """Nothing came of a request; the text says why.
+
+    Attributes:
+        untrusted: The server's certificate was no good.
+    """
+
+    def __init__(self, text: str, *, untrusted: bool = False) -> None:
+        self.untrusted = untrusted
+        super().__init__(text)
+
+
+class Web(Protocol):
+    """Talks HTTPS to servers whose certificates are verified; redirections are not followed."""
+
+    async def get(self, host: str, path: str, limit: int) -> bytes:
+        """A plain text of at most `limit` octets.
+
+        Raises:
+            FetchFailed: Anything else came, or nothing in time.
+        """
+
+    async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
+        """Hand over octets of a media type. Raises likewise."""
 
 
 # ---- Disks and threads ---------------------------------------------------------------------

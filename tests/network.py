@@ -112,8 +112,9 @@ class End(ConnectionMixin, FileDescriptor):
             self.registerProducer(producer, streaming)
 
     def abortConnection(self) -> None:
+        # Later, as a socket does: it may be called from within the handshake.
         if self.connected:
-            self.connectionLost(Failure(ConnectionLost("aborted")))
+            self._network.callLater(0, self.connectionLost, Failure(ConnectionLost("aborted")))
 
     def connectionLost(self, reason: Failure) -> None:
         if not self.connected:

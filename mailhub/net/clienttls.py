@@ -13,10 +13,12 @@ thousand times as much, and reading the authorities' certificates most of it.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from cryptography import x509
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
@@ -24,8 +26,10 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from mailhub.net import anchor
 from mailhub.net.tls import VERSIONS, facts
-from mailhub.smtp.wire import Secured
+from mailhub.ports import Tlsa
+from mailhub.smtp.wire import BY_DANE, VERIFIED, Secured
 
 _FAULTS: Final = {
     9: "not valid yet",
@@ -62,9 +66,12 @@ class ClientTls:
         # Not the connections' app data, which is Twisted's.
         self._faults: WeakKeyDictionary[SSL.Connection, list[int]] = WeakKeyDictionary()
 
-    def handshake(self, host: str) -> Handshake:
-        """What ``transport.startTLS`` wants, for a connection to this host name or IP address."""
-        return Handshake(self._begin, host)
+    def handshake(self, host: str, promise: Promise | None = None) -> Handshake:
+        """What ``transport.startTLS`` wants, for a connection to this host name or IP address.
+
+        A `promise` of the DNS takes the place of public authorities.
+        """
+        return Handshake(self._begin, host, promise)
 
     def _begin(self, faults: list[int]) -> SSL.Connection:
         connection = SSL.Connection(self._context, None)
@@ -79,14 +86,40 @@ class ClientTls:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the DNS says of a host's certificate (RFC 7672 §3).
+
+    Attributes:
+        records: Usable ones, authenticated.
+        names: The host's, and the domain's whose mail it takes (RFC 7672 §3.2.2).
+        now: When the handshake takes place, seconds since the epoch.
+    """
+
+    records: tuple[Tlsa, ...]
+    names: tuple[str, ...]
+    now: Callable[[], float] = field(compare=False)
+
+    def verdict(self, chain: Sequence[x509.Certificate]) -> str:
+        """What a chain is worth, as in `Secured`."""
+        fault = anchor.fault(self.records, chain, self.names, self.now())
+        return f"unverified: DANE: {fault}" if fault else BY_DANE
+
+
 @implementer(IOpenSSLClientConnectionCreator)
 class Handshake:
     """One handshake, from its beginning to the verdict."""
 
-    def __init__(self, begin: Callable[[list[int]], SSL.Connection], host: str) -> None:
+    def __init__(
+        self,
+        begin: Callable[[list[int]], SSL.Connection],
+        host: str,
+        promise: Promise | None = None,
+    ) -> None:
         """`begin` makes a connection that records OpenSSL's objections in the list it is given."""
         self._begin = begin
         self._host = host
+        self._promise = promise
         self._connection: SSL.Connection | None = None
         self.faults: list[int] = []
 
@@ -104,6 +137,8 @@ class Handshake:
         return Secured(facts(self._connection, client=True), self._verdict(self._connection))
 
     def _verdict(self, connection: SSL.Connection) -> str:
+        if self._promise is not None:
+            return self._promise.verdict(connection.get_peer_cert_chain(as_cryptography=True) or ())
         if self.faults:
             number = self.faults[0]
             return f"unverified: {_FAULTS.get(number, f'OpenSSL says {number}')}"
@@ -115,7 +150,7 @@ class Handshake:
                 verify_hostname(connection, self._host)
         except (VerificationError, CertificateError, ValueError):
             return "unverified: issued for another name"
-        return "verified"
+        return VERIFIED
 
 
 def _trust(context: SSL.Context, authorities: str) -> None:

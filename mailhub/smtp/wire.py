@@ -56,12 +56,18 @@ TIMEOUTS: Final = Timeouts()
 # ---- The connection ------------------------------------------------------------------------
 
 
+VERIFIED: Final = "verified"
+"""Of a certificate that a public authority issued for the host."""
+BY_DANE: Final = "verified by DANE"
+"""Of one that the host's DNS promised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secured:
     """What a finished handshake is worth.
 
     Attributes:
-        certificate: As in `ports.Attempt`: ``"verified"``, or ``"unverified: …"``.
+        certificate: As in `ports.Attempt`: ``"verified"``, `BY_DANE`, or ``"unverified: …"``.
     """
 
     tls: Tls
@@ -70,7 +76,7 @@ class Secured:
     @property
     def verified(self) -> bool:
         """Whether we know whom we talk to."""
-        return self.certificate == "verified"
+        return self.certificate in (VERIFIED, BY_DANE)
 
 
 class Wire(Protocol):

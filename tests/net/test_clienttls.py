@@ -17,9 +17,10 @@ from OpenSSL import SSL
 
 from mailhub.config.certificate import Authority, authority
 from mailhub.config.values import CertificateFiles
-from mailhub.net.clienttls import ClientTls
+from mailhub.net.clienttls import ClientTls, Promise
 from mailhub.net.tls import CertificateMap
 from mailhub.net.tls import facts as server_facts
+from mailhub.ports import Tlsa
 from mailhub.smtp.wire import Secured
 
 NOW = 1_780_000_000.0
@@ -54,11 +55,16 @@ def write(directory: Path, key: Any, days: tuple[int, int] = (-1, 30)) -> Certif
 
 
 def shake(
-    trusting: ClientTls, host: str, files: CertificateFiles, *, old: bool = False
+    trusting: ClientTls,
+    host: str,
+    files: CertificateFiles,
+    *,
+    old: bool = False,
+    promise: Promise | None = None,
 ) -> tuple[Secured, SSL.Connection]:
     """A whole handshake; the verdict, and the server's end."""
     protocol: Any = None
-    handshake = trusting.handshake(host)
+    handshake = trusting.handshake(host, promise)
     client = handshake.clientConnectionForTLS(protocol)
     server = CertificateMap([files]).serverConnectionForTLS(protocol)
     if old:
@@ -152,3 +158,28 @@ class TestAuthorities:
         (tmp_path / "empty.pem").write_text("nothing\n")
         with pytest.raises(ValueError, match="no certificates"):
             ClientTls(authorities=str(tmp_path / "empty.pem"))
+
+
+class TestPromise:
+    """What the DNS promises takes the place of public authorities (RFC 7672 §3)."""
+
+    def promise(self, files: CertificateFiles, usage: int) -> Promise:
+        with open(files.chain, "rb") as file:
+            certificate = x509.load_pem_x509_certificate(file.read())
+        digest = certificate.fingerprint(hashes.SHA256())
+        return Promise((Tlsa(usage, 0, 1, digest),), ("mx.example.net",), lambda: NOW)
+
+    def test_kept(self, tmp_path: Path) -> None:
+        """A self-signed certificate of any age is good if a record is about it."""
+        files = write(tmp_path, ec.generate_private_key(ec.SECP256R1()), (-9, -8))
+        secured, _ = shake(ClientTls(), "mx.example.net", files, promise=self.promise(files, 3))
+        assert (secured.certificate, secured.verified) == ("verified by DANE", True)
+
+    def test_broken(self, made: Authority, tmp_path: Path) -> None:
+        """A certificate that public authorities vouch for is none, if the record says otherwise."""
+        other = write(tmp_path, ec.generate_private_key(ec.SECP256R1()))
+        trusting = ClientTls(authorities=made.ca)
+        promise = self.promise(other, 3)
+        secured, _ = shake(trusting, "mx.example.net", made.files, promise=promise)
+        assert secured.certificate == "unverified: DANE: matches no TLSA record"
+        assert not secured.verified
