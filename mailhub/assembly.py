@@ -7,6 +7,7 @@ so that the same parts run in production, in tests and in a simulation.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from mailhub.accounts.database import Accounts
+from mailhub.accounts.principals import Principals
 from mailhub.config.settings import Settings
 from mailhub.imap.structure import summary
 from mailhub.mail.address import Path
@@ -50,6 +52,8 @@ from mailhub.relay.runner import Runner
 from mailhub.relay.traffic import Traffic
 from mailhub.sasl.server import ServerMechanisms
 from mailhub.store.files import Files
+from mailhub.store.reach import SharedReaches
+from mailhub.store.sharing import Sharing
 from mailhub.store.stores import Stores
 
 FILE_THREADS: Final = 4
@@ -148,7 +152,14 @@ class Parts:
             limits=replace(settings.store, reserved=_reserved(settings)),
             files=world.system,
         )
-        self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self.stores.look()))
+        self.sharing = Sharing(
+            self.stores,
+            Principals(self.accounts),
+            os.fsencode(hub.state),
+            settings.others,
+        )
+        self.reaches = SharedReaches(self.sharing)
+        self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self.sharing.look()))
         self._looking.clock = reactor
         self.checker = AccountChecker(
             self.accounts, self.hashing, reactor, world.entropy, settings.auth
@@ -260,7 +271,7 @@ class Parts:
         )
 
         self.mail = QueueDesk(
-            self.stores,
+            self.reaches,
             self.scribe,
             self.journal,
             self.runner.withheld,

@@ -11,7 +11,7 @@ Nothing here knows Twisted, a clock or a disk.
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,6 +21,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.part import Part
 from mailhub.mail.reply import Reply
+from mailhub.mail.rights import Acl, Rights
 from mailhub.policy.cause import Cause
 
 P = ParamSpec("P")
@@ -378,6 +379,8 @@ class StoreFault(Enum):
     CANNOT = "CANNOT"
     IN_USE = "INUSE"
     LIMIT = "LIMIT"
+    NO_PERMISSION = "NOPERM"
+    TOO_MANY_ENTRIES = "METADATA TOOMANY"
     SERVER_BUG = "SERVERBUG"
     """An I/O error or a full disk: nothing was done."""
 
@@ -429,11 +432,16 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an account holds, and may hold."""
+    """What an account holds, and may hold.
+
+    Attributes:
+        mailboxes: Counted only where they are limited.
+    """
 
     octets: int
     messages: int
     quota: Quota
+    mailboxes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -576,6 +584,10 @@ class Mailbox(Protocol):
 
     Attributes:
         mailbox_id: MAILBOXID: the same whatever it is called (RFC 8474 §4).
+        rights: What this session's account may do with it, asked anew each time: a right
+            that is taken away is missed at once.
+        ended: Why nobody may go on with it, said to the client as the connection ends;
+            empty while all is well.
         keywords: Names of the keyword bits, from `flag.KEYWORD_SHIFT` up.
         uids: typecode ``I``.
         flags: `Flags` bits, typecode ``I``.
@@ -591,6 +603,10 @@ class Mailbox(Protocol):
     def mailbox_id(self) -> str: ...
     @property
     def uid_validity(self) -> UidValidity: ...
+    @property
+    def rights(self) -> Rights: ...
+    @property
+    def ended(self) -> str: ...
     @property
     def uid_next(self) -> Uid: ...
     @property
@@ -727,8 +743,8 @@ class MailStore(Protocol):
     async def open(self, name: str) -> Mailbox:
         """The shared mailbox; `Mailbox.release` gives it back."""
 
-    async def upload(self, size: int | None = None) -> Upload:
-        """Begin an APPEND of a message of `size` octets."""
+    async def upload(self, size: int | None = None, name: str = "INBOX") -> Upload:
+        """Begin an APPEND of a message of `size` octets to the mailbox `name`."""
 
     async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
         """File uploaded messages, durably, all or none; ends the uploads either way."""
@@ -749,6 +765,70 @@ class MailStores(Protocol):
 
     async def of(self, account: Account) -> MailStore:
         """The account's store, made on first use with an INBOX."""
+
+
+class Reach(MailStore, Protocol):
+    """All mailboxes that an account reaches: its own, and those that others share with it.
+
+    Every method asks for the rights it needs, and raises `StoreRefused`: NO_PERMISSION,
+    or NONEXISTENT where the account may not even know of the mailbox (RFC 4314 §6).
+
+    Attributes:
+        others: What the names of other accounts' mailboxes begin with, separator
+            included; empty if nothing is shared.
+        admin: The account may do what is the operator's to do.
+    """
+
+    @property
+    def others(self) -> str: ...
+    @property
+    def admin(self) -> bool: ...
+
+    async def rights(self, name: str) -> Rights:
+        """What the account may do with a mailbox."""
+
+    async def owned(self, name: str) -> str:
+        """The address of a mailbox's owner."""
+
+    async def acl(self, name: str) -> Acl:
+        """The access control list, with what the owner may do."""
+
+    async def set_acl(self, name: str, identifier: str, change: str) -> None:
+        """Change an identifier's rights as SETACL says (`rights.modified`).
+
+        Raises:
+            ValueError: A letter that is no right.
+            StoreRefused: CANNOT for an identifier that means nobody.
+        """
+
+    async def delete_acl(self, name: str, identifier: str) -> None:
+        """Take an identifier off the list."""
+
+    async def metadata(self, name: str) -> Mapping[str, bytes]:
+        """Annotations by entry name in lower case; the server's for an empty name."""
+
+    async def set_metadata(self, name: str, changes: Mapping[str, bytes | None]) -> None:
+        """Set annotations, or remove those that become None: all or none.
+
+        Raises:
+            StoreRefused: TOO_MANY_ENTRIES; CANNOT for a value that an entry may not have.
+        """
+
+    async def quota_root(self, name: str) -> str:
+        """The quota root of a mailbox: empty for the account's own, else its owner's address."""
+
+    async def usage_of(self, root: str) -> Usage:
+        """What a quota root holds and may hold."""
+
+    async def set_quota(self, root: str, quota: Quota) -> None:
+        """Limit a quota root."""
+
+
+class Reaches(Protocol):
+    """Finds what an account reaches."""
+
+    async def of(self, account: Account) -> Reach:
+        """The account's reach; its own store is made on first use with an INBOX."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from mailhub.config.values import (
     BOOLEAN,
     COUNT,
     DURATION,
+    LEVEL,
     NETWORK,
     SIZE,
     SIZE_OR_NONE,
     bounded,
     many,
+    optional_text,
 )
 from mailhub.smtp.limits import LINE_MINIMUM, RECIPIENTS_MINIMUM, TEXT_MINIMUM
 
@@ -230,6 +232,12 @@ IMAP: Final = Section(
         Key("list patterns", AT_LEAST_ONE, "imap.patterns", "Patterns in one LIST."),
         Key("fetch items", AT_LEAST_ONE, "imap.items", "Items in one FETCH, flags in one STORE."),
         Key("mailbox name", bounded(COUNT, 20), "imap.name", "Characters of a mailbox's name."),
+        Key(
+            "annotation",
+            bounded(SIZE, 1024),
+            "imap.annotation",
+            "The longest value of an annotation (METADATA); it must fit into a literal.",
+        ),
     ),
 )
 
@@ -267,6 +275,21 @@ STORE: Final = Section(
             restart=True,
         ),
         Key("levels", AT_LEAST_ONE, "store.levels", "Levels of their names.", restart=True),
+        Key(
+            "shared",
+            optional_text(LEVEL),
+            "others",
+            "What the names of other users' mailboxes begin with, for those with whom they are"
+            " shared: Other Users/ann@example.org/Projects. Without a value nothing is shared.",
+            restart=True,
+        ),
+        Key(
+            "annotations",
+            AT_LEAST_ONE,
+            "store.annotations",
+            "Annotations (METADATA) that a mailbox may have for all, and for each user.",
+            restart=True,
+        ),
         Key(
             "subscriptions",
             AT_LEAST_ONE,

@@ -179,6 +179,8 @@ class Settings:
 
     Attributes:
         normalise: Peers whose bare CR and LF are mended (`smtp.limits.Site`).
+        others: What the names of other users' mailboxes begin with, to those with whom they are
+            shared; empty shares nothing.
         plaintext_on_loopback: Clients on this machine may send passwords in the clear.
         origins: Where each value stands in the file.
         replies: What other hosts mean by their replies, in order: the first rule that fits.
@@ -200,6 +202,7 @@ class Settings:
     imap: Imap = field(default_factory=Imap)
     pop3: Pop3 = field(default_factory=Pop3)
     store: Store = field(default_factory=Store)
+    others: str = "Other Users"
     schedule: Schedule = field(default_factory=Schedule)
     runner: RunnerLimits = field(default_factory=RunnerLimits)
     bounce: Bounce = field(default_factory=Bounce)

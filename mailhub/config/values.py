@@ -157,6 +157,14 @@ def _parse_path(text: str) -> str:
     return text
 
 
+def _parse_level(text: str) -> str:
+    if not text.isprintable() or set(text) & set('/*%"\\') or text.upper() == "INBOX":
+        raise ValueError
+    return text
+
+
+LEVEL: Final[Kind[str]] = Kind("a name such as Other Users, without / * %", _parse_level, str)
+"""One level of a mailbox's name."""
 TEXT: Final[Kind[str]] = Kind("text", str, str)
 PATH: Final = Kind("an absolute path such as /var/lib/mailhub", _parse_path, str)
 

@@ -141,7 +141,7 @@ class Uploading:
         try:
             if size is None or size >= LARGE:
                 await store.status(self._name)
-            self._upload = await store.upload(size)
+            self._upload = await store.upload(size, self._name)
         except StoreRefused as why:
             raise to_target(why) from None
         self._begun, self._size = begun, 0

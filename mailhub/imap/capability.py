@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from mailhub.imap.state import Phase, State
+from mailhub.mail.rights import NEW
 
 ALWAYS: Final = (
     "IMAP4rev1",
@@ -29,6 +30,13 @@ ALWAYS: Final = (
     "QUOTA",  # RFC 9208
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
+    "ACL",  # RFC 4314
+    f"RIGHTS={NEW}",
+    "LIST-MYRIGHTS",  # RFC 8440
+    "METADATA",  # RFC 5464
+    "METADATA-SERVER",
+    "LIST-METADATA",  # RFC 9590
     "CATENATE",  # RFC 4469
     "BINARY",  # RFC 3516
     "PREVIEW",  # RFC 8970
@@ -42,14 +50,18 @@ COMPRESS: Final = "COMPRESS=DEFLATE"  # RFC 4978
 
 def capabilities(state: State) -> str:
     """The list as it is now, for CAPABILITY and for the response code of that name."""
-    before_login = state.phase is Phase.NOT_AUTHENTICATED
     append = f"APPENDLIMIT={state.limits.append}"  # RFC 7889
+    before_login = state.phase is Phase.NOT_AUTHENTICATED
     now = _before_login(state) if before_login else _after_login(state)
     return " ".join((*ALWAYS, append, *now))
 
 
 def _after_login(state: State) -> Iterable[str]:
-    return AFTER_LOGIN if state.deflated else (*AFTER_LOGIN, COMPRESS)
+    yield from AFTER_LOGIN
+    if not state.deflated:
+        yield COMPRESS
+    if state.mail is not None and state.mail.admin:
+        yield "QUOTASET"
 
 
 def _before_login(state: State) -> list[str]:

@@ -6,6 +6,7 @@ Mailbox names are still the octets that were sent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailhub.imap import criteria, item
@@ -141,6 +142,7 @@ class List(Command):
     Attributes:
         extended: Any of RFC 5258's syntax was used.
         status: STATUS items to be told of each mailbox (RFC 5819 §2).
+        metadata: Annotations likewise (RFC 9590 §2).
     """
 
     reference: bytes
@@ -149,6 +151,7 @@ class List(Command):
     returned: frozenset[str] = frozenset()
     extended: bool = False
     status: tuple[str, ...] = ()
+    metadata: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,80 @@ class GetQuotaRoot(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetQuota(Command):
-    """SETQUOTA (RFC 9208 §4.1.3), which is the operator's."""
+    """SETQUOTA (RFC 9208 §4.1.3).
+
+    Attributes:
+        limits: By resource, in its unit.
+    """
+
+    root: bytes
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAcl(Command):
+    """SETACL (RFC 4314 §3.1), or DELETEACL (RFC 4314 §3.2) where `change` is None.
+
+    Attributes:
+        change: Rights, perhaps behind ``+`` or ``-``.
+    """
+
+    mailbox: bytes
+    identifier: bytes
+    change: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetAcl(Command):
+    """GETACL (RFC 4314 §3.3)."""
+
+    mailbox: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListRights(Command):
+    """LISTRIGHTS (RFC 4314 §3.4)."""
+
+    mailbox: bytes
+    identifier: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MyRights(Command):
+    """MYRIGHTS (RFC 4314 §3.5)."""
+
+    mailbox: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which annotations are asked for (RFC 5464 §4.2).
+
+    Attributes:
+        entries: Names in lower case.
+        depth: Levels below each entry that are wanted too; None for all.
+        longest: Octets of values that are wanted; None for any.
+    """
+
+    entries: tuple[str, ...]
+    depth: int | None = 0
+    longest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetMetadata(Command):
+    """GETMETADATA (RFC 5464 §4.2); an empty mailbox is the server."""
+
+    mailbox: bytes
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class SetMetadata(Command):
+    """SETMETADATA (RFC 5464 §4.3); None removes an entry."""
+
+    mailbox: bytes
+    changes: Mapping[str, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)

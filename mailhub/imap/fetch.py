@@ -29,6 +29,7 @@ from mailhub.imap.sequence import Ranges
 from mailhub.imap.state import Selected
 from mailhub.mail.date import format_internal
 from mailhub.mail.flag import SEEN
+from mailhub.mail.rights import may_set
 from mailhub.ports import Content, FlagAction, Rendering, StoreRefused, Uid
 
 FACT_ROWS: Final = 500
@@ -187,7 +188,11 @@ class Fetching:
         self._selected = selected
         self._facts = [item for item in items if isinstance(item, Fact)]
         self._octets = [item for item in items if isinstance(item, Octets)]
-        self._marks = not selected.read_only and any(not item.peek for item in self._octets)
+        self._marks = (
+            any(not item.peek for item in self._octets)
+            and not selected.read_only
+            and may_set("\\Seen", selected.mailbox.rights)
+        )
         self._opens = not all(map(_within_header, self._octets))
         self._excerpts = all(item.section.kind == "HEADER.FIELDS" for item in self._octets)
         self._waits = bool(self._octets) or not _RENDERINGS.keys().isdisjoint(self._facts)

@@ -136,8 +136,8 @@ class Tokens:
         self._place = found.end()
         return True
 
-    def maybe_string(self) -> bytes | None:
-        """A quoted string or a literal."""
+    def maybe_string(self, *, binary: bool = False) -> bytes | None:
+        """A quoted string or a literal, which may hold NUL if it is `binary`."""
         found = self.match(_QUOTED)
         if found is not None:
             return _ESCAPED.sub(rb"\1", found[1])
@@ -146,7 +146,7 @@ class Tokens:
         if self._part + 2 >= len(self._parts):
             return None  # announced, and not here yet
         octets = self._parts[self._part + 1]
-        if b"\0" in octets:  # CHAR8 = %x01-ff                      (RFC 3501 §9)
+        if b"\0" in octets and not binary:  # CHAR8 = %x01-ff                      (RFC 3501 §9)
             raise Bad("NUL in a literal")
         self._part += 2
         self._text = self._parts[self._part]
@@ -177,6 +177,15 @@ class Tokens:
     def nstring(self) -> bytes | None:
         """A string, or None for NIL."""
         return None if self.maybe_nil() else self.string()
+
+    def nstring8(self) -> bytes | None:
+        """A string or a literal8, or None for NIL (RFC 5464 §5 value)."""
+        if self.maybe_nil():
+            return None
+        found = self.maybe_string(binary=self.maybe(b"~"))
+        if found is None:
+            raise Bad("Expected a string or NIL")
+        return found
 
     # ---- Numbers and dates ----
 

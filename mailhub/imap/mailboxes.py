@@ -1,23 +1,21 @@
-"""Commands on mailboxes that need not be selected (RFC 3501 §6.3), and QUOTA (RFC 9208)."""
+"""Commands on mailboxes that need not be selected (RFC 3501 §6.3)."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Final
+from contextlib import suppress
 
 from mailhub.imap import command as commands
+from mailhub.imap import mutf7
+from mailhub.imap.access import rights_response
 from mailhub.imap.enabling import aware
 from mailhub.imap.listing import Told, Wanted, patterns, root, rows, subscriptions
+from mailhub.imap.metadata import metadata_response
 from mailhub.imap.name import INBOX, SEPARATOR, encoded
-from mailhub.imap.response import No, Ok, astring
+from mailhub.imap.response import No, Ok, string
 from mailhub.imap.state import Output, State
 from mailhub.mail.flag import DELETED
-from mailhub.ports import StoreRefused, Usage
-
-QUOTA_ROOT: Final = b""
-"""An account has one quota root, and its name is empty (RFC 9208 §3.1)."""
-STORAGE_UNIT: Final = 1024
-"""Octets in one unit of the STORAGE resource (RFC 9208 §5.1)."""
+from mailhub.ports import StoreRefused
 
 
 async def create(state: State, command: commands.Create) -> AsyncGenerator[Output, None]:
@@ -70,24 +68,35 @@ async def list_(state: State, command: commands.List) -> AsyncGenerator[Output, 
     else:
         matches = patterns(command.reference, command.patterns, state.limits.name)
         wanted = Wanted(matches, command.selection, command.returned, command.extended)
+        more = bool(command.status or command.metadata or "MYRIGHTS" in command.returned)
         for batch in rows(await state.store.list(), wanted):
-            if not command.status:
+            if not more:
                 yield b"".join(told.line for told in batch)
                 continue
             for told in batch:
-                yield told.line + await _listed_status(state, told, command.status)
+                yield told.line + (await _more(state, told, command) if told.asked else b"")
             yield b""
     yield Ok("List completed")
 
 
-async def _listed_status(state: State, told: Told, items: Sequence[str]) -> bytes:
-    """A mailbox's STATUS behind its LIST response; none where there can be none (RFC 5819 §2)."""
-    if not told.asked:
-        return b""
-    try:
-        return await status_response(state, told.name, items)
-    except StoreRefused:
-        return b""  # it has gone meanwhile, or may not be read
+async def _more(state: State, told: Told, command: commands.List) -> bytes:
+    """What is told of a mailbox behind its LIST response.
+
+    Nothing of what cannot be had: it has gone meanwhile, or may not be read (RFC 5819 §2,
+    RFC 8440 §4, RFC 9590 §3).
+    """
+    name, found = told.name, []
+    if "MYRIGHTS" in command.returned:
+        with suppress(StoreRefused):
+            found.append(rights_response(name, await state.store.rights(name)))
+    if command.status:
+        with suppress(StoreRefused):
+            found.append(await status_response(state, name, command.status))
+    if command.metadata is not None:
+        with suppress(StoreRefused):
+            entries = await state.store.metadata(name)
+            found.append(metadata_response(name, entries, command.metadata)[0])
+    return b"".join(found)
 
 
 async def lsub(state: State, command: commands.Lsub) -> AsyncGenerator[Output, None]:
@@ -101,9 +110,11 @@ async def lsub(state: State, command: commands.Lsub) -> AsyncGenerator[Output, N
     yield Ok("Lsub completed")
 
 
-async def namespace(_state: State, _command: commands.Namespace) -> AsyncGenerator[Output, None]:
-    """NAMESPACE: everything is personal (RFC 2342 §5)."""
-    yield b'* NAMESPACE (("" "/")) NIL NIL\r\n'
+async def namespace(state: State, _command: commands.Namespace) -> AsyncGenerator[Output, None]:
+    """NAMESPACE: what is our own, and what others share with us (RFC 2342 §5)."""
+    others = state.store.others
+    shared = b'((%b "/"))' % string(mutf7.encode(others)) if others else b"NIL"
+    yield b'* NAMESPACE (("" "/")) %b NIL\r\n' % shared
     yield Ok("Namespace completed")
 
 
@@ -147,40 +158,3 @@ async def _deleted_storage(state: State, name: str) -> int:
     octets = sum(size for bits, size in pairs if bits & DELETED)
     await mailbox.release()
     return octets
-
-
-async def get_quota(state: State, command: commands.GetQuota) -> AsyncGenerator[Output, None]:
-    """GETQUOTA (RFC 9208 §4.1.1)."""
-    if command.root != QUOTA_ROOT:
-        raise No("No such quota root", "NONEXISTENT")
-    yield _quota(await state.store.usage())
-    yield Ok("Getquota completed")
-
-
-async def get_quota_root(
-    state: State, command: commands.GetQuotaRoot
-) -> AsyncGenerator[Output, None]:
-    """GETQUOTAROOT (RFC 9208 §4.1.2)."""
-    name = state.name(command.mailbox)
-    if not any(row.name == name for row in await state.store.list()):
-        raise No("No such mailbox", "NONEXISTENT")
-    yield b"* QUOTAROOT %b %b\r\n" % (encoded(name), astring(QUOTA_ROOT) or b'""')
-    yield _quota(await state.store.usage())
-    yield Ok("Getquotaroot completed")
-
-
-async def set_quota(_state: State, _command: commands.SetQuota) -> AsyncGenerator[Output, None]:
-    """SETQUOTA is the operator's (RFC 9208 §4.1.3)."""
-    raise No("Quotas are set by the operator", "NOPERM")
-    yield b""
-
-
-def _quota(usage: Usage) -> bytes:
-    """Only what is limited is told (RFC 9208 §4.2.1)."""
-    resources = []
-    if usage.quota.octets:
-        used = -(-usage.octets // STORAGE_UNIT)
-        resources.append(f"STORAGE {used} {usage.quota.octets // STORAGE_UNIT}")
-    if usage.quota.messages:
-        resources.append(f"MESSAGE {usage.messages} {usage.quota.messages}")
-    return b'* QUOTA "" (%b)\r\n' % " ".join(resources).encode()

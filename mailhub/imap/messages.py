@@ -17,6 +17,7 @@ from mailhub.imap.enabling import aware
 from mailhub.imap.fault import to_target
 from mailhub.imap.fetch import Fetching, Rows
 from mailhub.imap.item import Fact
+from mailhub.imap.permission import check_writable
 from mailhub.imap.response import Bad, No, Ok, number_set, status
 from mailhub.imap.search import Searching
 from mailhub.imap.sequence import Ranges, SequenceSet
@@ -73,7 +74,7 @@ async def copy(state: State, command: Copy) -> AsyncGenerator[Output, None]:
     """COPY, MOVE and their UID forms, all or nothing (RFC 3501 §6.4.7, RFC 6851 §3)."""
     box = state.box
     if command.move:
-        check_writable(box)
+        check_writable(box, "te")  # RFC 6851 §3.3: as if STORE and EXPUNGE followed
     name = state.name(command.mailbox)
     if command.by_uid:
         for piece in box.tell_arrivals():
@@ -114,16 +115,6 @@ def numbers(box: Selected, given: SequenceSet, *, by_uid: bool) -> Ranges:
     if numbers is None:
         raise Bad("No message has such a number")
     return numbers
-
-
-def check_writable(box: Selected) -> None:
-    """Whether messages of this mailbox may be changed.
-
-    Raises:
-        No: It was opened by EXAMINE.
-    """
-    if box.read_only:
-        raise No("The mailbox was opened read-only", "READ-ONLY")
 
 
 def check_missed(*, missed: bool, by_uid: bool) -> None:

@@ -8,12 +8,14 @@ from typing import Final
 from mailhub.imap.command import Check, Close, Expunge, Select
 from mailhub.imap.enabling import aware
 from mailhub.imap.fetch import Rows
-from mailhub.imap.response import Bad, No, Ok, status
+from mailhub.imap.permission import check_writable
+from mailhub.imap.response import Bad, Ok, status
 from mailhub.imap.resync import resynchronise
 from mailhub.imap.sequence import Ranges
 from mailhub.imap.state import Output, Phase, Selected, State
 from mailhub.imap.view import View, flags_response, permanent_flags
 from mailhub.mail.flag import DELETED, SEEN
+from mailhub.mail.rights import NONE, writable
 from mailhub.ports import Mailbox, Uid
 
 EXPUNGE_ROWS: Final = 500
@@ -43,7 +45,8 @@ async def select(state: State, command: Select) -> AsyncGenerator[Output, None]:
         raise
     recents = () if command.read_only else mailbox.take_recent()
     view = View(mailbox, recents, state.manner)
-    selected = Selected(mailbox, view, command.read_only, state.changed)
+    read_only = command.read_only or not writable(mailbox.rights)
+    selected = Selected(mailbox, view, read_only, state.changed)
     mailbox.watch(selected.changed)
     state.selected = selected
     state.phase = Phase.SELECTED
@@ -51,7 +54,7 @@ async def select(state: State, command: Select) -> AsyncGenerator[Output, None]:
     if how.resync is not None:
         async for piece in resynchronise(selected, how.resync):
             yield piece
-    access = "READ-ONLY" if command.read_only else "READ-WRITE"
+    access = "READ-ONLY" if read_only else "READ-WRITE"
     yield Ok("Examine completed" if command.read_only else "Select completed", access)
 
 
@@ -60,7 +63,7 @@ def _described(selected: Selected, recent: int) -> bytes:
     mailbox = selected.mailbox
     lines = [
         flags_response(mailbox.keywords),
-        permanent_flags(mailbox.keywords, read_only=selected.read_only),
+        permanent_flags(mailbox.keywords, NONE if selected.read_only else mailbox.rights),
         b"* %d EXISTS\r\n" % selected.view.exists + selected.view.tell_recent(recent),
     ]
     unseen = _first_unseen(mailbox)
@@ -85,7 +88,7 @@ async def check(state: State, _command: Check) -> AsyncGenerator[Output, None]:
 async def close(state: State, command: Close) -> AsyncGenerator[Output, None]:
     """CLOSE expunges without a word (RFC 3501 §6.4.2), UNSELECT does not (RFC 3691 §2)."""
     selected = state.box
-    if command.expunge and not selected.read_only:
+    if command.expunge and not selected.read_only and "e" in selected.mailbox.rights:
         for uids in _deleted(selected, None):
             await selected.mailbox.expunge(uids)
             yield b""
@@ -96,8 +99,7 @@ async def close(state: State, command: Close) -> AsyncGenerator[Output, None]:
 async def expunge(state: State, command: Expunge) -> AsyncGenerator[Output, None]:
     """EXPUNGE and UID EXPUNGE (RFC 4315 §2.1); the session tells what is gone."""
     selected = state.box
-    if selected.read_only:
-        raise No("The mailbox was opened read-only", "READ-ONLY")
+    check_writable(selected, "e")
     among = None if command.uids is None else selected.view.by_uids(command.uids)
     expunged = False
     for uids in _deleted(selected, among):

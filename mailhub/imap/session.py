@@ -23,6 +23,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from mailhub.imap import (
+    access,
     append,
     connection,
     enabling,
@@ -30,6 +31,8 @@ from mailhub.imap import (
     login,
     mailboxes,
     messages,
+    metadata,
+    quota,
     selection,
     storing,
     syntax,
@@ -43,7 +46,7 @@ from mailhub.imap.reader import Announced, Reader, Refused, Request, tag_of
 from mailhub.imap.response import Bad, Broken, Bye, Condition, No, Ok, status
 from mailhub.imap.settings import Settings
 from mailhub.imap.state import Ongoing, Output, Phase, State
-from mailhub.ports import Client, Logins, MailStores, StoreRefused, Tls
+from mailhub.ports import Client, Logins, Reaches, StoreRefused, Tls
 from mailhub.sasl.mechanism import Mechanisms
 
 Handler = Callable[[State, Any], AsyncGenerator[Output, None]]
@@ -54,7 +57,8 @@ _AFTER_LOGIN: Final = frozenset({
     commands.Enable, commands.Select, commands.Create, commands.Delete, commands.Rename,
     commands.Subscribe, commands.List, commands.Lsub, commands.Namespace, commands.Status,
     commands.Append, commands.GetQuota, commands.GetQuotaRoot, commands.SetQuota, commands.Idle,
-    commands.Compress, commands.Unauthenticate,
+    commands.Compress, commands.Unauthenticate, commands.SetAcl, commands.GetAcl,
+    commands.ListRights, commands.MyRights, commands.GetMetadata, commands.SetMetadata,
 })  # fmt: skip
 _SELECTED: Final = frozenset({
     commands.Check, commands.Close, commands.Expunge, commands.Search, commands.Fetch,
@@ -92,9 +96,15 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Lsub: mailboxes.lsub,
     commands.Namespace: mailboxes.namespace,
     commands.Status: mailboxes.status,
-    commands.GetQuota: mailboxes.get_quota,
-    commands.GetQuotaRoot: mailboxes.get_quota_root,
-    commands.SetQuota: mailboxes.set_quota,
+    commands.GetQuota: quota.get_quota,
+    commands.GetQuotaRoot: quota.get_quota_root,
+    commands.SetQuota: quota.set_quota,
+    commands.SetAcl: access.set_acl,
+    commands.GetAcl: access.get_acl,
+    commands.ListRights: access.list_rights,
+    commands.MyRights: access.my_rights,
+    commands.GetMetadata: metadata.get_metadata,
+    commands.SetMetadata: metadata.set_metadata,
     commands.Idle: idle.idle,
     commands.Search: messages.search,
     commands.Fetch: messages.fetch,
@@ -130,7 +140,7 @@ class Session:
         settings: Settings,
         mechanisms: Mechanisms,
         logins: Logins,
-        stores: MailStores,
+        stores: Reaches,
         census: Census | None = None,
     ) -> None:
         self._settings = settings
@@ -231,6 +241,8 @@ class Session:
 
     async def _request(self, parts: tuple[bytes, ...]) -> AsyncGenerator[bytes, None]:
         self._begin(tag_of(parts[0]), quiet=True)
+        if self._state.selected is not None:
+            self._state.selected.check_ended()
         try:
             command = syntax.parse(parts, self._settings.limits)
             self._check_allowed(type(command))

@@ -26,6 +26,7 @@ class Limits:
         patterns: Patterns and options in one LIST command (RFC 5258 §3).
         items: Data items in one FETCH, flags in one STORE.
         name: Of a mailbox name, in characters.
+        annotation: Of one annotation's value.
         errors: BAD answers in a row before BYE.
         refused_logins: Failed logins before BYE.
         connections: That have logged in to one account at the same time; 0 is any number.
@@ -46,6 +47,7 @@ class Limits:
     patterns: int = 100
     items: int = 200
     name: int = 200
+    annotation: int = 16384
     errors: int = 20
     refused_logins: int = 5
     connections: int = 100

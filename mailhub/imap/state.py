@@ -19,7 +19,7 @@ from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bye, Ok
 from mailhub.imap.settings import Limits, Settings
 from mailhub.imap.view import View
-from mailhub.ports import Account, Client, Logins, Mailbox, MailStore, MailStores, Tls
+from mailhub.ports import Account, Client, Logins, Mailbox, Reach, Reaches, Tls
 from mailhub.sasl.mechanism import Mechanisms
 
 
@@ -70,6 +70,7 @@ class Selected:
         Raises:
             Bye: That cannot be done any more.
         """
+        self.check_ended()
         self.view.catch_up()
         if self.view.lost:
             raise Bye("The mailbox has changed too much", "UNAVAILABLE")
@@ -78,6 +79,15 @@ class Selected:
     def reached(self) -> str:
         """The response code of a command that removed messages, and tells all (RFC 7162 §3.2.7)."""
         return f"HIGHESTMODSEQ {self.mailbox.highest_modseq}" if self.view.manner.vanished else ""
+
+    def check_ended(self) -> None:
+        """Whether the client may go on with the mailbox.
+
+        Raises:
+            Bye: It may not: it was taken away, or is another one now.
+        """
+        if self.mailbox.ended:
+            raise Bye(self.mailbox.ended, "UNAVAILABLE")
 
     def tell_arrivals(self) -> Iterator[bytes]:
         """Tell the client of new messages only."""
@@ -112,13 +122,13 @@ class State:
     settings: Settings
     mechanisms: Mechanisms
     logins: Logins
-    stores: MailStores
+    stores: Reaches
     changed: Callable[[], None]
     census: Census
     tls: Tls | None = None
     phase: Phase = Phase.NOT_AUTHENTICATED
     account: Account | None = None
-    mail: MailStore | None = field(default=None)
+    mail: Reach | None = field(default=None)
     selected: Selected | None = None
     wants_tls: bool = False
     wants_deflate: bool = False
@@ -134,7 +144,7 @@ class State:
         return self.settings.limits
 
     @property
-    def store(self) -> MailStore:
+    def store(self) -> Reach:
         """The account's mail, after login."""
         assert self.mail is not None
         return self.mail

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from mailhub.imap.command import Store
 from mailhub.imap.enabling import aware
 from mailhub.imap.fetch import Fetching, Rows, Spans
 from mailhub.imap.item import Fact
-from mailhub.imap.messages import check_missed, check_writable, numbers
+from mailhub.imap.messages import check_missed, numbers
+from mailhub.imap.permission import check_writable, steps
 from mailhub.imap.response import RECENT, No, Ok, number_set
 from mailhub.imap.state import Output, Selected, State
 from mailhub.mail.flag import KEYWORD_SHIFT, SYSTEM_FLAGS
-from mailhub.ports import FlagAction, ModSeq, Uid
+from mailhub.ports import FlagAction, ModSeq, Stored, Uid
 
 STORE_ROWS: Final = 500
 """Messages whose flags are changed in one step."""
@@ -48,6 +49,7 @@ class _Storing:
     def __init__(self, box: Selected, command: Store) -> None:
         self._box = box
         self._command = command
+        self._steps = steps(box, command.action, command.flags)
         self._modified: list[int] = []
         modseqs = box.view.manner.modseqs
         named = command.by_uid or modseqs  # RFC 7162 §3.2.4
@@ -72,9 +74,7 @@ class _Storing:
             for uid, bits in zip(rows.uids, rows.bits, strict=True)
             if uid not in untold
         }
-        since = None if self._unchanged_since is None else ModSeq(self._unchanged_since)
-        uids = [Uid(uid) for uid in rows.uids]
-        stored = await box.mailbox.store(uids, command.action, command.flags, since)
+        stored = await self._change([Uid(uid) for uid in rows.uids])
         box.view.catch_up()
         self._modified += stored.modified
         if not command.silent:
@@ -87,6 +87,20 @@ class _Storing:
         if box.view.manner.modseqs:
             async for piece in self._fetching.rows(self._ranges(stored.changed)):
                 yield piece
+
+    async def _change(self, uids: Sequence[Uid]) -> Stored:
+        """Change flags, those that may be changed (RFC 4314 §4)."""
+        since = None if self._unchanged_since is None else ModSeq(self._unchanged_since)
+        changed: set[Uid] = set()
+        modified: tuple[Uid, ...] = ()
+        for action, flags in self._steps:
+            stored = await self._box.mailbox.store(uids, action, flags, since)
+            changed.update(stored.changed)
+            if stored.modified:
+                modified = (*modified, *stored.modified)
+                uids = [uid for uid in uids if uid not in stored.modified]
+            since = None  # the next step would find our own change
+        return Stored(tuple(sorted(changed)), modified)
 
     def _ranges(self, uids: Iterable[int]) -> tuple[tuple[int, int], ...]:
         """The sequence numbers of messages whose flags need not be told."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mailhub.imap import composition, criteria, item, modifier
+from mailhub.imap import accounts, composition, criteria, item, modifier
 from mailhub.imap.command import (
     Append,
+    Asked,
     Authenticate,
     Capability,
     Check,
@@ -25,6 +26,7 @@ from mailhub.imap.command import (
     Enable,
     Expunge,
     Fetch,
+    GetAcl,
     GetQuota,
     GetQuotaRoot,
     Id,
@@ -33,12 +35,12 @@ from mailhub.imap.command import (
     Login,
     Logout,
     Lsub,
+    MyRights,
     Namespace,
     Noop,
     Rename,
     Search,
     Select,
-    SetQuota,
     StartTls,
     Status,
     Store,
@@ -56,8 +58,8 @@ from mailhub.ports import FlagAction
 
 SELECTION_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 """LIST's selection options (RFC 5258 §3.1, RFC 6154 §5.2)."""
-RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
-"""LIST's return options that are a word (RFC 5258 §3.2, RFC 6154 §5.2)."""
+RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"})
+"""LIST's return options that are a word (RFC 5258 §3.2, RFC 6154 §5.2, RFC 8440 §4)."""
 STATUS_ITEMS: Final = frozenset({
     *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"),
     *("SIZE", "DELETED", "DELETED-STORAGE", "APPENDLIMIT", "HIGHESTMODSEQ", "MAILBOXID"),
@@ -276,8 +278,15 @@ def _list(tokens: Tokens, limits: Limits) -> Command:
     tokens.end()
     if "RECURSIVEMATCH" in selection and not selection - {"RECURSIVEMATCH", "REMOTE"}:
         raise Bad("RECURSIVEMATCH needs another selection option")  # RFC 5258 §3.1
-    words = frozenset(returned.words)
-    return List(reference, tuple(patterns), selection, words, extended, returned.status)
+    return List(
+        reference,
+        tuple(patterns),
+        selection,
+        frozenset(returned.words),
+        extended,
+        returned.status,
+        returned.metadata,
+    )
 
 
 class _Returned:
@@ -286,6 +295,7 @@ class _Returned:
     Attributes:
         words: Options that are a word.
         status: Of the option STATUS.
+        metadata: Of the option METADATA.
     """
 
     def __init__(self, tokens: Tokens, limits: Limits) -> None:
@@ -293,6 +303,7 @@ class _Returned:
         self._limits = limits
         self.words: set[str] = set()
         self.status: tuple[str, ...] = ()
+        self.metadata: Asked | None = None
 
     def option(self) -> None:
         """Read one."""
@@ -303,6 +314,10 @@ class _Returned:
             # status-option = "STATUS" SP "(" status-att *(SP status-att) ")"  (RFC 5819 §4)
             tokens.space()
             self.status = _status_items(tokens, self._limits)
+        elif word == "METADATA":
+            # return-option =/ "METADATA" SP entries                           (RFC 9590 §4)
+            tokens.space()
+            self.metadata = accounts.asked(tokens, self._limits)
         else:
             raise Bad(f"Unknown LIST option {word}")
 
@@ -344,10 +359,6 @@ def _append(tokens: Tokens, limits: Limits) -> Command:
     tokens.space()
     mailbox = tokens.astring()
     return Append(mailbox, parse_stretch(tokens, Literal.NONE, limits))
-
-
-def _set_quota(_tokens: Tokens, _limits: Limits) -> Command:
-    return SetQuota()
 
 
 def _uid_expunge(tokens: Tokens, limits: Limits) -> Command:
@@ -477,7 +488,14 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "APPEND": _append,
     "GETQUOTA": _mailbox(GetQuota),
     "GETQUOTAROOT": _mailbox(GetQuotaRoot),
-    "SETQUOTA": _set_quota,
+    "SETQUOTA": accounts.set_quota,
+    "SETACL": accounts.set_acl,
+    "DELETEACL": accounts.delete_acl,
+    "GETACL": _mailbox(GetAcl),
+    "LISTRIGHTS": accounts.list_rights,
+    "MYRIGHTS": _mailbox(MyRights),
+    "GETMETADATA": accounts.get_metadata,
+    "SETMETADATA": accounts.set_metadata,
     "IDLE": _bare(Idle()),
     "CHECK": _bare(Check()),
     "CLOSE": _bare(Close(expunge=True)),

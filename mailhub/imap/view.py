@@ -38,6 +38,7 @@ from mailhub.imap.manner import PLAIN, Manner
 from mailhub.imap.response import RECENT, FlagLists, runs, status
 from mailhub.imap.sequence import Ranges, SequenceSet, merged
 from mailhub.mail.flag import KEYWORD_LIMIT, SYSTEM_FLAGS
+from mailhub.mail.rights import Rights, may_set
 from mailhub.ports import Change, Mailbox, Uid
 
 ROWS: Final = 2000
@@ -278,7 +279,7 @@ class View:
         while len(self._mailbox.keywords) > self._keywords:
             keywords = self._mailbox.keywords
             self._keywords = len(keywords)
-            yield flags_response(keywords) + permanent_flags(keywords)
+            yield flags_response(keywords) + permanent_flags(keywords, self._mailbox.rights)
 
     def _tell_flags(self) -> Iterator[bytes]:
         if self._since is not None:
@@ -395,10 +396,14 @@ def flags_response(keywords: Sequence[str]) -> bytes:
     return b"* FLAGS (%b)\r\n" % " ".join((*SYSTEM_FLAGS, *keywords)).encode()
 
 
-def permanent_flags(keywords: Sequence[str], *, read_only: bool = False) -> bytes:
-    r"""Those a client may change; ``\*`` while new keywords can be made (RFC 3501 §7.1)."""
-    if read_only:
+def permanent_flags(keywords: Sequence[str], rights: Rights) -> bytes:
+    r"""Those that somebody with these rights may change; ``\*`` while new keywords can be made.
+
+    RFC 3501 §7.1, RFC 4314 §5.1.1.
+    """
+    names = [flag for flag in (*SYSTEM_FLAGS, *keywords) if may_set(flag, rights)]
+    if not names:
         return status(b"*", "OK", "No flags can be changed", "PERMANENTFLAGS ()")
-    more = ("\\*",) if len(keywords) < KEYWORD_LIMIT else ()
-    names = " ".join((*SYSTEM_FLAGS, *keywords, *more))
-    return status(b"*", "OK", "Flags can be changed", f"PERMANENTFLAGS ({names})")
+    if len(keywords) < KEYWORD_LIMIT and may_set("\\*", rights):
+        names.append("\\*")
+    return status(b"*", "OK", "Flags can be changed", f"PERMANENTFLAGS ({' '.join(names)})")

@@ -35,6 +35,9 @@ NEW: Final = "kxte"
 VIRTUAL: Final[Mapping[str, str]] = {"c": "k", "d": "xte"}
 """What RFC 2086 called them (RFC 4314 §2.1.1)."""
 
+_FLAGS: Final = {"\\seen": "s", "\\deleted": "t"}
+"""Flags with a right of their own; all others need ``w``."""
+
 ANYONE: Final = "anyone"
 AUTHENTICATED: Final = "authenticated"
 OWNER: Final = "owner"
@@ -115,6 +118,11 @@ def granted(acl: Acl, who: frozenset[str], *, owner: bool = False) -> Rights:
 def _has_own_entry(acl: Acl, who: frozenset[str]) -> bool:
     """Whether a list says of its owner, as such or by address, what they may do."""
     return any(name in acl for name in who - {ANYONE, AUTHENTICATED} if name[:1] != GROUP)
+
+
+def may_set(flag: str, some: Rights) -> bool:
+    """Whether a flag may be set and cleared (RFC 4314 §4, STORE)."""
+    return _FLAGS.get(flag.lower(), "w") in some
 
 
 def writable(some: Rights) -> bool:

@@ -24,10 +24,10 @@ from mailhub.ports import (
     Appending,
     Listed,
     Mailbox,
-    MailStore,
-    MailStores,
     Placed,
     QueueId,
+    Reach,
+    Reaches,
     Status,
     StoreFault,
     StoreRefused,
@@ -53,7 +53,7 @@ Withheld = Callable[[QueueId], AbstractContextManager[bool]]
 
 
 class QueueDesk:
-    """Implements `ports.MailStores` over another one, and `queuebox.Desk`.
+    """Implements `ports.Reaches` over another one, and `queuebox.Desk`.
 
     Args:
         host: Our name.
@@ -65,7 +65,7 @@ class QueueDesk:
 
     def __init__(
         self,
-        stores: MailStores,
+        stores: Reaches,
         scribe: Scribe,
         journal: Journal,
         withheld: Withheld,
@@ -88,10 +88,10 @@ class QueueDesk:
         if self.name:
             scribe.watch(self)
 
-    async def of(self, account: Account) -> MailStore:
+    async def of(self, account: Account) -> Reach:
         """The account's store, with one mailbox more."""
         store = await self._stores.of(account)
-        return cast(MailStore, QueueStore(store, account, self)) if self.name else store
+        return cast(Reach, QueueStore(store, account, self)) if self.name else store
 
     # ---- Mailboxes ---------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class QueueDesk:
 
         Raises:
             StoreRefused: CANNOT for another mailbox than Drafts or Trash, and for what was
-                sent into Drafts; IN_USE for what is being sent; as `MailStore.append`.
+                sent into Drafts; IN_USE for what is being sent; as `Reach.append`.
         """
         store = await self._stores.of(account)
         uses = next((row.special_use for row in await store.list() if row.name == target), None)
@@ -233,11 +233,11 @@ class QueueDesk:
         return placed
 
     async def place(self, account: Account, letters: Sequence[Entry], target: str) -> Placed:
-        """Put letters into a mailbox. Raises as `MailStore.append`."""
+        """Put letters into a mailbox. Raises as `Reach.append`."""
         store = await self._stores.of(account)
         return await store.append(target, [await self._letter(store, it) for it in letters])
 
-    async def _letter(self, store: MailStore, entry: Entry) -> Appending:
+    async def _letter(self, store: Reach, entry: Entry) -> Appending:
         upload = await store.upload(len(entry.octets))
         await upload.write(entry.octets)
         return Appending(upload, ("\\Seen",), self._now())
@@ -276,7 +276,7 @@ class QueueDesk:
         except OSError as error:
             raise as_refused(error) from error
 
-    async def _draft(self, store: MailStore, item: Item, *, draft: bool) -> Appending:
+    async def _draft(self, store: Reach, item: Item, *, draft: bool) -> Appending:
         """A message as its author wrote it, on its way into a mailbox."""
         content = self._journal.content(item)
         try:
@@ -297,12 +297,12 @@ class QueueDesk:
 
 
 class QueueStore:
-    """An account's `ports.MailStore` with the mailbox of what was sent.
+    """An account's `ports.Reach` with the mailbox of what was sent.
 
     What is not about that mailbox is the store's own: attributes that are not here are its.
     """
 
-    def __init__(self, store: MailStore, account: Account, desk: QueueDesk) -> None:
+    def __init__(self, store: Reach, account: Account, desk: QueueDesk) -> None:
         self._store = store
         self._account = account
         self._desk = desk

@@ -11,7 +11,7 @@ Invariants:
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -22,6 +22,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from mailhub.mail.rights import ALL, OWNERS, Rights, granted, identities
 from mailhub.ports import (
     Account,
     Appending,
@@ -34,17 +35,18 @@ from mailhub.ports import (
     StoreFault,
     StoreRefused,
     Uid,
-    UidValidity,
     Upload,
     Usage,
 )
-from mailhub.store import folders, maildir, quota, reconcile, subscriptions, transfer
+from mailhub.store import folders, maildir, quota, subscriptions
+from mailhub.store.acl import Acls
 from mailhub.store.box import Box
+from mailhub.store.carrying import carry
 from mailhub.store.content import ReadCache
 from mailhub.store.ground import Ground
 from mailhub.store.index import FILE as INDEX
 from mailhub.store.index import Index, IndexLost, IndexPool
-from mailhub.store.mailbox import SharedMailbox, Told
+from mailhub.store.mailbox import SharedMailbox
 from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of
 from mailhub.store.placing import Incoming, as_refused
 from mailhub.store.profile import Profiles
@@ -53,6 +55,7 @@ from mailhub.store.upload import DiskUpload
 from mailhub.store.work import wholly
 
 T = TypeVar("T")
+Abroad = Callable[[SharedMailbox, Sequence[int], str, bool], Awaitable[Placed | None]]
 
 
 class AccountStore:
@@ -63,6 +66,9 @@ class AccountStore:
         made: Its maildir is there.
         making: Held by the thread that makes it.
         mailboxes: Those that are open or kept warm, by directory.
+        acls: Their access control lists.
+        abroad: Carries messages to mailboxes of other accounts; gives None for a name that
+            is the account's own.
     """
 
     def __init__(
@@ -84,6 +90,8 @@ class AccountStore:
         self.making = threading.Lock()
         self.mailboxes: dict[bytes, SharedMailbox] = {}
         self.index = Index(path + b"/" + INDEX, pool, ground.files, boot, ground.log)
+        self.acls = Acls(ground.files, path, account.path.domain)
+        self.abroad: Abroad | None = None
         self.profiles = Profiles(ground.files, path, ground.clock, ground.log)
         self._ground = ground
         self._disk = disk
@@ -146,7 +154,21 @@ class AccountStore:
         except OSError as error:
             raise as_refused(error) from error
 
+    # ---- Rights ----------------------------------------------------------------------------
+
+    def rights(self, directory: bytes) -> Rights:
+        """What the owner may do with a mailbox; no more than the least if its list is broken."""
+        try:
+            acl = self.acls.get(directory)
+        except OSError:
+            return OWNERS
+        return granted(acl, identities(self.account.path.key), owner=True) if acl else ALL
+
     # ---- Directories -----------------------------------------------------------------------
+
+    async def names(self) -> Sequence[str]:
+        """The names of all mailboxes."""
+        return await self._run(lambda: folders.names(self._ground.files, self.path))
 
     async def list(self) -> Sequence[Listed]:
         """Every mailbox, and every level above one, in order of names."""
@@ -154,11 +176,15 @@ class AccountStore:
             lambda: folders.listed(self._ground.files, self.path, self.profiles.get().uses)
         )
 
-    async def create(self, name: str, special_use: Sequence[str] = ()) -> None:
+    async def create(
+        self, name: str, special_use: Sequence[str] = (), inherit: str | None = None
+    ) -> None:
         """Make a mailbox, and the levels above it (RFC 3501 §6.3.3).
 
+        Its access control list is that of the mailbox `inherit`, if there is one.
+
         Raises:
-            StoreRefused: CANNOT, ALREADY_EXISTS, LIMIT, SERVER_BUG.
+            StoreRefused: CANNOT, ALREADY_EXISTS, LIMIT, OVER_QUOTA, SERVER_BUG.
         """
         # A final separator only says that there will be levels below.
         name = checked(name.removesuffix(SEPARATOR), self._ground.limits)
@@ -168,9 +194,14 @@ class AccountStore:
             path = self.path + b"/" + directory
             if not directory or maildir.exists(files, path):
                 raise StoreRefused(StoreFault.ALREADY_EXISTS, "Mailbox exists already")
-            if len(maildir.directories(files, self.path)) >= self._ground.limits.mailboxes:
+            count = len(maildir.directories(files, self.path))
+            if count >= self._ground.limits.mailboxes:
                 raise StoreRefused(StoreFault.LIMIT, "Too many mailboxes")
+            if 0 < self.account.quota.mailboxes <= count:
+                raise StoreRefused(StoreFault.OVER_QUOTA, "The account may have no more mailboxes")
             maildir.make(files, path, folder=True)
+            if inherit is not None:
+                self.acls.inherit(directory, directory_of(inherit))
             self.profiles.use(directory, tuple(special_use))
 
         async with self._order:
@@ -314,7 +345,7 @@ class AccountStore:
         finally:
             await mailbox.release()
 
-    async def upload(self, size: int | None = None) -> DiskUpload:
+    async def upload(self, size: int | None = None, name: str = INBOX) -> DiskUpload:  # noqa: ARG002 -- all mailboxes are one quota
         """Begin an APPEND of a message of `size` octets.
 
         Raises:
@@ -409,36 +440,19 @@ class AccountStore:
     async def transfer(
         self, source: SharedMailbox, uids: Sequence[int], target: str, *, move: bool
     ) -> Placed:
-        """Copy or move messages to another mailbox of the account.
+        """Copy or move messages to another mailbox, as the owner names it.
 
         Raises:
             StoreRefused: NONEXISTENT target, OVER_QUOTA, SERVER_BUG.
         """
+        if self.abroad is not None:
+            found = await self.abroad(source, uids, target, move)
+            if found is not None:
+                return found
         async with self._held([source.name, target]) as (same, other):
             if same is not source:
                 raise StoreRefused(StoreFault.NONEXISTENT, "The mailbox was deleted")
-
-            def job(told: Told) -> transfer.Transfer:
-                told.append((other, reconcile.refresh(other.box)))
-                if not move and quota.limited(self.account.quota):
-                    rows = source.box.rows(uids)
-                    self.check_quota(Sum(sum(row.size for row in rows), len(rows)))
-                done = transfer.transfer(source.box, other.box, uids, move=move)
-                told.append((source, done.source))
-                told.append((other, done.target))
-                if not move:
-                    added = done.target.added
-                    self.note(sum(row.size for row in added), len(added))
-                return done
-
-            others = () if other is source else (other,)
-            done = await source.work(job, *others)
-            validity = UidValidity(other.box.kept.uid_validity)
-        return Placed(
-            validity,
-            tuple(Uid(old) for old, _ in done.pairs),
-            tuple(Uid(new) for _, new in done.pairs),
-        )
+            return await carry(source, other, uids, move=move)
 
     # ---- Quota and POP3 --------------------------------------------------------------------
 
@@ -448,7 +462,8 @@ class AccountStore:
         total = await self._run(
             lambda: quota.usage(self._ground.files, self.path, limits, self._ground.clock())
         )
-        return Usage(total.octets, total.messages, limits)
+        mailboxes = len(await self.names()) if limits.mailboxes else 0
+        return Usage(total.octets, total.messages, limits, mailboxes)
 
     def check_quota(self, more: Sum) -> None:
         """Blocking: refuse what would exceed the quota.

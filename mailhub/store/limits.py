@@ -16,6 +16,7 @@ class Limits:
         levels: Levels of a mailbox's name.
         directory: Octets of a mailbox's directory name, as the file system allows (NAME_MAX).
         subscriptions: Names an account may subscribe to.
+        annotations: Annotations that all share of one mailbox; each account may have as many more.
         upload_memory: What an upload keeps in memory before it goes to a file.
         read_whole: The largest message that is read in one piece.
         read_ahead_messages: Messages read in one go for a client that reads in order.
@@ -50,6 +51,7 @@ class Limits:
     levels: int = 32
     directory: int = 255
     subscriptions: int = 10_000
+    annotations: int = 100
     upload_memory: int = 128 << 10
     read_whole: int = 64 << 10
     read_ahead_messages: int = 64

@@ -18,7 +18,9 @@ from typing import Protocol, TypeVar
 
 from mailhub.imap.sequence import merged
 from mailhub.mail.part import Part
+from mailhub.mail.rights import Rights
 from mailhub.ports import (
+    Account,
     Content,
     Disk,
     FlagAction,
@@ -39,6 +41,7 @@ from mailhub.store.box import Box, Delta, Vanished
 from mailhub.store.content import LargeContent, ReadCache, WholeContent
 from mailhub.store.index import IndexLost
 from mailhub.store.placing import Incoming, as_refused
+from mailhub.store.quota import Sum
 from mailhub.store.rows import Columns
 from mailhub.store.state import MailboxState, difference
 from mailhub.store.work import wholly
@@ -49,7 +52,13 @@ Told = list[tuple["SharedMailbox", Delta]]
 
 
 class Owner(Protocol):
-    """The account's store, as far as a mailbox needs it."""
+    """The account's store, as far as a mailbox needs it.
+
+    Attributes:
+        account: Whose it is.
+    """
+
+    account: Account
 
     def leave(self, mailbox: SharedMailbox) -> None:
         """Somebody is done with a mailbox."""
@@ -59,6 +68,12 @@ class Owner(Protocol):
 
     def note(self, octets: int, messages: int) -> None:
         """Blocking: record that messages came or went, for the quota."""
+
+    def check_quota(self, more: Sum) -> None:
+        """Blocking: refuse what would exceed the quota."""
+
+    def rights(self, directory: bytes) -> Rights:
+        """What the owner may do with a mailbox."""
 
     async def transfer(
         self, source: SharedMailbox, uids: Sequence[int], target: str, *, move: bool
@@ -96,6 +111,7 @@ class SharedMailbox(MailboxState):
     Attributes:
         users: Sessions that have it open, and work under way.
         gone: It was deleted.
+        ended: Why nobody may go on with it; empty while all is well.
     """
 
     def __init__(self, account: Owner, box: Box, name: str, disk: Disk, cache: ReadCache) -> None:
@@ -105,12 +121,18 @@ class SharedMailbox(MailboxState):
         self.lock = disk.lock()
         self.users = 0
         self.gone = False
+        self.ended = ""
         self._disk = disk
         self._cache = cache
         self._serial = cache.serial()
         self._limits = box.ground.limits
         self._ahead = _ReadAhead()
         self._appends: list[_Append] = []
+
+    @property
+    def rights(self) -> Rights:
+        """What the owner may do."""
+        return self.account.rights(self.box.directory)
 
     # ---- Work ---------------------------------------------------------------------------------
 

@@ -83,6 +83,8 @@ class Stores:
     """A `ports.MailStores`, over maildirs below one directory.
 
     Attributes:
+        ground: What they stand on.
+        disk: Where blocking work is done.
         ledger: Promises what is appended; without it APPEND syncs files. Set it before use.
     """
 
@@ -118,10 +120,10 @@ class Stores:
         """
         numbers = count()
         self._root = os.fsencode(root)
-        self._disk = disk
+        self.disk = disk
         self._boot = boot or token
         self._mailboxes = mailboxes
-        self._ground = Ground(
+        self.ground = Ground(
             files or Files(),
             clock,
             host,
@@ -130,9 +132,9 @@ class Stores:
             log,
             limits or Limits(),
         )
-        self._pool = IndexPool(self._ground.limits.open_indexes)
-        self._cache = ReadCache(self._ground.limits.read_cache)
-        self._warm = Warm(self._ground.limits)
+        self._pool = IndexPool(self.ground.limits.open_indexes)
+        self._cache = ReadCache(self.ground.limits.read_cache)
+        self._warm = Warm(self.ground.limits)
         self._stores: WeakValueDictionary[str, AccountStore] = WeakValueDictionary()
         self._recent: OrderedDict[str, AccountStore] = OrderedDict()  # keeps them alive
         self.ledger: Ledger | None = None
@@ -145,7 +147,7 @@ class Stores:
         """
         store = self.store_of(account)
         if not store.made:
-            await wholly(self._disk, lambda: self.make(store), lambda: None)
+            await wholly(self.disk, lambda: self.make(store), lambda: None)
         return store
 
     def store_of(self, account: Account) -> AccountStore:
@@ -155,8 +157,8 @@ class Stores:
             store = self._stores[account.maildir] = AccountStore(
                 account,
                 self._path(account),
-                ground=self._ground,
-                disk=self._disk,
+                ground=self.ground,
+                disk=self.disk,
                 cache=self._cache,
                 pool=self._pool,
                 boot=self._boot,
@@ -165,7 +167,7 @@ class Stores:
             )
         self._recent[account.maildir] = store
         self._recent.move_to_end(account.maildir)
-        if len(self._recent) > self._ground.limits.recent_accounts:
+        if len(self._recent) > self.ground.limits.recent_accounts:
             self._recent.popitem(last=False)
         if store.account.quota != account.quota:
             store.made = False  # the quota's file is another one
@@ -183,11 +185,11 @@ class Stores:
         with store.making:
             if store.made:
                 return
-            folders.make_account(self._ground, store.path, store.profiles, self._mailboxes)
+            folders.make_account(self.ground, store.path, store.profiles, self._mailboxes)
             if not quota.limited(store.account.quota):
-                quota.forget(self._ground.files, store.path)
+                quota.forget(self.ground.files, store.path)
             maildir.sweep(
-                self._ground.files, store.path, self._ground.clock() - self._ground.limits.stale
+                self.ground.files, store.path, self.ground.clock() - self.ground.limits.stale
             )
             store.made = True
 
@@ -208,7 +210,7 @@ class Stores:
         ]
         for start in range(0, len(mailboxes), LOOKS):
             batch = mailboxes[start : start + LOOKS]
-            for mailbox in await self._disk.run(_disturbed, batch):
+            for mailbox in await self.disk.run(_disturbed, batch):
                 with suppress(StoreRefused):  # it was deleted, which its clients hear
                     await mailbox.refresh()
 
@@ -225,14 +227,14 @@ class Stores:
 
         def job() -> bool:
             self.make(store)
-            total = quota.usage(self._ground.files, store.path, limits, self._ground.clock())
+            total = quota.usage(self.ground.files, store.path, limits, self.ground.clock())
             return (total + Sum(octets, 1)).exceeds(limits)
 
-        return await self._disk.run(job)
+        return await self.disk.run(job)
 
     def filer(self) -> MaildirFiler:
         """Local delivery's way in; one for the hub."""
-        return MaildirFiler(self, self._ground, self._disk)
+        return MaildirFiler(self, self.ground, self.disk)
 
     def close(self) -> None:
         """Blocking: close the indexes. For a hub that stops."""

@@ -1,4 +1,4 @@
-"""Copies and moves messages between two mailboxes of an account. Blocking.
+"""Copies and moves messages between two mailboxes. Blocking.
 
 Invariants:
 
@@ -12,7 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ from mailhub.store.durable import sync_directory, write_file
 from mailhub.store.files import CANNOT_LINK, Files
 from mailhub.store.maildir import Finder
 from mailhub.store.name import base_of, flags_of, letters_of, numbered, parse_base, relettered
-from mailhub.store.rows import Row
+from mailhub.store.rows import Row, Transaction
 
 _PIECE = 1 << 20
 
@@ -42,10 +42,17 @@ class Transfer:
     pairs: list[tuple[int, int]] = field(default_factory=list)
 
 
-def transfer(source: Box, target: Box, uids: Sequence[int], *, move: bool) -> Transfer:
-    """Copy or move messages; those that are gone are passed over.
+def transfer(
+    source: Box,
+    target: Box,
+    uids: Sequence[int],
+    *,
+    move: bool,
+    flags: Callable[[Row], int] | None = None,
+) -> Transfer:
+    """Copy or move messages, with all flags or those that `flags` says; the gone are passed over.
 
-    Both boxes must be ready. They may be the same one.
+    Both boxes must be ready. They may be the same one, or of two accounts.
 
     Raises:
         OSError: The disk said no; nothing was copied or moved.
@@ -59,7 +66,7 @@ def transfer(source: Box, target: Box, uids: Sequence[int], *, move: bool) -> Tr
     modseq = target.next_modseq()
     if move:
         source.next_modseq()
-    way = _Way(source, target, [row.flags for row in rows], move=move)
+    way = _Way(source, target, rows, flags or _all_flags, move=move)
     try:
         with ExitStack() as changing:
             if move and source is not target:
@@ -80,29 +87,51 @@ def transfer(source: Box, target: Box, uids: Sequence[int], *, move: bool) -> Tr
     )
 
 
+def _all_flags(row: Row) -> int:
+    return row.flags
+
+
 def _record(source: Box, target: Box, placed: Sequence[tuple[Row, Row]], *, move: bool) -> None:
+    together = target.index is source.index
     with target.transaction() as transaction:
         transaction.put(target.kept.id, [new for _, new in placed])
-        pairs = [(row.uid, new.uid) for row, new in placed]
-        transaction.copy_summaries(source.kept.id, target.kept.id, pairs)
-        if move:
-            source.remove(transaction, [row.uid for row, _ in placed])
-            source.note_departure(transaction, [row for row, _ in placed])
-            source.save(transaction)
+        if together:
+            pairs = [(row.uid, new.uid) for row, new in placed]
+            transaction.copy_summaries(source.kept.id, target.kept.id, pairs)
+            if move:
+                _depart(source, transaction, placed)
         target.save(transaction)
+    if move and not together:
+        with source.transaction() as transaction:
+            _depart(source, transaction, placed)
+
+
+def _depart(source: Box, transaction: Transaction, placed: Sequence[tuple[Row, Row]]) -> None:
+    source.remove(transaction, [row.uid for row, _ in placed])
+    source.note_departure(transaction, [row for row, _ in placed])
+    source.save(transaction)
 
 
 class _Way:
     """Carries files from one ``cur`` to another, and back again."""
 
-    def __init__(self, source: Box, target: Box, flags: Sequence[int], *, move: bool) -> None:
+    def __init__(
+        self,
+        source: Box,
+        target: Box,
+        rows: Sequence[Row],
+        flags: Callable[[Row], int],
+        *,
+        move: bool,
+    ) -> None:
         self._files = source.ground.files
         self._source = source
         self._target = target
         self._from = source.path + b"/cur/"
         self._to = target.path + b"/cur/"
         self._finder = Finder(self._files, source.path)
-        self._translate = translation(source.keywords, target, flags)
+        self._flags = flags
+        self._translate = translation(source.keywords, target, [flags(row) for row in rows])
         self._move = move
         self._now = max(int(source.ground.clock()), 0)
         self._done: list[tuple[bytes, bytes]] = []
@@ -128,7 +157,7 @@ class _Way:
         return placed
 
     def _carry(self, row: Row, uid: int, modseq: int) -> Row:
-        flags = self._translate(row.flags)
+        flags = self._translate(self._flags(row))
         # Letters are their own mailbox's keywords: only what `flags` says goes along.
         letters = relettered(b"", flags, self._target.known)
         base = parse_base(base_of(row.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from mailhub.imap.sequence import merged
@@ -14,6 +14,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.flag import DELETED, KEYWORD_LIMIT, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS
 from mailhub.mail.objectid import object_id
 from mailhub.mail.part import Part, parse
+from mailhub.mail.rights import ALL, NONE, Acl, Rights, modified
 from mailhub.ports import (
     Account,
     AccountId,
@@ -99,6 +100,10 @@ class FakeMailbox:
         self.floor = 0
         self.doubt = (0, 0)
         self.expunged: list[tuple[int, int]] = []  # MODSEQ and UID
+        self.rights = ALL
+        self.ended = ""
+        self.acl: dict[str, Rights] = {}
+        self.entries: dict[str, bytes] = {}
         self._recent: set[Uid] = set()
         self._log: list[tuple[Change, Uid]] = []
         self._watchers: list[Callable[[], None]] = []
@@ -349,9 +354,18 @@ class _Box(FakeMailbox):
 
 
 class FakeStore:
-    """One account's mailboxes; INBOX is there."""
+    """One account's reach: mailboxes of its own; INBOX is there.
+
+    Attributes:
+        admin: It may set quotas.
+        others: Where other accounts' mailboxes would be.
+        entries: The server's annotations.
+    """
 
     def __init__(self, quota: Quota = UNLIMITED) -> None:
+        self.admin = False
+        self.others = "Other Users/"
+        self.entries: dict[str, bytes] = {}
         self.boxes: dict[str, FakeMailbox] = {}
         self.subscribed: set[str] = set()
         self.quota = quota
@@ -441,7 +455,7 @@ class FakeStore:
         box.opened += 1
         return box
 
-    async def upload(self, size: int | None = None) -> FakeUpload:
+    async def upload(self, size: int | None = None, name: str = "INBOX") -> FakeUpload:
         self.check_quota(size or 0)
         self.uploads.append(FakeUpload(self.refusal))
         return self.uploads[-1]
@@ -458,7 +472,61 @@ class FakeStore:
 
     async def usage(self) -> Usage:
         octets = sum(sum(box.sizes) for box in self.boxes.values())
-        return Usage(octets, sum(len(box.uids) for box in self.boxes.values()), self.quota)
+        count = sum(len(box.uids) for box in self.boxes.values())
+        return Usage(octets, count, self.quota, len(self.boxes))
+
+    # ---- ports.Reach ----
+
+    async def rights(self, name: str) -> Rights:
+        return self.box(name).rights
+
+    async def owned(self, name: str) -> str:
+        self._allowed(name, "a")
+        return "alice@hub.example"
+
+    def _allowed(self, name: str, letter: str) -> FakeMailbox:
+        box = self.box(name)
+        if letter not in box.rights:
+            raise StoreRefused(StoreFault.NO_PERMISSION, "Not allowed")
+        return box
+
+    async def acl(self, name: str) -> Acl:
+        return {"alice@hub.example": ALL, **self._allowed(name, "a").acl}
+
+    async def set_acl(self, name: str, identifier: str, change: str) -> None:
+        box = self._allowed(name, "a")
+        box.acl[identifier] = modified(box.acl.get(identifier, NONE), change)
+
+    async def delete_acl(self, name: str, identifier: str) -> None:
+        self._allowed(name, "a").acl.pop(identifier, None)
+
+    async def metadata(self, name: str) -> Mapping[str, bytes]:
+        return self.box(name).entries if name else self.entries
+
+    async def set_metadata(self, name: str, changes: Mapping[str, bytes | None]) -> None:
+        entries = self.box(name).entries if name else self.entries
+        if len({**entries, **changes}) > 5:
+            raise StoreRefused(StoreFault.TOO_MANY_ENTRIES, "Too many annotations")
+        for entry, value in changes.items():
+            if value is None:
+                entries.pop(entry, None)
+            else:
+                entries[entry] = value
+
+    async def quota_root(self, name: str) -> str:
+        self.box(name)
+        return ""
+
+    async def usage_of(self, root: str) -> Usage:
+        if root:
+            raise StoreRefused(StoreFault.NONEXISTENT, "No such quota root")
+        return await self.usage()
+
+    async def set_quota(self, root: str, quota: Quota) -> None:
+        if not self.admin:
+            raise StoreRefused(StoreFault.NO_PERMISSION, "Quotas are set by the operator")
+        await self.usage_of(root)
+        self.quota = quota
 
     async def lock(self) -> AbstractAsyncContextManager[None]:
         raise StoreRefused(StoreFault.IN_USE, "IMAP does not ask for it")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mailhub.ports import Quota
-from tests.imap.given import Talk, store
+from tests.imap.given import Talk
 
 
 def test_rename_children() -> None:
@@ -22,17 +21,6 @@ def test_status_gives_back() -> None:
     talk = Talk().login()
     talk.say("a STATUS INBOX (DELETED-STORAGE)")
     assert talk.store.inbox.opened == talk.store.inbox.released == 1
-
-
-def test_quota_without_limits() -> None:
-    """Only what is limited is told, STORAGE in units of 1024 octets, rounded up."""
-    mail = store()
-    talk = Talk(mail).login()
-    assert talk.say('a GETQUOTA ""')[0] == '* QUOTA "" ()'
-    mail.quota = Quota(octets=4096)
-    assert talk.say('b GETQUOTA ""')[0] == '* QUOTA "" (STORAGE 1 4)'
-    mail.quota = Quota(messages=9)
-    assert talk.say('c GETQUOTA ""')[0] == '* QUOTA "" (MESSAGE 3 9)'
 
 
 def test_names_in_unicode() -> None:

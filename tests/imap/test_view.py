@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mailhub.imap import sequence
 from mailhub.imap.view import FLAG_PENDING_LIMIT, View, flags_response, permanent_flags
 from mailhub.mail.flag import KEYWORD_LIMIT
+from mailhub.mail.rights import ALL, NONE, Rights
 from mailhub.ports import FlagAction, Uid
 from tests.imap.fakes import FakeMailbox
 from tests.rig import run
@@ -204,7 +205,8 @@ class TestLost:
 
 def test_permanent_flags() -> None:
     r"""``\*`` while a keyword is left; nothing when read-only."""
-    assert b"\\*" in permanent_flags(["a"])
-    assert b"\\*" not in permanent_flags(["k"] * KEYWORD_LIMIT)
-    assert b"[PERMANENTFLAGS ()]" in permanent_flags([], read_only=True)
+    assert b"\\*" in permanent_flags(["a"], ALL)
+    assert b"\\*" not in permanent_flags(["k"] * KEYWORD_LIMIT, ALL)
+    assert b"[PERMANENTFLAGS ()]" in permanent_flags([], NONE)
+    assert b"[PERMANENTFLAGS (\\Seen \\Deleted)]" in permanent_flags(["a"], Rights("lrst"))
     assert flags_response([]).startswith(b"* FLAGS (\\Seen")

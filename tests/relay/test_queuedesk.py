@@ -241,7 +241,7 @@ class TestChanged:
             assert "x NO [CANNOT]" in peer.say(f"x {command}\r\n"), command
         assert "x OK" in peer.say("x SUBSCRIBE Queue\r\n")
         peer.say("s SELECT Queue\r\n")
-        assert "x NO [CANNOT]" in peer.say("x STORE 1 +FLAGS (\\Flagged)\r\n")
+        assert "x NO [NOPERM]" in peer.say("x STORE 1 +FLAGS (\\Flagged)\r\n")
         assert "x OK" in peer.say("x COPY 1 INBOX\r\n")
 
 

@@ -106,7 +106,7 @@ class Hub:
     @property
     def ground(self) -> Ground:
         """What the store stands on."""
-        return self.stores._ground
+        return self.stores.ground
 
     def open(self, name: str = "INBOX") -> SharedMailbox:
         """An open mailbox."""

@@ -1,0 +1,43 @@
+"""What rights come to: refusals that say no more than they may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailhub.mail.rights import Rights
+from mailhub.ports import StoreFault, StoreRefused
+from mailhub.store.spot import Spot
+from tests.store.world import Hub
+
+
+@pytest.mark.parametrize(
+    ("rights", "needed", "fault"),
+    [
+        ("lr", "r", None),
+        ("lr", "", None),
+        ("r", "r", None),
+        ("l", "r", StoreFault.NO_PERMISSION),
+        ("lr", "rw", StoreFault.NO_PERMISSION),
+        ("r", "w", StoreFault.NONEXISTENT),
+        ("", "r", StoreFault.NONEXISTENT),
+    ],
+)
+def test_need(tmp_path: Path, rights: str, needed: str, fault: StoreFault | None) -> None:
+    """All rights are there, or it depends on lookup what is said."""
+    spot = Spot(Hub(tmp_path).store, "INBOX", own=False, rights=Rights(rights))
+    if fault is None:
+        assert spot.need(needed) is spot
+        return
+    with pytest.raises(StoreRefused) as caught:
+        spot.need(needed)
+    assert caught.value.fault is fault
+
+
+def test_need_any(tmp_path: Path) -> None:
+    """One of several is enough."""
+    store = Hub(tmp_path).store
+    Spot(store, "INBOX", own=False, rights=Rights("ls")).need_any("rs")
+    with pytest.raises(StoreRefused):
+        Spot(store, "INBOX", own=False, rights=Rights("lk")).need_any("rs")
