@@ -104,7 +104,8 @@ class RunnerLimits:
     """How much the queue runner does at once (`relay.runner`, `relay.lane`).
 
     Attributes:
-        attempts: Attempts under way, in all.
+        attempts: Attempts under way, in all; more than may talk at once
+            (`PoolLimits.total`), for names are looked up first, and turns waited for.
         attempts_per_hop: … and for one next hop.
         recipients: Recipients in one attempt: 100 must be taken everywhere
             (RFC 5321 §4.5.3.1.8).
@@ -117,7 +118,7 @@ class RunnerLimits:
         grace: Seconds that attempts under way are given when the hub stops.
     """
 
-    attempts: int = 200
+    attempts: int = 400
     attempts_per_hop: int = 20
     recipients: int = 100
     ready: int = 10_000

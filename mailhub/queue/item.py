@@ -224,11 +224,16 @@ def new_item(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of attempting one recipient: see `ports.Outcome`."""
+    """What came of attempting one recipient: see `ports.Outcome`.
+
+    Attributes:
+        again: When to come again, if nothing was attempted (`Outcome.put_off`).
+    """
 
     reply: Reply
     host: str = ""
     dsn: bool = False
+    again: float | None = None
 
 
 def attempted(
@@ -286,9 +291,23 @@ def _later(
     *,
     warned: bool,
 ) -> Pending:
+    if answer.again is not None:
+        return _put_off(item, before, answer, now, schedule, warned=warned)
     attempts = before.attempts + 1
     due = schedule.due(item.arrived, now, attempts, warned=warned, chance=chance)
     return Pending(due, attempts, answer.reply, answer.host, warned)
+
+
+def _put_off(
+    item: Item, before: Pending, answer: Answer, now: float, schedule: Schedule, *, warned: bool
+) -> Pending:
+    """It was no attempt, but its sender is told of the delay, and of the end, in time."""
+    assert answer.again is not None
+    ends = [item.arrived + schedule.lifetime]
+    if schedule.warning and not warned:
+        ends.append(item.arrived + schedule.warning)
+    due = min(answer.again, *(end for end in ends if end > now))
+    return replace(before, due=due, reply=answer.reply, host=answer.host, warned=warned)
 
 
 def hold(item: Item, numbers: Iterable[int], why: str) -> Item:

@@ -476,7 +476,8 @@ def _answers(outcome: Outcome) -> list[Answer]:
     count = len(outcome.replies)
     hosts = outcome.hosts or (_speaker(outcome),) * count
     dsn = outcome.dsn or (False,) * count
-    return [Answer(*each) for each in zip(outcome.replies, hosts, dsn, strict=True)]
+    again = outcome.put_off
+    return [Answer(*each, again) for each in zip(outcome.replies, hosts, dsn, strict=True)]
 
 
 def _speaker(outcome: Outcome) -> str:

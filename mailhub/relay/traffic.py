@@ -41,8 +41,10 @@ GATES: Final = 10_000
 """Providers remembered in memory."""
 WAIT: Final = 2.0
 """Seconds that a message waits for its slot in here, instead of coming again."""
-CROWD: Final = 4
-"""How many wait for each place before others are sent away to come again."""
+CROWD: Final = 100
+"""How many wait for places at once."""
+FEW: Final = 4
+"""So many more than it has places may wait for a provider, as long as there is room."""
 SPREAD: Final = 600.0
 """Seconds over which those who were sent away come again."""
 LOOK: Final = 600.0
@@ -255,9 +257,10 @@ class Traffic:
         slot = pacing.slot(repute.pace, gate.limits, now)
         if slot > now + WAIT:
             raise PutOff(_slower(gate), self._ticket(gate, slot))
-        if len(gate.waiting) >= CROWD * gate.places:
+        crowd = sum(len(other.waiting) for other in self._crowded)
+        if len(gate.waiting) >= max(1, min(gate.limits.connections + FEW, CROWD - crowd)):
             words = f"Much mail for {name}: this waits for its turn"
-            soon = now + gate.service * CROWD
+            soon = now + gate.service * 2
             raise PutOff(Reply(451, "3.2", (words,)), self._ticket(gate, soon))
 
     async def _slot(self, gate: Gate) -> None:

@@ -107,6 +107,21 @@ class TestAttempted:
         after = attempted(make.item(BOB), {0: Answer(LATER, "mx")}, now, SCHEDULE)
         assert after.fates == (Failed(LATER, now, "mx", expired=True),)
 
+    def test_put_off(self) -> None:
+        """What was not attempted is no attempt, comes again when it may, and ends in time."""
+        item = make.item(BOB)
+        again = Answer(LATER, again=1500.0)
+        after = attempted(item, {0: again}, 1001.0, SCHEDULE)
+        assert after.fates == (Pending(1500.0, 0, LATER),)
+        far = Answer(LATER, again=item.arrived + 30 * DAY)
+        warning = item.arrived + SCHEDULE.warning
+        [fate] = attempted(item, {0: far}, 1001.0, SCHEDULE).fates
+        assert fate == Pending(warning, 0, LATER)
+        warned = attempted(item, {0: far}, warning, SCHEDULE)
+        assert warned.fates == (Pending(item.arrived + SCHEDULE.lifetime, 0, LATER, warned=True),)
+        ended = attempted(warned, {0: far}, item.arrived + SCHEDULE.lifetime, SCHEDULE)
+        assert isinstance(ended.fates[0], Failed)
+
     def test_held_meanwhile(self) -> None:
         """An attempt under way settles a held recipient, or leaves it held; it never expires."""
         item = queue.hold(make.item(BOB), [0], "why")

@@ -52,6 +52,7 @@ class Outbound:
         self.asked: list[tuple[Hashable, list[str], bytes, float]] = []
         self.fails: Exception | None = None
         self.facts = True
+        self.put_off: float | None = None
         self.stage = "rcpt"
 
     async def deliver(self, hop: Hashable, envelope: Envelope, content: Content) -> Outcome:
@@ -64,6 +65,8 @@ class Outbound:
             await wait
         if self.fails is not None:
             raise self.fails
+        if self.put_off is not None:
+            return Outcome((LATER,) * len(paths), (), put_off=self.put_off)
         replies = tuple(self.says(hop, path) for path in paths)
         attempts = (replace(make.attempt("mx", replies[-1]), stage=self.stage),)
         if not self.facts:
@@ -340,6 +343,19 @@ class TestTime:
         assert b"Action: delayed" in texts[0]
         assert b"Status: 4.4.7" in texts[1]
         assert rig.outbound.asked[-1][3] == START + 5 * DAY
+
+    def test_put_off(self, rig: Rig) -> None:
+        """What a next hop puts off is attempted at the moment that it names."""
+        rig.outbound.put_off = START + 1234.0
+        item = rig.accept(make.item(BOB))
+        rig.pass_time()
+        assert rig.fates(item) == (Pending(START + 1234.0, 0, LATER),)
+        rig.outbound.put_off = None
+        rig.pass_time(1233)
+        assert len(rig.outbound.asked) == 1
+        rig.pass_time(1)
+        assert len(rig.outbound.asked) == 2
+        assert rig.fates(item) is None
 
     def test_asleep_between(self, rig: Rig) -> None:
         """With nothing due the runner waits for one moment: it does not look around."""

@@ -168,9 +168,9 @@ class TestPlaces:
         it = traffic(network, limits=PoolLimits(destination=1))
         jobs = Jobs(it)
         gate = it.gate(A)
-        for number in range(7):
+        for number in range(8):
             jobs.begin(f"a{number}", gate)
-        moments = [jobs.refused(name).until for name in ("a5", "a6")]
+        moments = [jobs.refused(name).until for name in ("a6", "a7")]
         assert network.seconds() + 1000 < moments[0] < moments[1]
         assert it.room(gate) > 1000
         jobs.end_all()
