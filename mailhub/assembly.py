@@ -161,6 +161,8 @@ class Parts:
         self.reaches = SharedReaches(self.sharing)
         self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self.sharing.look()))
         self._looking.clock = reactor
+        self._learning = LoopingCall(lambda: Deferred.fromCoroutine(self.stores.learn()))
+        self._learning.clock = reactor
         self.checker = AccountChecker(
             self.accounts, self.hashing, reactor, world.entropy, settings.auth
         )
@@ -331,6 +333,8 @@ class Parts:
         self.runner.start()
         looking = self._looking.start(self.settings.store.look, now=False)
         looking.addErrback(lambda failure: self._log.failure("looking at maildirs failed", failure))
+        learning = self._learning.start(self.settings.store.index_every, now=False)
+        learning.addErrback(lambda failure: self._log.failure("indexing failed", failure))
         await self.local.recover(until)
         await self.ledger.recover(until)
 
@@ -359,8 +363,9 @@ class Parts:
 
     async def stop(self) -> None:
         """Finish what is under way, write it down, and let go of everything."""
-        if self._looking.running:
-            self._looking.stop()
+        for call in (self._looking, self._learning):
+            if call.running:
+                call.stop()
         await self.runner.stop()
         await self.remote.stop()
         await self.local.stop()

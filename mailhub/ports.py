@@ -11,13 +11,23 @@ Nothing here knows Twisted, a clock or a disk.
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, NewType, ParamSpec, Protocol, TypeVar
+from typing import Generic, NamedTuple, NewType, ParamSpec, Protocol, TypeVar
 
 from mailhub.mail.address import Path
+from mailhub.mail.digest import Digest
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.part import Part
 from mailhub.mail.reply import Reply
@@ -517,6 +527,100 @@ class Stored:
     modified: tuple[Uid, ...] = ()
 
 
+class Place(Enum):
+    """Where the index looks for text: in the values of all fields of a name, or in more."""
+
+    SUBJECT = "subject"
+    FROM = "sender"
+    TO = "recipient"
+    CC = "copied"
+    BCC = "blind"
+    HEAD = "head"
+    """The header section, each field with its name: `mail.digest.Digest.head`."""
+    BODY = "body"
+    TEXT = "text"
+    """Header section or body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A text sought in a place.
+
+    Attributes:
+        text: Folded (`mail.collation.fold`).
+    """
+
+    place: Place
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentOn:
+    """The day of the Date field, that of arrival without one, compared with a day.
+
+    Attributes:
+        comparison: ``<``, ``=`` or ``>=``.
+        day: Days since 1970-01-01.
+    """
+
+    comparison: str
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the index found: UIDs in ascending order, typecode ``I``.
+
+    Attributes:
+        sure: These match, and none but these and some of `unsure` do.
+        unsure: These may; only the message itself can tell.
+    """
+
+    sure: array[int]
+    unsure: array[int] = field(default_factory=lambda: array("I"))
+
+
+class SortKey(Enum):
+    """What SORT goes by (RFC 5256 §3, RFC 5957 §4)."""
+
+    ARRIVAL = "ARRIVAL"
+    CC = "CC"
+    DATE = "DATE"
+    DISPLAYFROM = "DISPLAYFROM"
+    DISPLAYTO = "DISPLAYTO"
+    FROM = "FROM"
+    RELEVANCY = "RELEVANCY"
+    """How well a fuzzy search fits, the best first (RFC 6203 §5); given along."""
+    SIZE = "SIZE"
+    SUBJECT = "SUBJECT"
+    TO = "TO"
+
+
+@dataclass(frozen=True, slots=True)
+class Sorting:
+    """One sort criterion, perhaps reversed."""
+
+    key: SortKey
+    reverse: bool = False
+
+
+class Threadable(NamedTuple):
+    """What THREAD needs to know of a message.
+
+    Attributes:
+        sent: The Date field, or the arrival without one; seconds since the epoch.
+        reply: Its subject says that it is a reply, or forwarded.
+        base: The base subject, folded.
+        ids: `mail.digest.Digest.thread`.
+    """
+
+    uid: int
+    sent: int
+    reply: bool
+    base: str
+    ids: bytes
+
+
 class Content(Protocol):
     """The octets of one message, CR LF line ends, open for reading.
 
@@ -711,6 +815,42 @@ class Mailbox(Protocol):
 
     async def identities(self, uids: Sequence[Uid]) -> Sequence[Identity | None]:
         """What each is, and since when; None for those that are gone."""
+
+    @property
+    def memo(self) -> MutableMapping[Hashable, object]:
+        """What sessions have worked out about all its messages: a few results.
+
+        It is emptied when messages come or go.
+        """
+
+    async def learn(self) -> int:
+        """Have the index take in some messages that it does not know yet; how many are left.
+
+        To be called until it gives 0, before what is below is asked.
+        """
+
+    async def digests(self, uids: Sequence[Uid]) -> Sequence[Digest | None]:
+        """What can be found in each message, made of its octets; None for those that are gone."""
+
+    async def find(self, sought: Sought | SentOn) -> Found | None:
+        """What the index finds among the messages it knows; None where it cannot tell."""
+
+    async def order(
+        self,
+        criteria: Sequence[Sorting],
+        among: Sequence[Uid] | None = None,
+        scores: Mapping[int, int] | None = None,
+    ) -> array[int]:
+        """UIDs of the messages that the index knows, sorted; those that are equal, ascending.
+
+        Args:
+            criteria: What goes first.
+            among: Only these: few of them.
+            scores: For RELEVANCY, by UID; 100 for all others.
+        """
+
+    async def threadables(self, first: Uid, limit: int) -> Sequence[Threadable]:
+        """Up to `limit` messages from `first` on, as the index knows them."""
 
     async def release(self) -> None:
         """This session is done with it. Called once for each `MailStore.open`."""

@@ -111,7 +111,10 @@ class Receptions:
     def _imap(self, client: Client) -> imap.Session:
         settings, parts = self._settings, self._parts
         presented = ImapSettings(
-            settings.hub.hostname, tls=self._certificates is not None, limits=settings.imap
+            settings.hub.hostname,
+            tls=self._certificates is not None,
+            limits=settings.imap,
+            now=parts.world.now,
         )
         return imap.Session(
             client,

@@ -229,6 +229,12 @@ IMAP: Final = Section(
         Key("ranges", AT_LEAST_ONE, "imap.ranges", "Ranges in one set of messages."),
         Key("nesting", AT_LEAST_ONE, "imap.nesting", "Parentheses inside each other in SEARCH."),
         Key("search keys", AT_LEAST_ONE, "imap.keys", "Keys in one SEARCH."),
+        Key(
+            "search contexts",
+            AT_LEAST_ONE,
+            "imap.contexts",
+            "Searches whose results one session has kept up to date.",
+        ),
         Key("list patterns", AT_LEAST_ONE, "imap.patterns", "Patterns in one LIST."),
         Key("fetch items", AT_LEAST_ONE, "imap.items", "Items in one FETCH, flags in one STORE."),
         Key("mailbox name", bounded(COUNT, 20), "imap.name", "Characters of a mailbox's name."),
@@ -337,6 +343,14 @@ STORE: Final = Section(
             AT_LEAST_ONE,
             "store.open_indexes",
             "Index databases held open; each takes two or three file descriptors.",
+            restart=True,
+        ),
+        Key(
+            "full text index",
+            BOOLEAN,
+            "store.full_text",
+            "Whether what messages say is indexed, so that a SEARCH need not read them: two to"
+            " three octets for each of their text. Afterwards: mailhub index rebuild.",
             restart=True,
         ),
         Key(

@@ -40,6 +40,21 @@ ALWAYS: Final = (
     "CATENATE",  # RFC 4469
     "BINARY",  # RFC 3516
     "PREVIEW",  # RFC 8970
+    "ESEARCH",  # RFC 4731
+    "SEARCHRES",  # RFC 5182
+    "WITHIN",  # RFC 5032
+    "PARTIAL",  # RFC 9394
+    "MULTISEARCH",  # RFC 7377
+    "SEARCH=FUZZY",  # RFC 6203
+    "I18NLEVEL=1",  # RFC 5255: all is compared by i;unicode-casemap
+    "CONTEXT=SEARCH",  # RFC 5267
+    "CONTEXT=SORT",
+    "SORT",  # RFC 5256
+    "SORT=DISPLAY",  # RFC 5957
+    "ESORT",  # RFC 5267
+    "THREAD=REFERENCES",  # RFC 5256
+    "THREAD=REFS",
+    "THREAD=ORDEREDSUBJECT",
 )
 """What needs no condition. Told before login too: some clients ask only once."""
 AFTER_LOGIN: Final = ("UNAUTHENTICATE",)  # RFC 8437

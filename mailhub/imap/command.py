@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from mailhub.imap import criteria, item
 from mailhub.imap.composition import Stretch
 from mailhub.imap.modifier import PLAINLY, Selecting, Since
+from mailhub.imap.returning import Partial, Returning
 from mailhub.imap.sequence import SequenceSet
-from mailhub.ports import FlagAction
+from mailhub.ports import FlagAction, Sorting
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,10 +305,67 @@ class Expunge(Command):
 
 @dataclass(frozen=True, slots=True)
 class Search(Command):
-    """SEARCH and UID SEARCH."""
+    """SEARCH and UID SEARCH.
+
+    Attributes:
+        returning: What RETURN asks for (RFC 4731 §3.1); None without it.
+    """
 
     program: criteria.Key
     by_uid: bool
+    returning: Returning | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort(Command):
+    """SORT and UID SORT (RFC 5256 §3)."""
+
+    sorting: tuple[Sorting, ...]
+    program: criteria.Key
+    by_uid: bool
+    returning: Returning | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thread(Command):
+    """THREAD and UID THREAD (RFC 5256 §3)."""
+
+    algorithm: str
+    program: criteria.Key
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpdate(Command):
+    """CANCELUPDATE (RFC 5267 §4.3.5)."""
+
+    tags: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MultiSearch(Command):
+    """ESEARCH: a search in several mailboxes (RFC 7377 §2).
+
+    Attributes:
+        sources: None for the selected mailbox.
+    """
+
+    sources: tuple[Source, ...] | None
+    program: criteria.Key
+    returning: Returning
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to search.
+
+    Attributes:
+        kind: ``SELECTED INBOXES PERSONAL SUBSCRIBED SUBTREE SUBTREE-ONE MAILBOXES``.
+        mailboxes: Names, for the last three.
+    """
+
+    kind: str
+    mailboxes: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,12 +374,14 @@ class Fetch(Command):
 
     Attributes:
         since: Only what changed after that (RFC 7162 §3.1.4.1).
+        partial: Only these of the messages that there are (RFC 9394 §3.2).
     """
 
     numbers: SequenceSet
     items: tuple[item.Item, ...]
     by_uid: bool
     since: Since | None = None
+    partial: Partial | None = None
 
 
 @dataclass(frozen=True, slots=True)

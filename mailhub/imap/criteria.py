@@ -1,4 +1,4 @@
-"""SEARCH programs: the keys as values, and their grammar (RFC 3501 §6.4.4).
+"""SEARCH programs: the keys as values, and their grammar (RFC 3501 §6.4.4, RFC 9051 §6.4.4).
 
 What a key means for a message is `imap.search`'s affair.  Synonyms are resolved
 here (``UNSEEN`` is ``NOT SEEN``), so that few kinds of key are left.
@@ -6,6 +6,7 @@ here (``UNSEEN`` is ``NOT SEEN``), so that few kinds of key are left.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +17,7 @@ from mailhub.imap.response import RECENT, Bad, No
 from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.settings import Limits
 from mailhub.mail.flag import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+from mailhub.ports import Sorting, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class Header:
 
     field: bytes
     text: str
+    fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,49 @@ class Text:
 
     text: str
     header: bool
+    fuzzy: bool = False
 
 
-Key = And | Or | Not | Flagged | Keyword | Numbers | Uids | Size | Date | Header | Text
+@dataclass(frozen=True, slots=True)
+class Age:
+    """OLDER and YOUNGER: of INTERNALDATE, seconds before now (RFC 5032 §3)."""
+
+    seconds: int
+    younger: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """MODSEQ: its modification sequence is at least this (RFC 7162 §3.1.5)."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """EMAILID or THREADID is this (RFC 8474 §6).
+
+    Attributes:
+        thread: THREADID rather than EMAILID.
+    """
+
+    id: bytes
+    thread: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """SAVEDBEFORE, SAVEDON, SAVEDSINCE: of the day it came into the mailbox (RFC 8514 §4.3)."""
+
+    comparison: Comparison
+    day: int
+
+
+Key = (
+    And | Or | Not | Flagged | Keyword | Numbers | Uids | Size | Date | Header | Text
+    | Age | Modified | Object | Saved
+)  # fmt: skip
+
 
 Charset = Callable[[bytes], str]
 """Decodes the program's strings; raises ValueError on octets that are none of it."""
@@ -139,10 +182,41 @@ _DATES: Final[Mapping[str, tuple[Comparison, bool]]] = {
     "SENTON": (Comparison.EQUAL, True),
     "SENTSINCE": (Comparison.FROM, True),
 }
+_SAVED: Final[Mapping[str, Comparison]] = {
+    "SAVEDBEFORE": Comparison.BELOW,
+    "SAVEDON": Comparison.EQUAL,
+    "SAVEDSINCE": Comparison.FROM,
+}
 _WITH_ARGUMENT: Final = frozenset({
-    "BODY", "HEADER", "KEYWORD", "LARGER", "NOT", "OR", "SMALLER", "TEXT", "UID", "UNKEYWORD",
-    *_ADDRESSES, *_DATES,
+    "BODY", "EMAILID", "FUZZY", "HEADER", "KEYWORD", "LARGER", "MODSEQ", "NOT", "OLDER", "OR",
+    "SMALLER", "TEXT", "THREADID", "UID", "UNKEYWORD", "YOUNGER", *_ADDRESSES, *_DATES, *_SAVED,
 })  # fmt: skip
+# entry-name = DQUOTE "/flags/" attr-flag DQUOTE; entry-type-req = "priv" / "shared" / "all"
+#                                                                          (RFC 7162 §7)
+_ENTRY: Final = re.compile(rb'"/flags/[^"]+" (?:priv|shared|all) ', re.IGNORECASE)
+# objectid = 1*255(ALPHA / DIGIT / "_" / "-")                              (RFC 8474 §7)
+_OBJECT_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,255}")
+
+
+SORT_CRITERIA_LIMIT: Final = 20
+"""Criteria of one SORT: more than there are keys."""
+_SORT_KEYS: Final = {key.value: key for key in SortKey}
+
+
+def parse_sort_criterion(tokens: Tokens) -> Sorting:
+    """One criterion of SORT.
+
+    Raises:
+        Bad: It is none.
+    """
+    # sort-criterion = ["REVERSE" SP] sort-key                                (RFC 5256 §5)
+    reverse = tokens.maybe_word("REVERSE")
+    if reverse:
+        tokens.space()
+    key = _SORT_KEYS.get(tokens.keyword())
+    if key is None:
+        raise Bad("Unknown sort key")
+    return Sorting(key, reverse)
 
 
 class Parser:
@@ -153,6 +227,7 @@ class Parser:
         self._charset = charset
         self._limits = limits
         self._left = limits.keys
+        self._fuzzy = False
 
     def program(self) -> Key:
         """``search-key *(SP search-key)``, to the end of the command.
@@ -166,6 +241,14 @@ class Parser:
             keys.append(self._key(0))
         self._tokens.end()
         return _all(keys)
+
+    def _fuzzily(self, depth: int) -> Key:
+        """``FUZZY search-key``: inexact for texts, nothing special else (RFC 6203 §3)."""
+        before, self._fuzzy = self._fuzzy, True
+        try:
+            return self._key(depth + 1)
+        finally:
+            self._fuzzy = before
 
     def _key(self, depth: int) -> Key:
         self._left -= 1
@@ -193,10 +276,12 @@ class Parser:
             raise Bad(f"Unknown search key {word}")
         self._tokens.space()
         if word in _ADDRESSES:
-            return Header(word.encode(), self._text())
+            return Header(word.encode(), self._text(), self._fuzzy)
         if word in _DATES:
             comparison, sent = _DATES[word]
             return Date(comparison, self._tokens.date(), sent)
+        if word in _SAVED:
+            return Saved(_SAVED[word], self._tokens.date())
         return self._argument(word, depth)
 
     def _argument(self, word: str, depth: int) -> Key:
@@ -208,22 +293,18 @@ class Parser:
                 one = self._key(depth + 1)
                 tokens.space()
                 return Or(one, self._key(depth + 1))
+            case "FUZZY":
+                return self._fuzzily(depth)
             case "UID":
                 return Uids(tokens.sequence_set(self._limits.ranges))
-            case "LARGER":
-                return Size(Comparison.ABOVE, tokens.number64())
-            case "SMALLER":
-                return Size(Comparison.BELOW, tokens.number64())
-            case "KEYWORD":
-                return Keyword(tokens.flag().lower())
-            case "UNKEYWORD":
-                return Not(Keyword(tokens.flag().lower()))
             case "BODY" | "TEXT":
-                return Text(self._text(), header=word == "TEXT")
-            case _:  # HEADER
+                return Text(self._text(), word == "TEXT", self._fuzzy)
+            case "HEADER":
                 field = tokens.astring()
                 tokens.space()
-                return Header(field.upper(), self._text())
+                return Header(field.upper(), self._text(), self._fuzzy)
+            case _:
+                return _VALUES[word](tokens)
 
     def _text(self) -> str:
         octets = self._tokens.astring()
@@ -237,10 +318,36 @@ def _all(keys: list[Key]) -> Key:
     return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
+def _modified(tokens: Tokens) -> Key:
+    # search-modsequence = "MODSEQ" [search-modseq-ext] SP mod-sequence-valzer (RFC 7162 §7)
+    tokens.match(_ENTRY)  # flags have no MODSEQ of their own: the message's counts
+    return Modified(tokens.number64())
+
+
+def _object(tokens: Tokens, *, thread: bool) -> Key:
+    found = tokens.match(_OBJECT_ID)
+    if found is None:
+        raise Bad("Expected an object identifier")
+    return Object(found[0], thread)
+
+
+_VALUES: Final[Mapping[str, Callable[[Tokens], Key]]] = {
+    "EMAILID": lambda tokens: _object(tokens, thread=False),
+    "KEYWORD": lambda tokens: Keyword(tokens.flag().lower()),
+    "LARGER": lambda tokens: Size(Comparison.ABOVE, tokens.number64()),
+    "MODSEQ": _modified,
+    "OLDER": lambda tokens: Age(tokens.nz_number(), younger=False),
+    "SMALLER": lambda tokens: Size(Comparison.BELOW, tokens.number64()),
+    "THREADID": lambda tokens: _object(tokens, thread=True),
+    "UNKEYWORD": lambda tokens: Not(Keyword(tokens.flag().lower())),
+    "YOUNGER": lambda tokens: Age(tokens.nz_number(), younger=True),
+}
+"""Keys whose argument is a single value."""
 _RECENT: Final = Flagged(RECENT)
 _SIMPLE: Final[Mapping[str, Key]] = {
     "ALL": And(()),
     "NEW": And((_RECENT, Not(Flagged(SEEN)))),
     "OLD": Not(_RECENT),
     "RECENT": _RECENT,
+    "SAVEDATESUPPORTED": And(()),  # of every mailbox                       (RFC 8514 §4.3)
 }

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from mailhub.imap import sequence
 from mailhub.imap.response import Bad
-from mailhub.imap.sequence import SequenceSet
+from mailhub.imap.sequence import SAVED, SequenceSet
 from mailhub.mail.date import parse_internal, parse_search
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ _FLAG: Final = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 _DATE: Final = re.compile(rb'("?)([0-9]{1,2}-[A-Za-z]{3}-[0-9]{4})\1')
 # date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
 _DATE_TIME: Final = re.compile(rb'"([^"\\]{20,32})"')
-_SET_BEGINS: Final = frozenset(b"%c" % octet for octet in b"123456789*")
+_SET_BEGINS: Final = frozenset(b"%c" % octet for octet in b"123456789*$")
 
 
 class Tokens:
@@ -197,8 +197,17 @@ class Tokens:
         """A number of 63 bits (RFC 9051 §9 number64)."""
         return self._integer(_NUMBER64, 2**63 - 1)
 
+    def nz_number(self) -> int:
+        """A number of 32 bits, not 0."""
+        number = self.number()
+        if not number:
+            raise Bad("Expected a number above 0")
+        return number
+
     def sequence_set(self, limit: int) -> SequenceSet:
         """A set of sequence numbers or UIDs, of `limit` ranges at most."""
+        if self.maybe(b"$"):  # seq-last-command: what the last search found   (RFC 5182 §2)
+            return SAVED
         found = self.match(sequence.SEQUENCE_SET)
         if found is None:
             raise Bad("Expected a sequence set")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from mailhub.imap.command import Idle
+from mailhub.imap.contexts import told
 from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bad, Ok
 from mailhub.imap.state import Output, State
@@ -37,7 +38,7 @@ class Idling:
         """Tell what is new; end at DONE."""
         selected = self._state.selected
         if selected is not None:
-            for piece in selected.tell(expunges=True):
+            async for piece in told(self._state, expunges=True):
                 yield piece
         line = reader.line()
         if line is None:

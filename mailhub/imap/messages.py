@@ -1,4 +1,4 @@
-"""Commands on messages of the selected mailbox: SEARCH, FETCH, COPY, MOVE (RFC 3501 §6.4).
+"""Commands on messages of the selected mailbox: FETCH, COPY, MOVE (RFC 3501 §6.4).
 
 A message that another session has expunged keeps its number until the client
 is told.  Commands by number that touch such a message do what they can and end
@@ -12,30 +12,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from mailhub.imap import resync
-from mailhub.imap.command import Copy, Fetch, Search
+from mailhub.imap.command import Copy, Fetch
 from mailhub.imap.enabling import aware
 from mailhub.imap.fault import to_target
 from mailhub.imap.fetch import Fetching, Rows
 from mailhub.imap.item import Fact
 from mailhub.imap.permission import check_writable
 from mailhub.imap.response import Bad, No, Ok, number_set, status
-from mailhub.imap.search import Searching
+from mailhub.imap.returning import Partial
 from mailhub.imap.sequence import Ranges, SequenceSet
 from mailhub.imap.state import Output, Selected, State
 from mailhub.ports import Placed, StoreRefused, Uid
-
-
-async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
-    """SEARCH and UID SEARCH (RFC 3501 §6.4.4)."""
-    for piece in state.box.tell_arrivals():
-        yield piece  # whoever polls by SEARCH alone finds new mail
-    yield b"* SEARCH"
-    async for numbers in Searching(state.box, command.program, by_uid=command.by_uid).found():
-        if numbers:
-            yield b" %d" * len(numbers) % tuple(numbers)
-        yield b""
-    yield b"\r\n"
-    yield Ok("Search completed")
 
 
 async def fetch(state: State, command: Fetch) -> AsyncGenerator[Output, None]:
@@ -50,14 +37,14 @@ async def fetch(state: State, command: Fetch) -> AsyncGenerator[Output, None]:
         told = box.tell(expunges=True) if since and since.vanished else box.tell_arrivals()
         for piece in told:
             yield piece
-    ranges = numbers(box, command.numbers, by_uid=command.by_uid)
+    ranges = part(numbers(box, command.numbers, by_uid=command.by_uid), command.partial)
     fetching = Fetching(box, command.items)
     if since is None:
         async for rows in fetching.rows(ranges):
             yield rows
     else:
         if since.vanished:
-            uids = command.numbers.resolved(box.mailbox.uid_next - 1 or 1)
+            uids = box.view.meant(command.numbers, box.mailbox.uid_next - 1 or 1)
             async for line in resync.gone(box, uids, since.modseq):
                 yield line
         async for changed in resync.changed(box, ranges, since.modseq):
@@ -115,6 +102,24 @@ def numbers(box: Selected, given: SequenceSet, *, by_uid: bool) -> Ranges:
     if numbers is None:
         raise Bad("No message has such a number")
     return numbers
+
+
+def part(ranges: Ranges, partial: Partial | None) -> Ranges:
+    """Of the messages in ranges those at some positions, or all (RFC 9394 §3.2)."""
+    if partial is None:
+        return ranges
+    count = sum(last - first + 1 for first, last in ranges)
+    low, high = partial.low, partial.high
+    if low < 0:
+        low, high = max(count + low + 1, 1), count + high + 1
+    found = []
+    for first, last in ranges:
+        length = last - first + 1
+        begin, end = max(low, 1), min(high, length)
+        if begin <= end:
+            found.append((first + begin - 1, first + end - 1))
+        low, high = low - length, high - length
+    return tuple(found)
 
 
 def check_missed(*, missed: bool, by_uid: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailhub.imap.grammar import Tokens
 from mailhub.imap.response import Bad
+from mailhub.imap.returning import Partial, parse_partial
 from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.settings import Limits
 
@@ -99,31 +100,43 @@ def _resync(tokens: Tokens, limits: Limits) -> Resync:
 def _closed(tokens: Tokens, limits: Limits) -> SequenceSet:
     """A set without ``*`` (RFC 7162 §7 known-uids)."""
     found = tokens.sequence_set(limits.ranges)
-    if found.open is not None:
-        raise Bad("* means nothing here")
+    if found.open is not None or found.saved:
+        raise Bad(f"{'$' if found.saved else '*'} means nothing here")
     return found
 
 
-def parse_fetch(tokens: Tokens, limits: Limits, *, by_uid: bool) -> Since | None:
-    """``[SP "(" fetch-modifier *(SP fetch-modifier) ")"]`` (RFC 4466 §6).
+def parse_fetch(
+    tokens: Tokens, limits: Limits, *, by_uid: bool
+) -> tuple[Since | None, Partial | None]:
+    """``[SP "(" fetch-modifier *(SP fetch-modifier) ")"]`` (RFC 4466 §6, RFC 9394 §3.2).
 
     Raises:
         Bad: It does not parse.
     """
     if not tokens.maybe(b" ") or tokens.ended:
-        return None
+        return None, None
     found: dict[str, int] = {}
+    partials: list[Partial] = []
 
     def modifier() -> None:
         name = tokens.keyword()
-        if name in found or name not in {"CHANGEDSINCE", "VANISHED"}:
+        if name in found or name not in {"CHANGEDSINCE", "PARTIAL", "VANISHED"}:
             raise Bad("Unknown FETCH modifier")
         found[name] = _since(tokens) if name == "CHANGEDSINCE" else 0
+        if name == "PARTIAL":
+            tokens.space()
+            partials.append(parse_partial(tokens))
 
     tokens.parenthesised(modifier, limits.items)
-    if "CHANGEDSINCE" not in found or ("VANISHED" in found and not by_uid):
+    if "VANISHED" in found and not (by_uid and "CHANGEDSINCE" in found):
         raise Bad("VANISHED wants UID FETCH and CHANGEDSINCE")  # RFC 7162 §3.2.6
-    return Since(found["CHANGEDSINCE"], "VANISHED" in found)
+    if partials and not by_uid:
+        raise Bad("PARTIAL wants UID FETCH")
+    since = found.get("CHANGEDSINCE")
+    return (
+        None if since is None else Since(since, "VANISHED" in found),
+        partials[0] if partials else None,
+    )
 
 
 def _since(tokens: Tokens) -> int:

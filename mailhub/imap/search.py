@@ -1,11 +1,13 @@
 """SEARCH: programs compiled to predicates, and run from the cheap to the dear (RFC 3501 §6.4.4).
 
-A program's conjuncts are sorted by what they need: the mailbox's arrays, the
-header section, the whole content.  Each tier sees only messages that passed the
-one before; headers are read in batches, contents one at a time.
+What the full-text index can tell is asked of it first, after it was taught what it
+lacks. The program's conjuncts are then sorted by what they need: the mailbox's arrays,
+what the index keeps beside, the header section, the whole content. Each tier sees only
+messages that passed the one before.
 
-Text is compared decoded (charsets, encoded words, transfer encodings) and
-case-folded, as a substring.
+Text is compared decoded (charsets, encoded words, transfer encodings) and folded
+(`mail.collation`), as a substring; the same functions (`mail.digest`) say what a message's
+text is, whether the index or the message itself is asked.
 
 Invariants:
 
@@ -17,142 +19,157 @@ Invariants:
 from __future__ import annotations
 
 import operator
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
+from itertools import compress
 from typing import Final
 
 from mailhub.imap.criteria import (
+    Age,
     And,
-    Comparison,
     Date,
     Flagged,
     Header,
     Key,
     Keyword,
+    Modified,
     Not,
     Numbers,
+    Object,
     Or,
+    Saved,
     Size,
     Text,
     Uids,
 )  # fmt: skip
 from mailhub.imap.fetch import Rows, spans
-from mailhub.imap.sequence import Ranges, contains, intersection
+from mailhub.imap.fuzzy import Inexact, inexact
+from mailhub.imap.leaf import (
+    COMPARE,
+    DAY,
+    FIELDS,
+    Leaf,
+    Predicate,
+    Question,
+    Row,
+    haystacks,
+    holder,
+    in_values,
+    keys_within,
+    needs_reading,
+    place_of,
+    question_of,
+    sent_on,
+)
+from mailhub.imap.response import runs
+from mailhub.imap.sequence import Ranges, SequenceSet, contains, intersection
 from mailhub.imap.state import Selected
-from mailhub.mail.charset import decode_text, decode_words
-from mailhub.mail.date import parse_date
+from mailhub.mail.collation import fold
+from mailhub.mail.digest import folded_values
 from mailhub.mail.flag import KEYWORD_SHIFT
-from mailhub.mail.header import Header as Fields
-from mailhub.mail.part import Part, parse
-from mailhub.ports import Uid
+from mailhub.mail.header import index as fields_of
+from mailhub.ports import Found, Place, Sought, Uid
 
-ARRAY_ROWS: Final = 10000
+ARRAY_ROWS: Final = 20000
 """Messages judged by the arrays in one step: a few milliseconds."""
 HEADER_ROWS: Final = 100
 """Header sections read and judged in one step."""
-CONTENT_OCTETS: Final = 131072
-"""Contents read and judged in one step; a larger message is a step of its own."""
-DAY: Final = 86400
-
-_NEVER: Final = Not(And(()))
+CONTENT_ROWS: Final = 64
+"""Contents read and judged in one step."""
+CONTENT_OCTETS: Final = 524288
+"""Octets of such contents; a larger message is a step of its own."""
+FEW: Final = 10
+"""Messages that are read rather than looked up in the index."""
+SPARSE: Final = 50
+"""Messages in a mailbox for each that is found, from which those are looked up one by one."""
 
 
 class Tier(IntEnum):
     """What a key needs to know of a message."""
 
     ARRAYS = 0
-    HEADER = 1
-    CONTENT = 2
+    IDENTITY = 1
+    HEADER = 2
+    CONTENT = 3
 
 
-class Row:
-    """One message, as far as it is known.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the index said of a key: the UIDs that match, and those that must be read."""
 
-    Attributes:
-        bits: Flags, with `RECENT` where it applies.
-        fields: The header section, from tier HEADER on.
-        content: In tier CONTENT.
-    """
-
-    __slots__ = ("_body", "bits", "content", "date", "fields", "seq", "size", "uid")
-
-    def __init__(self, seq: int, uid: int, bits: int, size: int, date: int) -> None:
-        self.seq = seq
-        self.uid = uid
-        self.bits = bits
-        self.size = size
-        self.date = date
-        self.fields = Fields(b"")
-        self.content = b""
-        self._body: str | None = None
-
-    @property
-    def body(self) -> str:
-        """The texts of the content, decoded and folded; made once."""
-        if self._body is None:
-            tree = parse(self.content)
-            self._body = "\n".join(_texts(self.content, tree)).casefold()
-        return self._body
+    sure: frozenset[int]
+    unsure: frozenset[int]
 
 
-Predicate = Callable[[Row], bool]
-
-
-def tier_of(key: Key) -> Tier:
-    """The dearest thing that a key, or any key within it, needs."""
-    match key:
-        case And(keys):
-            return max(map(tier_of, keys), default=Tier.ARRAYS)
-        case Or(one, other):
-            return max(tier_of(one), tier_of(other))
-        case Not(inner):
-            return tier_of(inner)
-        case Text():
-            return Tier.CONTENT
-        case Header() | Date(sent=True):
-            return Tier.HEADER
-        case _:
-            return Tier.ARRAYS
+def tells_modseq(program: Key) -> bool:
+    """Whether the response is to say a MODSEQ (RFC 7162 §3.1.5)."""
+    return any(isinstance(key, Modified) for key in keys_within(program))
 
 
 class Searching:
-    """One SEARCH under way."""
+    """One search under way.
 
-    def __init__(self, selected: Selected, program: Key, *, by_uid: bool) -> None:
+    Attributes:
+        scores: Of messages that FUZZY keys found, by UID (RFC 6203 §4).
+        left: Messages that the index had still to take in when it was last asked.
+    """
+
+    def __init__(self, selected: Selected, program: Key, *, by_uid: bool, now: float) -> None:
         self._selected = selected
+        self._program = program
         self._by_uid = by_uid
+        self._now = now
         exists = selected.view.exists
         self._ranges: Ranges = ((1, exists),) if exists else ()
         self._mask = self._want = 0
-        tiers: dict[Tier, list[Predicate]] = {tier: [] for tier in Tier}
-        for key in _conjuncts(program):
-            if not self._is_simple(key):
-                tiers[tier_of(key)].append(self._compile(key))
-        self._by_arrays, self._by_header, self._by_content = tiers.values()
+        self._only: list[frozenset[int]] = []  # UIDs; the result is among all of these
+        self._answers: dict[Leaf, Answer] = {}
+        self._predicates: dict[Tier, list[Predicate]] = {tier: [] for tier in Tier}
+        self._names: dict[bytes, None] = {}  # of the fields that some key looks at
+        self._identifies = False  # some key asks for identities
+        self.scores: dict[int, int] = {}
+        self.left = 0
 
     async def found(self) -> AsyncGenerator[Sequence[int], None]:
         """The numbers of those that match, ascending; often none at all in a step."""
+        conjuncts = [key for key in _conjuncts(self._program) if not self._is_simple(key)]
+        async for _ in self._ask(conjuncts):
+            yield ()
+        for key in conjuncts:
+            if not self._is_answered(key):
+                self._predicates[self._tier(key)].append(self._compile(key))
+                self._note_needs(key)
+        by_arrays, *dearer = self._predicates.values()
         for batch in spans(self._ranges, ARRAY_ROWS):
             rows = Rows(self._selected, batch)
-            if not (self._by_arrays or self._by_header or self._by_content):
+            if not (by_arrays or any(dearer)):
                 yield self._plain(rows)
                 continue
             few = self._judged(rows)
-            if not (self._by_header or self._by_content):
+            if not any(dearer):
                 yield [self._number(row) for row in few]
                 continue
             for start in range(0, len(few), HEADER_ROWS):
                 async for some in self._read(few[start : start + HEADER_ROWS]):
                     yield some
 
+    # ---- Judging ----
+
     def _plain(self, rows: Rows) -> Sequence[int]:
-        """Where flags and ranges say it all, no `Row` is made."""
+        """Where flags, ranges and the index say it all, no `Row` is made."""
         numbers = rows.uids if self._by_uid else rows.seqs
-        if not self._mask:
-            return numbers
-        mask, want = self._mask, self._want
-        pairs = zip(numbers, rows.bits, strict=True)
-        return [number for number, bits in pairs if bits & mask == want]
+        if self._mask:
+            kept = _selector(rows.bits, self._mask, self._want)
+            numbers = list(compress(numbers, kept))
+            if self._only:
+                uids: Sequence[int] = list(compress(rows.uids, kept))
+        elif self._only:
+            uids = rows.uids
+        for only in self._only:
+            numbers, uids = _among(numbers, uids, only)
+        return numbers
 
     def _judged(self, rows: Rows) -> list[Row]:
         """Those that pass the first tier."""
@@ -162,47 +179,128 @@ class Searching:
             for seq, uid, bits, size, date in zip(
                 rows.seqs, rows.uids, rows.bits, *columns, strict=True
             )
-            if bits & mask == want
+            if bits & mask == want and all(uid in only for only in self._only)
         ]
-        return [row for row in found if all(passes(row) for passes in self._by_arrays)]
+        predicates = self._predicates[Tier.ARRAYS]
+        return [row for row in found if all(passes(row) for passes in predicates)]
 
     async def _read(self, rows: Sequence[Row]) -> AsyncGenerator[Sequence[int], None]:
-        """The second and the third tier."""
-        if self._by_header:
-            headers = await self._selected.mailbox.headers([Uid(row.uid) for row in rows])
-            passed = []
-            for row, block in zip(rows, headers, strict=True):
-                if block is not None:
-                    row.fields = Fields(block)
-                    if all(passes(row) for passes in self._by_header):
-                        passed.append(row)
-            rows = passed
-        if not self._by_content:
+        """The tiers that wait."""
+        by_content = self._predicates[Tier.CONTENT]
+        if self._identifies:
+            rows = await self._by_identity(rows)
+        if self._names:
+            rows = await self._by_header(rows)
+        if not by_content:
             yield [self._number(row) for row in rows]
             return
-        found, octets = [], 0
-        for row in rows:
-            if await self._matches_content(row):
-                found.append(self._number(row))
-            octets += row.size
-            if octets >= CONTENT_OCTETS:
-                yield found
-                found, octets = [], 0
-        yield found
+        for some in _portions(rows):
+            digests = await self._selected.mailbox.digests([Uid(row.uid) for row in some])
+            found = []
+            for row, digest in zip(some, digests, strict=True):
+                row.digest = digest
+                if digest is not None and all(passes(row) for passes in by_content):
+                    found.append(self._number(row))
+            yield found
 
-    async def _matches_content(self, row: Row) -> bool:
-        content = await self._selected.mailbox.content(Uid(row.uid))
-        if content is None:
-            return False
-        try:
-            row.content = await content.read()
-        finally:
-            content.close()
-        row.fields = Fields.of(row.content)
-        return all(passes(row) for passes in self._by_content)
+    async def _by_identity(self, rows: Sequence[Row]) -> list[Row]:
+        found = await self._selected.mailbox.identities([Uid(row.uid) for row in rows])
+        passed = []
+        for row, identity in zip(rows, found, strict=True):
+            if identity is not None:
+                row.identity = identity
+                if all(passes(row) for passes in self._predicates[Tier.IDENTITY]):
+                    passed.append(row)
+        return passed
+
+    async def _by_header(self, rows: Sequence[Row]) -> list[Row]:
+        names = list(self._names)
+        blocks = await self._selected.mailbox.fields(names, [Uid(row.uid) for row in rows])
+        passed = []
+        for row, block in zip(rows, blocks, strict=True):
+            if block is not None:
+                row.fields = fields_of(block)
+                if all(passes(row) for passes in self._predicates[Tier.HEADER]):
+                    passed.append(row)
+        return passed
 
     def _number(self, row: Row) -> int:
         return row.uid if self._by_uid else row.seq
+
+    # ---- Asking the index ----
+
+    async def _ask(self, conjuncts: Sequence[Key]) -> AsyncGenerator[None, None]:
+        """Ask about all leaves of which the index knows, in pieces."""
+        leaves = [
+            key
+            for conjunct in conjuncts
+            for key in keys_within(conjunct)
+            if isinstance(key, Leaf) and needs_reading(key)
+        ]
+        if not leaves or sum(b - a + 1 for a, b in self._ranges) <= FEW:
+            return
+        mailbox = self._selected.mailbox
+        while left := await mailbox.learn():
+            self.left = left
+            yield
+        self.left = 0
+        for leaf in dict.fromkeys(leaves):
+            answer = await self._answer(leaf)
+            if answer is not None:
+                self._answers[leaf] = answer
+            yield
+
+    async def _answer(self, leaf: Leaf) -> Answer | None:
+        if isinstance(leaf, Header | Text) and leaf.fuzzy:
+            return await self._answer_inexact(leaf, inexact(fold(leaf.text)))
+        question = question_of(leaf)
+        found = await self._find(question) if question is not None else None
+        if found is None:
+            return None
+        if isinstance(leaf, Header) and leaf.field not in FIELDS and leaf.text:
+            # Some field holds the text: whether it is this one the header section says.
+            return Answer(frozenset(), frozenset(found.sure) | frozenset(found.unsure))
+        return Answer(frozenset(found.sure), frozenset(found.unsure))
+
+    async def _answer_inexact(self, leaf: Header | Text, text: Inexact) -> Answer | None:
+        place = place_of(leaf)
+        if place is Place.HEAD:
+            return None
+        sets: dict[str, frozenset[int]] = {}
+        for piece in text.pieces():
+            found = await self._find(Sought(place, piece))
+            if found is None or found.unsure:
+                return None
+            sets[piece] = frozenset(found.sure)
+        hits = {
+            uid
+            for uid in frozenset().union(*sets.values())
+            if self._scored(uid, text.score(lambda piece, uid=uid: uid in sets[piece]))  # type: ignore[misc]
+        }
+        return Answer(frozenset(hits), frozenset())
+
+    async def _find(self, question: Question) -> Found | None:
+        return await self._selected.mailbox.find(question)
+
+    def _scored(self, uid: int, score: int) -> bool:
+        """Take note of how well a message fits; of several keys the worst counts."""
+        if score:
+            self.scores[uid] = min(self.scores.get(uid, score), score)
+        return score > 0
+
+    def _is_answered(self, key: Key) -> bool:
+        """Whether a conjunct says no more than among which UIDs the result is."""
+        answer = self._answers.get(key) if isinstance(key, Leaf) else None
+        if answer is None:
+            return False
+        candidates = answer.sure | answer.unsure
+        view = self._selected.view
+        if len(candidates) * SPARSE < view.exists:
+            known = SequenceSet(tuple(runs(sorted(candidates))))
+            self._ranges = intersection(self._ranges, view.by_uids(known))
+        else:
+            self._only.append(candidates)
+        return not answer.unsure
 
     # ---- Compiling ----
 
@@ -211,7 +309,7 @@ class Searching:
         view = self._selected.view
         match key:
             case Numbers(numbers):
-                self._ranges = intersection(self._ranges, numbers.resolved(view.exists))
+                self._ranges = intersection(self._ranges, self._numbers(numbers))
             case Uids(uids):
                 self._ranges = intersection(self._ranges, view.by_uids(uids))
             case Flagged(bit) if not self._mask & bit:
@@ -222,6 +320,40 @@ class Searching:
             case _:
                 return False
         return True
+
+    def _numbers(self, numbers: SequenceSet) -> Ranges:
+        view = self._selected.view
+        return view.by_uids(numbers) if numbers.saved else numbers.resolved(view.exists)
+
+    def _tier(self, key: Key) -> Tier:
+        """The dearest thing that a key, or any key within it, needs."""
+        match key:
+            case And(keys):
+                return max(map(self._tier, keys), default=Tier.ARRAYS)
+            case Or(one, other):
+                return max(self._tier(one), self._tier(other))
+            case Not(inner):
+                return self._tier(inner)
+            case Text() | Header() | Date() if needs_reading(key):
+                answer = self._answers.get(key)
+                if answer is not None and not answer.unsure:
+                    return Tier.ARRAYS
+                return Tier.CONTENT if isinstance(key, Text) else Tier.HEADER
+            case Object() | Saved():
+                return Tier.IDENTITY
+            case _:
+                return Tier.ARRAYS
+
+    def _note_needs(self, key: Key) -> None:
+        """Take note of what a key, or any key within it, looks at."""
+        for it in keys_within(key):
+            match it:
+                case Object() | Saved():
+                    self._identifies = True
+                case Header() | Date(sent=True) if self._tier(it) is Tier.HEADER:
+                    self._names[it.field.lower() if isinstance(it, Header) else b"date"] = None
+                case _:
+                    pass
 
     def _compile(self, key: Key) -> Predicate:
         match key:
@@ -234,14 +366,55 @@ class Searching:
             case Not(inner):
                 passes = self._compile(inner)
                 return lambda row: not passes(row)
-            case Header(field, text):
-                return _header(field, text.casefold())
-            case Text(text, header):
-                return _text(text.casefold(), header=header)
-            case Date(comparison, day, sent=sent):
-                return _date(comparison, day, sent=sent)
+            case Text(text=""):
+                return lambda _: True  # each content holds nothing at all
+            case Header() | Text() | Date(sent=True):
+                return self._compile_leaf(key)
+            case Date(comparison, day):
+                compare = COMPARE[comparison]
+                # Time and zone are disregarded (RFC 3501 §6.4.4): the day is the one we show
+                return lambda row: compare(row.date // DAY, day)
+            case Object(name, thread):
+                if thread:
+                    return lambda row: row.identity.thread == name
+                return lambda row: row.identity.email == name
+            case Saved(comparison, day):
+                compare = COMPARE[comparison]
+                return lambda row: compare(row.identity.saved // DAY, day)
             case _:
                 return self._compile_array(key)
+
+    def _compile_leaf(self, key: Leaf) -> Predicate:
+        answer = self._answers.get(key)
+        if answer is not None:
+            sure, unsure = answer.sure, answer.unsure
+            if not unsure:
+                return lambda row: row.uid in sure
+            reads = self._reading(key)
+            return lambda row: row.uid in sure or (row.uid in unsure and reads(row))
+        return self._reading(key)
+
+    def _reading(self, key: Leaf) -> Predicate:
+        """A key judged by the message itself."""
+        match key:
+            case Date(comparison, day):
+                return sent_on(comparison, day)
+            case Header(field, text, fuzzy):
+                name, folded = field.lower(), fold(text)
+                if fuzzy:
+                    words = inexact(folded)
+                    return lambda row: self._scored(
+                        row.uid, words.score(holder(folded_values(row.fields, name)))
+                    )
+                return lambda row: in_values(row, name, folded)
+            case Text(text, header, fuzzy):
+                folded = fold(text)
+                if fuzzy:
+                    words = inexact(folded)
+                    return lambda row: self._scored(
+                        row.uid, words.score(holder(haystacks(row, header=header)))
+                    )
+                return lambda row: any(folded in it for it in haystacks(row, header=header))
 
     def _compile_array(self, key: Key) -> Predicate:
         view = self._selected.view
@@ -252,30 +425,33 @@ class Searching:
                 bit = self._keyword_bit(name)
                 return lambda row: bool(row.bits & bit)
             case Numbers(numbers):
-                ranges = numbers.resolved(view.exists)
+                ranges = self._numbers(numbers)
                 return lambda row: contains(ranges, row.seq)
             case Uids(uids):
                 numbered = view.by_uids(uids)
                 return lambda row: contains(numbered, row.seq)
             case Size(comparison, octets):
-                compare = _COMPARE[comparison]
+                compare = COMPARE[comparison]
                 return lambda row: compare(row.size, octets)
+            case Age(seconds, younger):
+                # Both ends belong to it                                        (RFC 5032 §3)
+                compare, limit = (operator.ge if younger else operator.le), self._now - seconds
+                return lambda row: compare(row.date, limit)
+            case Modified(modseq):
+                return lambda row: self._modseq(row.uid) >= modseq
             case _:
                 raise AssertionError(key)
+
+    def _modseq(self, uid: int) -> int:
+        mailbox = self._selected.mailbox
+        place = mailbox.position(Uid(uid))
+        return mailbox.modseqs[place] if place is not None else 0
 
     def _keyword_bit(self, name: str) -> int:
         for place, keyword in enumerate(self._selected.mailbox.keywords, KEYWORD_SHIFT):
             if keyword.lower() == name:
                 return 1 << place
         return 0
-
-
-_COMPARE: Final[Mapping[Comparison, Callable[[int, int], bool]]] = {
-    Comparison.BELOW: operator.lt,
-    Comparison.EQUAL: operator.eq,
-    Comparison.ABOVE: operator.gt,
-    Comparison.FROM: operator.ge,
-}
 
 
 def _conjuncts(key: Key) -> Iterator[Key]:
@@ -286,59 +462,37 @@ def _conjuncts(key: Key) -> Iterator[Key]:
         yield key
 
 
-def _date(comparison: Comparison, day: int, *, sent: bool) -> Predicate:
-    """Time and zone are disregarded (RFC 3501 §6.4.4): INTERNALDATE's day is the one we show."""
-    compare = _COMPARE[comparison]
-    if not sent:
-        return lambda row: compare(row.date // DAY, day)
-
-    def passes(row: Row) -> bool:
-        field = row.fields.first(b"date")
-        moment = parse_date(field) if field is not None else None
-        # Without a readable Date the arrival stands for it, as in RFC 5256 §2.2
-        return compare(row.date // DAY if moment is None else moment.day, day)
-
-    return passes
+# ---- Columns -------------------------------------------------------------------------------
 
 
-def _header(field: bytes, text: str) -> Predicate:
-    name = field.lower()
-
-    def passes(row: Row) -> bool:
-        values = row.fields.all(name)
-        return bool(values) if not text else any(text in _folded(value) for value in values)
-
-    return passes
+def _selector(bits: Sequence[int], mask: int, want: int) -> Sequence[int]:
+    """For each message whether its flags are such; made by `bytes.translate` where that can be."""
+    if mask > 0xFF or not isinstance(bits, array) or not _LOW_FIRST:
+        return [flags & mask == want for flags in bits]
+    table = bytes(low & mask == want for low in range(256))
+    return bits.tobytes()[:: bits.itemsize].translate(table)
 
 
-def _text(text: str, *, header: bool) -> Predicate:
-    def passes(row: Row) -> bool:
-        if header and any(
-            text in f"{field.name.decode('latin-1').lower()}: {_folded(field.value)}"
-            for field in row.fields.fields()
-        ):
-            return True
-        return text in row.body
-
-    return passes
+_LOW_FIRST: Final = array("I", (1,)).tobytes()[0] == 1
+"""Whether the first octet of an integer is its lowest."""
 
 
-def _folded(value: bytes) -> str:
-    return decode_words(value).casefold()
+def _among(
+    numbers: Sequence[int], uids: Sequence[int], only: frozenset[int]
+) -> tuple[Sequence[int], Sequence[int]]:
+    kept = [uid in only for uid in uids]
+    return list(compress(numbers, kept)), list(compress(uids, kept))
 
 
-_READABLE: Final = (b"text", b"message")
-"""Types that people read: a bounce is searched for in its message/delivery-status too."""
-
-
-def _texts(content: bytes, part: Part) -> Iterator[str]:
-    """The texts in a part: of text parts, and of messages within, their header sections too."""
-    if part.is_message:
-        inner = part.children[0]
-        for field in Fields(content[inner.start : inner.body]).fields():
-            yield f"{field.name.decode('latin-1')}: {decode_words(field.value)}"
-    for child in part.children:
-        yield from _texts(content, child)
-    if not part.children and part.type.lower() in _READABLE:
-        charset = (part.parameter(b"charset") or b"").decode("latin-1")
-        yield decode_text(content[part.body : part.end], part.encoding, charset)
+def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Rows whose contents are read in one step."""
+    some: list[Row] = []
+    room = CONTENT_OCTETS
+    for row in rows:
+        some.append(row)
+        room -= row.size
+        if room <= 0 or len(some) == CONTENT_ROWS:
+            yield some
+            some, room = [], CONTENT_OCTETS
+    if some:
+        yield some

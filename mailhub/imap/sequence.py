@@ -39,10 +39,12 @@ class SequenceSet:
         ranges: What was given in numbers.
         open: What was given with ``*``, as the lowest and the highest of its
             other ends; all such ranges hold ``*`` and so are one. None without.
+        saved: It is ``$``: what the last SEARCH with SAVE found (RFC 5182 §2).
     """
 
     ranges: Ranges
     open: tuple[int, int] | None = None
+    saved: bool = False
 
     @property
     def count(self) -> int:
@@ -55,6 +57,10 @@ class SequenceSet:
             return self.ranges
         low, high = self.open
         return merged([*self.ranges, (min(low, highest), max(high, highest))])
+
+
+SAVED: Final = SequenceSet((), saved=True)
+"""``$``: only the client's view of its mailbox knows what it stands for."""
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> Ranges:

@@ -26,13 +26,16 @@ from mailhub.imap import (
     access,
     append,
     connection,
+    contexts,
     enabling,
     idle,
     login,
     mailboxes,
     messages,
     metadata,
+    multisearch,
     quota,
+    searches,
     selection,
     storing,
     syntax,
@@ -59,10 +62,11 @@ _AFTER_LOGIN: Final = frozenset({
     commands.Append, commands.GetQuota, commands.GetQuotaRoot, commands.SetQuota, commands.Idle,
     commands.Compress, commands.Unauthenticate, commands.SetAcl, commands.GetAcl,
     commands.ListRights, commands.MyRights, commands.GetMetadata, commands.SetMetadata,
+    commands.MultiSearch,
 })  # fmt: skip
 _SELECTED: Final = frozenset({
     commands.Check, commands.Close, commands.Expunge, commands.Search, commands.Fetch,
-    commands.Store, commands.Copy,
+    commands.Store, commands.Copy, commands.Sort, commands.Thread, commands.CancelUpdate,
 })  # fmt: skip
 
 ALLOWED: Final[Mapping[Phase, frozenset[type[Command]]]] = {
@@ -106,7 +110,11 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.GetMetadata: metadata.get_metadata,
     commands.SetMetadata: metadata.set_metadata,
     commands.Idle: idle.idle,
-    commands.Search: messages.search,
+    commands.Search: searches.search,
+    commands.Sort: searches.sort,
+    commands.Thread: searches.thread,
+    commands.CancelUpdate: searches.cancel_update,
+    commands.MultiSearch: multisearch.multi_search,
     commands.Fetch: messages.fetch,
     commands.Store: storing.store,
     commands.Copy: messages.copy,
@@ -114,7 +122,13 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
 }
 """What carries a command out; most APPENDs begin before they are whole, in `Session._announced`."""
 
-_NUMBERED: Final = (commands.Search, commands.Fetch, commands.Store)
+_NUMBERED: Final = (
+    commands.Search,
+    commands.Sort,
+    commands.Thread,
+    commands.Fetch,
+    commands.Store,
+)
 """Commands amid which no EXPUNGE may be told, unless they go by UID (RFC 3501 §7.4.1)."""
 
 _WORTH_READING: Final = 4
@@ -304,11 +318,15 @@ class Session:
         if end is None:
             return  # it goes on
         await self._abandon()
+        selected = self._state.selected
+        if selected is not None and selected.contexts and not isinstance(end, Bad):
+            async for piece in contexts.told(self._state, expunges=not self._quiet):
+                yield piece
         for piece in self._ended(end):
             yield piece
 
     def _begin(self, tag: bytes, *, quiet: bool) -> None:
-        self._tag = tag
+        self._tag = self._state.tag = tag
         self._quiet = quiet
 
     def _ended(self, end: Ok | Condition) -> Iterator[bytes]:

@@ -6,7 +6,8 @@ that somebody could want to change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Limits:
         ranges: Ranges in one sequence set (RFC 3501 §9 sequence-set).
         nesting: Depth of parentheses in a SEARCH program.
         keys: Search keys in one SEARCH program.
+        contexts: Searches of one session whose results are kept up to date (RFC 5267 §4.3.1).
         patterns: Patterns and options in one LIST command (RFC 5258 §3).
         items: Data items in one FETCH, flags in one STORE.
         name: Of a mailbox name, in characters.
@@ -44,6 +46,7 @@ class Limits:
     ranges: int = 16384
     nesting: int = 32
     keys: int = 1000
+    contexts: int = 10
     patterns: int = 100
     items: int = 200
     name: int = 200
@@ -65,9 +68,11 @@ class Settings:
         identity: What ID tells of us, pairs of field and value (RFC 2971 §3.3).
         tls: A certificate is there, so STARTTLS may be offered.
         limits: See `Limits`.
+        now: Gives the seconds since the epoch.
     """
 
     hostname: str
     identity: tuple[tuple[str, str], ...] = (("name", "mailhub"),)
     tls: bool = True
     limits: Limits = Limits()
+    now: Callable[[], float] = field(default=lambda: 0.0, compare=False)

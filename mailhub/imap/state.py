@@ -49,6 +49,16 @@ Empty octets are a breathing point: others may have their turn.
 """
 
 
+class Context(Protocol):
+    """A search whose result is kept up to date; `imap.contexts` has it."""
+
+    def departed(self, box: Selected) -> Iterator[bytes]:
+        """What to say of messages that are expunged, before that is said."""
+
+    def changed(self, box: Selected, now: float) -> AsyncGenerator[bytes, None]:
+        """What to say of messages that have come, or changed, after that was said."""
+
+
 @dataclass(slots=True)
 class Selected:
     """The selected mailbox and the client's picture of it.
@@ -56,6 +66,7 @@ class Selected:
     Attributes:
         changed: Called after each change in the mailbox.
         large: What is known of the large message that was fetched last.
+        contexts: Searches whose results are kept up to date, by tag (RFC 5267 §4.3).
     """
 
     mailbox: Mailbox
@@ -63,6 +74,7 @@ class Selected:
     read_only: bool
     changed: Callable[[], None]
     large: Known | None = None
+    contexts: dict[bytes, Context] = field(default_factory=dict)
 
     def tell(self, *, expunges: bool) -> Iterator[bytes]:
         """Bring the client up to date.
@@ -111,6 +123,7 @@ class State:
         wants_tls: STARTTLS was agreed to.
         wants_deflate: COMPRESS was agreed to.
         deflated: The connection is compressed, or about to be.
+        tag: Of the command under way.
         idle: In IDLE.
         changed: Called after each change in the selected mailbox.
         refused_logins: Since the connection began.
@@ -133,6 +146,7 @@ class State:
     wants_tls: bool = False
     wants_deflate: bool = False
     deflated: bool = False
+    tag: bytes = b"*"
     idle: bool = False
     refused_logins: int = 0
     enabled: frozenset[str] = frozenset()

@@ -1,7 +1,7 @@
 """From octets to commands: the table of verbs, and the grammar of each (RFC 3501 §9).
 
 Each verb maps to a function from the rest of the command to a value; adding a
-command is a class in `command` and a line in the table.  `item` and `criteria`
+command is a class in `command` and a line in the table.  `item` and `searching`
 hold the two grammars that are languages of their own.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mailhub.imap import accounts, composition, criteria, item, modifier
+from mailhub.imap import accounts, composition, item, modifier, searching
 from mailhub.imap.command import (
     Append,
     Asked,
@@ -39,7 +39,6 @@ from mailhub.imap.command import (
     Namespace,
     Noop,
     Rename,
-    Search,
     Select,
     StartTls,
     Status,
@@ -52,7 +51,6 @@ from mailhub.imap.grammar import Tokens
 from mailhub.imap.reader import tag_of
 from mailhub.imap.response import Bad, No
 from mailhub.imap.settings import Limits
-from mailhub.mail.charset import decoder
 from mailhub.mail.flag import SYSTEM_FLAGS
 from mailhub.ports import FlagAction
 
@@ -368,34 +366,17 @@ def _uid_expunge(tokens: Tokens, limits: Limits) -> Command:
     return Expunge(uids)
 
 
-def _search(*, by_uid: bool) -> Parse:
-    def parse(tokens: Tokens, limits: Limits) -> Command:
-        # search = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)    (RFC 3501 §9)
-        tokens.space()
-        charset = "US-ASCII"
-        if tokens.maybe_word("CHARSET"):
-            tokens.space()
-            charset = tokens.astring().decode("ascii", "replace")
-            tokens.space()
-        decode = decoder(charset)
-        if decode is None:
-            raise No(f"Unknown charset {charset}", "BADCHARSET (US-ASCII UTF-8)")
-        return Search(criteria.Parser(tokens, decode, limits).program(), by_uid)
-
-    return parse
-
-
 def _fetch(*, by_uid: bool) -> Parse:
     def parse(tokens: Tokens, limits: Limits) -> Command:
         tokens.space()
         numbers = tokens.sequence_set(limits.ranges)
         tokens.space()
         items = item.parse(tokens, limits, by_uid=by_uid)
-        since = modifier.parse_fetch(tokens, limits, by_uid=by_uid)
+        since, partial = modifier.parse_fetch(tokens, limits, by_uid=by_uid)
         if since is not None and item.Fact.MODSEQ not in items:
             items = (*items, item.Fact.MODSEQ)  # RFC 7162 §3.1.4.1
         tokens.end()
-        return Fetch(numbers, items, by_uid, since)
+        return Fetch(numbers, items, by_uid, since, partial)
 
     return parse
 
@@ -502,8 +483,14 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "UNSELECT": _bare(Close(expunge=False)),
     "EXPUNGE": _bare(Expunge(None)),
     "UID EXPUNGE": _uid_expunge,
-    "SEARCH": _search(by_uid=False),
-    "UID SEARCH": _search(by_uid=True),
+    "SEARCH": searching.search(by_uid=False),
+    "UID SEARCH": searching.search(by_uid=True),
+    "SORT": searching.sort(by_uid=False),
+    "UID SORT": searching.sort(by_uid=True),
+    "THREAD": searching.thread(by_uid=False),
+    "UID THREAD": searching.thread(by_uid=True),
+    "ESEARCH": searching.multi_search,
+    "CANCELUPDATE": searching.cancel_update,
     "FETCH": _fetch(by_uid=False),
     "UID FETCH": _fetch(by_uid=True),
     "STORE": _store(by_uid=False),

@@ -73,11 +73,13 @@ class View:
     Attributes:
         manner: How its client wants to be told.
         lost: The picture cannot be corrected any more.
+        saved: UIDs that the last SEARCH with SAVE found, for ``$`` (RFC 5182 §2.1).
     """
 
     __slots__ = (
         "_complete", "_cursor", "_flagged", "_ghosts", "_keywords", "_mailbox", "_modseq",
         "_numbers", "_recent", "_since", "_told", "lost", "manner",
+        "saved",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +97,7 @@ class View:
         self._recent: Ranges = tuple(runs(sorted(recent)))
         self._keywords = len(mailbox.keywords)
         self.lost = False
+        self.saved: Ranges = ()
 
     # ---- What the client knows ----
 
@@ -129,15 +132,40 @@ class View:
         place = self._mailbox.position(Uid(uid)) if uid <= self._told else None
         return None if place is None else place + 1 + bisect_left(self._ghosts, uid)
 
+    def number(self, uid: int) -> int | None:
+        """The sequence number of a known message, living or not yet told to be gone."""
+        place = bisect_left(self._ghosts, uid)
+        if place < len(self._ghosts) and self._ghosts[place] == uid:
+            return self._rank(uid) + 1
+        return self.seq(uid)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the client knows exactly the messages that there are."""
+        self.catch_up()
+        return not self._ghosts and self._living == len(self._mailbox.uids)
+
+    @property
+    def parting(self) -> Sequence[int]:
+        """UIDs of known messages whose EXPUNGE is still to be told, ascending."""
+        self.catch_up()
+        return self._ghosts
+
     def by_numbers(self, numbers: SequenceSet) -> Ranges | None:
         """Sequence numbers with ``*`` resolved; None if one of them means no message."""
+        if numbers.saved:
+            return self.by_uids(numbers)
         exists = self.exists
         found = numbers.resolved(exists)
         return None if not exists or found[-1][1] > exists else found
 
     def by_uids(self, uids: SequenceSet) -> Ranges:
         """The sequence numbers of those messages with these UIDs that there are."""
-        return self.within(uids.resolved(self.highest_uid))
+        return self.within(self.meant(uids, self.highest_uid))
+
+    def meant(self, uids: SequenceSet, highest: int) -> Ranges:
+        """The UIDs that a set stands for, with ``*`` and ``$`` resolved."""
+        return self.saved if uids.saved else uids.resolved(highest)
 
     def within(self, uids: Ranges) -> Ranges:
         """The sequence numbers of those messages whose UIDs lie in these ranges."""

@@ -48,6 +48,15 @@ _MEANT: Final = {
     "koi8ru": "koi8_u", "koi": "koi8_r", "xcp1251": "cp1251", "winlatin1": _FALLBACK,
     "ucs2": "utf_16", "iso10646ucs2": "utf_16", "unicode": "utf_16",
 }  # fmt: skip
+CHARSETS: Final = (
+    "US-ASCII", "UTF-8", "UTF-7",
+    *(f"ISO-8859-{n}" for n in (*range(1, 12), *range(13, 17))),
+    *(f"windows-{n}" for n in (874, *range(1250, 1259))), "KOI8-R", "KOI8-U", "GB18030", "GBK",
+    "GB2312", "Big5", "Big5-HKSCS", "EUC-JP", "Shift_JIS", "ISO-2022-JP", "EUC-KR", "ISO-2022-KR",
+    "TIS-620", "IBM437", "IBM850", "macintosh",
+)  # fmt: skip
+"""Charsets that a client may name; more are known, and more labels for these."""
+
 _NO_CHARSETS: Final = frozenset({
     "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
     "mbcs", "oem", "idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape",

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from mailhub.imap.structure import summary
+from mailhub.imap.unindexed import Unindexed
 from mailhub.mail.flag import DELETED, KEYWORD_SHIFT, SEEN
 from mailhub.mail.header import bounded, end, wanted
 from mailhub.mail.objectid import object_id
@@ -116,7 +117,7 @@ class Desk(Protocol):
         """Tell the mailbox what another process has written."""
 
 
-class QueueBox:
+class QueueBox(Unindexed):
     """A `ports.Mailbox`.
 
     Args:
@@ -405,6 +406,11 @@ class QueueBox:
     async def whole(self, uids: Sequence[Uid]) -> Sequence[bytes | None]:
         """The letters' octets; None for those that are gone."""
         return [None if entry is None else entry.octets for entry in map(self._entry, uids)]
+
+    def octets_of(self, uid: Uid) -> bytes | None:
+        """The letter; None if it is gone."""
+        entry = self._entry(uid)
+        return None if entry is None else entry.octets
 
     async def structure(self, uid: Uid) -> Part | None:
         """The letter's structure; None if it is gone."""

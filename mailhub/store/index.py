@@ -48,6 +48,7 @@ class Index:
 
     Attributes:
         generation: Grows whenever the database turns out to be another one, or rebuilt.
+        departures: Messages that have left since a shard was last looked at.
     """
 
     def __init__(
@@ -63,6 +64,26 @@ class Index:
         self._identity = 0
         self._version = 0
         self.generation = 0
+        self.departures = 0
+        self._compacted = 0
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Differs once messages may have lost their digests."""
+        return self.generation, self._compacted
+
+    def compact(self) -> bool:
+        """Blocking: drop a part of the full-text index that is of no use any more.
+
+        Raises:
+            IndexLost: It had to be begun anew.
+            OSError: The disk said no.
+        """
+        self.departures = 0
+        with self.transaction() as transaction:
+            dropped = transaction.texts.compact()
+        self._compacted += dropped
+        return dropped
 
     # ---- Opening and closing --------------------------------------------------------------
 

@@ -37,6 +37,14 @@ class Limits:
         verify: Time after which a directory that we changed ourselves is listed again,
             in case another program changed it in the same moment.
         look: Time between two looks at open mailboxes for what other programs changed there.
+        full_text: Whether bodies and header sections go into the full-text index: else they are
+            read when they are searched.
+        index_every: Time between two turns of the full-text indexer, which works for at most
+            a tenth of it.
+        index_quiet: Time after a mailbox's last arrival before its messages are indexed
+            unasked: amid a burst there is better to do.
+        index_batch: Messages indexed in one step.
+        index_octets: Octets of messages indexed in one step, the last one apart.
         sync_each: Up to so many filed messages are synced one by one, more all together.
         brief: Messages that are put into mailboxes in place, while the disk is quick:
             small ones, whose durability is another's affair.
@@ -70,6 +78,11 @@ class Limits:
     expunged: int = 10_000
     verify: float = 300.0
     look: float = 5.0
+    full_text: bool = True
+    index_every: float = 1.0
+    index_quiet: float = 2.0
+    index_batch: int = 64
+    index_octets: int = 1 << 20
     sync_each: int = 8
     brief: int = 4
     filed: int = 16_384

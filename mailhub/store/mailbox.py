@@ -40,10 +40,11 @@ from mailhub.store import change, placing, reading, reconcile
 from mailhub.store.box import Box, Delta, Vanished
 from mailhub.store.content import LargeContent, ReadCache, WholeContent
 from mailhub.store.index import IndexLost
+from mailhub.store.indexed import IndexedMailbox
 from mailhub.store.placing import Incoming, as_refused
 from mailhub.store.quota import Sum
 from mailhub.store.rows import Columns
-from mailhub.store.state import MailboxState, difference
+from mailhub.store.state import difference
 from mailhub.store.work import wholly
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ class _ReadAhead:
         return self.messages
 
 
-class SharedMailbox(MailboxState):
+class SharedMailbox(IndexedMailbox):
     """A `ports.Mailbox`.
 
     Attributes:

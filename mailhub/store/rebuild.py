@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable
 
 from mailhub.ports import Rendering, Summary
-from mailhub.store import dovecot, maildir, reading, reconcile
+from mailhub.store import dovecot, learning, maildir, reading, reconcile
 from mailhub.store.box import Box
 from mailhub.store.files import Files
 from mailhub.store.ground import Ground
@@ -53,6 +53,7 @@ def rebuild(
     profiles = Profiles(ground.files, account, clock, log)
     try:
         total = 0
+        _forget_texts(index)
         for directory in maildir.directories(ground.files, account):
             box = Box(ground, index, profiles, account, directory)
             total += _rebuild(box, progress)
@@ -71,8 +72,26 @@ def _rebuild(box: Box, progress: Progress) -> int:
     size = box.ground.limits.read_ahead_messages
     for start in range(0, len(uids), size):
         reading.rendered(Rendering.ENVELOPE, box, uids[start : start + size])
+        _learn(box, uids[start : start + size])
         progress(name, min(start + size, len(uids)), len(uids))
     return len(uids)
+
+
+def _forget_texts(index: Index) -> None:
+    """Begin the full-text index anew, without what lies in it of messages that are gone."""
+    try:
+        with index.transaction() as transaction:
+            transaction.texts.forget()
+            transaction.rebuilt()
+    except IndexLost:  # it was corrupt, and is a new one now
+        pass
+
+
+def _learn(box: Box, uids: list[int]) -> None:
+    """Have the full-text index know these."""
+    done = 0
+    while uids[-1] > done:
+        done = learning.learn(box, [uid for uid in uids if uid > done])
 
 
 def _load(box: Box) -> tuple[bool, dovecot.Adopted | None]:

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from mailhub.ports import Rendering, Summary
-from mailhub.store import excerpts
+from mailhub.store import excerpts, texts
 from mailhub.store.excerpts import Excerpts
+from mailhub.store.texts import Texts
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables; a database of another one is no error, but a lost cache."""
 TABLES: Final = (
     """
@@ -69,6 +70,7 @@ CREATE TABLE expunged(
 CREATE TABLE departed(name BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
     + excerpts.TABLES
+    + texts.TABLES
 )
 
 
@@ -156,6 +158,7 @@ class Transaction:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self.excerpts = Excerpts(database)
+        self.texts = Texts(database)
 
     def rebuilt(self) -> None:
         """Let every process that has this database open load all it knows of it anew."""
@@ -222,7 +225,7 @@ class Transaction:
 
     def clear(self, mailbox: int) -> None:
         """Drop a mailbox's messages."""
-        for table in ("message", "summary"):
+        for table in ("message", "summary", "digest"):
             self._database.execute(
                 f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- two constants
                 _span(mailbox),
@@ -315,6 +318,7 @@ class Transaction:
         self._database.executemany("DELETE FROM message WHERE key = ?", keys)
         self._database.executemany("DELETE FROM summary WHERE key = ?", keys)
         self.excerpts.remove([key for (key,) in keys])
+        self._database.executemany("DELETE FROM digest WHERE key = ?", keys)
 
     # ---- Summaries ------------------------------------------------------------------------
 
@@ -354,11 +358,13 @@ class Transaction:
 
     def copy_summaries(self, source: int, target: int, uids: Iterable[tuple[int, int]]) -> None:
         """Keep for copies what is kept of their originals."""
+        keys = [((target << _SHIFT) + new, (source << _SHIFT) + old) for old, new in uids]
         self._database.executemany(
             "INSERT OR REPLACE INTO summary"
             " SELECT ?, envelope, body, bodystructure, preview, thread FROM summary WHERE key = ?",
-            [((target << _SHIFT) + new, (source << _SHIFT) + old) for old, new in uids],
+            keys,
         )
+        self.texts.copy(keys)
 
     # ---- Messages that have left ------------------------------------------------------------
 

@@ -20,10 +20,11 @@ from mailhub.store.content import ReadCache
 from mailhub.store.files import Files
 from mailhub.store.filing import MaildirFiler
 from mailhub.store.ground import Ground
-from mailhub.store.index import IndexPool
+from mailhub.store.index import IndexLost, IndexPool
 from mailhub.store.limits import Limits
 from mailhub.store.mailbox import SharedMailbox
 from mailhub.store.quota import Sum
+from mailhub.store.texts import SHARD_SIZE
 from mailhub.store.work import wholly
 
 MAILBOXES: Final[Mapping[str, Sequence[str]]] = {
@@ -36,6 +37,8 @@ MAILBOXES: Final[Mapping[str, Sequence[str]]] = {
 """What a new account gets besides INBOX, with special uses (RFC 6154 §2)."""
 
 
+DEPARTURES: Final = SHARD_SIZE // 4
+"""Messages that have left an account before its full-text index is looked at for waste."""
 LOOKS: Final = 500
 """Mailboxes looked at in one go: a few milliseconds of a thread."""
 
@@ -213,6 +216,25 @@ class Stores:
             for mailbox in await self.disk.run(_disturbed, batch):
                 with suppress(StoreRefused):  # it was deleted, which its clients hear
                     await mailbox.refresh()
+
+    async def learn(self) -> None:
+        """Have the full-text indexes take in some of what has come; called now and then.
+
+        Mailboxes in which mail has just arrived are left alone: there will be more. So
+        is mail that has no UID yet, for nobody has opened its mailbox since.
+        """
+        calm = self.ground.clock() - self.ground.limits.index_quiet
+        for store in list(self._stores.values()):
+            for mailbox in list(store.mailboxes.values()):
+                if mailbox.loaded and not mailbox.gone and mailbox.arrived <= calm:
+                    with suppress(StoreRefused):  # what it lacks is indexed at the next SEARCH
+                        if mailbox.unlearnt:
+                            await mailbox.learn()
+                            return
+            if store.index.departures > DEPARTURES:
+                with suppress(OSError, IndexLost):
+                    await self.disk.run(store.index.compact)
+                return
 
     async def over_quota(self, account: Account, octets: int) -> bool:
         """Whether a message of this size would exceed the quota: for RCPT (452 4.2.2).

@@ -14,8 +14,18 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from array import array
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 
+from mailhub.mail.digest import Digest
 from mailhub.mail.flag import SEEN, SYSTEM_FLAGS
 from mailhub.mail.part import Part
 from mailhub.mail.rights import Rights
@@ -23,11 +33,16 @@ from mailhub.ports import (
     Change,
     Content,
     FlagAction,
+    Found,
     Identity,
     Placed,
     Ranges,
     Rendering,
+    SentOn,
+    Sorting,
+    Sought,
     Stored,
+    Threadable,
     Uid,
 )
 from mailhub.store.box import Delta
@@ -298,6 +313,38 @@ class Visit(MailboxState):
     async def move(self, uids: Sequence[int], target: str) -> Placed:
         """Move likewise (RFC 6851)."""
         return await self._copy(self, uids, target, True)
+
+    # ---- Searching messages ---------------------------------------------------------------------
+
+    @property
+    def memo(self) -> MutableMapping[Hashable, object]:
+        r"""What sessions have worked out below: of nothing that ``\Seen`` has a part in."""
+        return self.base.memo
+
+    async def learn(self) -> int:
+        """Have the index take in some messages that it does not know; how many are left."""
+        return await self.base.learn()
+
+    async def digests(self, uids: Sequence[int]) -> Sequence[Digest | None]:
+        """What can be found in each message."""
+        return await self.base.digests(uids)
+
+    async def find(self, sought: Sought | SentOn) -> Found | None:
+        """What the index finds among the messages it knows; None where it cannot tell."""
+        return await self.base.find(sought)
+
+    async def order(
+        self,
+        criteria: Sequence[Sorting],
+        among: Sequence[int] | None = None,
+        scores: Mapping[int, int] | None = None,
+    ) -> array[int]:
+        """UIDs of the messages that the index knows, sorted."""
+        return await self.base.order(criteria, among, scores)
+
+    async def threadables(self, first: int, limit: int) -> Sequence[Threadable]:
+        """Up to `limit` messages from `first` on, as the index knows them."""
+        return await self.base.threadables(first, limit)
 
     # ---- Reading messages -----------------------------------------------------------------------
 

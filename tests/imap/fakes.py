@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from mailhub.imap.sequence import merged
 from mailhub.imap.structure import summary
+from mailhub.imap.unindexed import Unindexed
 from mailhub.mail import header
 from mailhub.mail.address import Path
+from mailhub.mail.digest import Digest, digest
 from mailhub.mail.flag import DELETED, KEYWORD_LIMIT, KEYWORD_SHIFT, SEEN, SYSTEM_FLAGS
 from mailhub.mail.objectid import object_id
 from mailhub.mail.part import Part, parse
@@ -21,22 +24,28 @@ from mailhub.ports import (
     Appending,
     Change,
     FlagAction,
+    Found,
     Identity,
     Listed,
     LoginFault,
     LoginRefused,
     Logins,
     ModSeq,
+    Place,
     Placed,
     Quota,
     Ranges,
     Rendering,
     ScramKeys,
     ScramProof,
+    SentOn,
+    Sorting,
+    Sought,
     Status,
     Stored,
     StoreFault,
     StoreRefused,
+    Threadable,
     Tls,
     Uid,
     UidValidity,
@@ -67,7 +76,17 @@ class FakeContent:
         self.closed = True
 
 
-class FakeMailbox:
+def holds(digest: Digest, sought: Sought) -> bool:
+    """Whether a message holds a text where it is sought, by the brute model."""
+    if sought.place is Place.TEXT:
+        return any(sought.text in line for line in digest.head.split("\n")) or (
+            sought.text in digest.body
+        )
+    value = getattr(digest, sought.place.value)
+    return value is not None and sought.text in value
+
+
+class FakeMailbox(Unindexed):
     """A mailbox in memory.
 
     Attributes:
@@ -75,6 +94,8 @@ class FakeMailbox:
         floor: The MODSEQ above which expunges are remembered.
         doubt: MODSEQs between these are of what never was.
         during: Called amid each method that waits: other sessions' doings.
+        indexed: It has a full-text index; `unsure` are the UIDs of which that cannot tell.
+        left: Messages that the index has still to learn.
     """
 
     def __init__(self, name: str, uid_validity: int = 7) -> None:
@@ -94,6 +115,11 @@ class FakeMailbox:
         self.during: Callable[[], None] = lambda: None
         self.contents: list[FakeContent] = []
         self.parsed: list[Uid] = []
+        self.indexed = False
+        self.unsure: set[int] = set()
+        self.left = self.learnt = self.ordered = self.threaded = 0
+        self.digested: list[Uid] = []
+        self.remembered: dict[Hashable, object] = {}
         self.summarised: set[Uid] = set()  # their summaries are made
         self.special_use: tuple[str, ...] = ()
         self.mailbox_id = f"F{uid_validity}"
@@ -138,7 +164,10 @@ class FakeMailbox:
         return self.highest_modseq
 
     def _tell(self, changes: Iterable[tuple[Change, Uid]]) -> None:
-        self._log.extend(changes)
+        some = list(changes)
+        if any(change is not Change.FLAGGED for change, _ in some):
+            self.remembered.clear()
+        self._log.extend(some)
         for woken in tuple(self._watchers):
             woken()
 
@@ -309,6 +338,61 @@ class FakeMailbox:
         return [
             None if octets is None else getattr(summary(octets), what.value) for octets in found
         ]
+
+    async def learn(self) -> int:
+        self.during()
+        self.learnt += 1
+        self.left = max(self.left - 1, 0)
+        return self.left
+
+    async def digests(self, uids: Sequence[Uid]) -> Sequence[Digest | None]:
+        self.during()
+        self.digested += uids
+        return await super().digests(uids)
+
+    async def find(self, sought: Sought | SentOn) -> Found | None:
+        self.during()
+        if not self.indexed:
+            return None
+        if isinstance(sought, SentOn):
+            compare = {"<": operator.lt, "=": operator.eq, ">=": operator.ge}[sought.comparison]
+            days = (
+                (uid, digest(self.octets[uid]).day, date // 86400)
+                for uid, date in zip(self.uids, self.dates, strict=True)
+            )
+            sure = [
+                uid
+                for uid, sent, arrived in days
+                if compare(arrived if sent is None else sent, sought.day)
+            ]
+            return Found(array("I", sure))
+        if sought.place.value in ("head", "body", "text") and len(sought.text) < 3:
+            return None
+        sure = [uid for uid in self.uids if holds(digest(self.octets[uid]), sought)]
+        unsure = [uid for uid in self.uids if uid in self.unsure]
+        return Found(array("I", [uid for uid in sure if uid not in unsure]), array("I", unsure))
+
+    async def order(
+        self,
+        criteria: Sequence[Sorting],
+        among: Sequence[Uid] | None = None,
+        scores: Mapping[int, int] | None = None,
+    ) -> array[int]:
+        self.during()
+        self.ordered += 1
+        return await super().order(criteria, among, scores)
+
+    async def threadables(self, first: Uid, limit: int) -> Sequence[Threadable]:
+        self.during()
+        self.threaded += 1
+        return await super().threadables(first, limit)
+
+    def octets_of(self, uid: Uid) -> bytes | None:
+        return self.octets.get(uid)
+
+    @property
+    def memo(self) -> dict[Hashable, object]:
+        return self.remembered
 
     async def release(self) -> None:
         self.released += 1

@@ -58,7 +58,7 @@ class Talk:
         self.store = mail or store()
         self.session = Session(
             Client(address, 143),
-            Settings("hub.example", limits=limits, tls=tls),
+            Settings("hub.example", limits=limits, tls=tls, now=lambda: float(NOW)),
             FakeMechanisms(),
             FakeLogins(),
             FakeStores(self.store),

@@ -14,6 +14,7 @@ from mailhub.imap.modifier import (
     parse_store,
 )
 from mailhub.imap.response import Bad
+from mailhub.imap.returning import Partial
 from mailhub.imap.sequence import SequenceSet
 from tests.imap.given import LIMITS
 
@@ -66,10 +67,14 @@ def test_bad_select(text: str) -> None:
 
 def test_fetch() -> None:
     """CHANGEDSINCE, and with UID FETCH VANISHED beside it, in any order."""
-    assert parse_fetch(tokens(""), LIMITS, by_uid=True) is None
-    assert parse_fetch(tokens(" (CHANGEDSINCE 0)"), LIMITS, by_uid=False) == Since(0)
+    assert parse_fetch(tokens(""), LIMITS, by_uid=True) == (None, None)
+    assert parse_fetch(tokens(" (PARTIAL -1:-2)"), LIMITS, by_uid=True) == (
+        None,
+        Partial(-2, -1, "-1:-2"),
+    )
+    assert parse_fetch(tokens(" (CHANGEDSINCE 0)"), LIMITS, by_uid=False) == (Since(0), None)
     both = tokens(" (VANISHED CHANGEDSINCE 12)")
-    assert parse_fetch(both, LIMITS, by_uid=True) == Since(12, vanished=True)
+    assert parse_fetch(both, LIMITS, by_uid=True) == (Since(12, vanished=True), None)
     for bad in (" (VANISHED)", " (CHANGEDSINCE)", " (X 1)", " (CHANGEDSINCE 1 CHANGEDSINCE 2)"):
         with pytest.raises(Bad):
             parse_fetch(tokens(bad), LIMITS, by_uid=True)

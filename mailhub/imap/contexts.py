@@ -1,0 +1,172 @@
+"""Searches whose results are kept up to date: CONTEXT=SEARCH and CONTEXT=SORT (RFC 5267 §4).
+
+A context remembers the UIDs that its client has been told, in the order of the search.
+When the client is told the news of its mailbox, it is told of the results too:
+REMOVEFROM of what is gone before the EXPUNGE, ADDTO of what has come after the EXISTS,
+so that each number it hears means something (RFC 5267 §4.3.3, §4.3.4).
+
+Invariants:
+
+1. After `told` each context holds what its search would find now, save for what has
+   happened since.
+2. Only messages that have changed are searched again, while the mailbox remembers
+   which they are.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncGenerator, Iterator, Sequence
+
+from mailhub.imap.command import Search, Sort
+from mailhub.imap.criteria import And, Uids
+from mailhub.imap.response import number_set, quoted, runs, status
+from mailhub.imap.returning import Source
+from mailhub.imap.search import Searching
+from mailhub.imap.sequence import SequenceSet
+from mailhub.imap.state import Selected, State
+from mailhub.ports import Change
+
+
+def refused(tag: bytes) -> bytes:
+    """One context too many: the search itself is carried out (RFC 5267 §4.3.1)."""
+    code = f"NOUPDATE {quoted(tag).decode()}"
+    return status(b"*", "NO", "Too many contexts", code)
+
+
+class SearchContext:
+    """One search, and what its client believes that it finds.
+
+    Attributes:
+        uids: The result, in the order of the search.
+    """
+
+    __slots__ = ("_by_uid", "_command", "_cursor", "_tag", "uids")
+
+    def __init__(
+        self, box: Selected, command: Search | Sort, tag: bytes, numbers: Sequence[int]
+    ) -> None:
+        self._command = command
+        self._tag = tag
+        self._by_uid = command.by_uid
+        self._cursor = box.mailbox.cursor
+        if command.by_uid:
+            self.uids = array("I", numbers)
+        else:
+            uids = box.mailbox.uids
+            self.uids = array("I")
+            for number in numbers:
+                for run in box.view.runs(number, number):
+                    self.uids.append(uids[run.position])
+
+    # ---- What is gone ----
+
+    def departed(self, box: Selected) -> Iterator[bytes]:
+        """REMOVEFROM of messages that are expunged, to be said before EXPUNGE is."""
+        gone = set(box.view.parting).intersection(self.uids)
+        if gone:
+            yield self._removed(box, gone)
+
+    def _removed(self, box: Selected, gone: set[int]) -> bytes:
+        if isinstance(self._command, Sort):
+            pairs = []
+            for place in reversed(range(len(self.uids))):
+                uid = self.uids[place]
+                if uid in gone:
+                    pairs.append((place + 1, [uid]))
+                    del self.uids[place]
+        else:
+            pairs = [(0, sorted(gone))]
+            self.uids = array("I", (uid for uid in self.uids if uid not in gone))
+        return self._item(box, b"REMOVEFROM", pairs)
+
+    # ---- What has come ----
+
+    async def changed(self, box: Selected, now: float) -> AsyncGenerator[bytes, None]:
+        """REMOVEFROM and ADDTO of messages that match no more, or now."""
+        mailbox = box.mailbox
+        changes = mailbox.changes(self._cursor)
+        self._cursor = mailbox.cursor
+        if changes == []:
+            return
+        told = box.view.highest_uid
+        if changes is None:
+            stirred = {uid for uid in mailbox.uids if uid <= told}
+        else:
+            stirred = {
+                int(uid) for change, uid in changes if change is not Change.EXPUNGED and uid <= told
+            }
+        if not stirred:
+            return
+        among = Uids(SequenceSet(tuple(runs(sorted(stirred)))))
+        searching = Searching(box, And((among, self._command.program)), by_uid=True, now=now)
+        hits: set[int] = set()
+        async for some in searching.found():
+            hits.update(some)
+            yield b""
+        members = set(self.uids)
+        lost = (stirred & members) - hits
+        if lost:
+            yield self._removed(box, lost)
+        fresh = hits - members
+        if fresh:
+            yield await self._added(box, fresh)
+
+    async def _added(self, box: Selected, fresh: set[int]) -> bytes:
+        if not isinstance(self._command, Sort):
+            self.uids = array("I", sorted([*self.uids, *fresh]))
+            return self._item(box, b"ADDTO", [(0, sorted(fresh))])
+        mailbox = box.mailbox
+        while await mailbox.learn():
+            pass
+        members = fresh.union(self.uids)
+        order = await mailbox.order(self._command.sorting)
+        self.uids = array("I", (uid for uid in order if uid in members))
+        pairs: list[tuple[int, list[int]]] = []
+        for place, uid in enumerate(self.uids, 1):
+            if uid in fresh:
+                if pairs and pairs[-1][0] + len(pairs[-1][1]) == place:
+                    pairs[-1][1].append(uid)
+                else:
+                    pairs.append((place, [uid]))
+        return self._item(box, b"ADDTO", pairs)
+
+    # ---- Saying it ----
+
+    def _item(
+        self, box: Selected, name: bytes, pairs: Sequence[tuple[int, Sequence[int]]]
+    ) -> bytes:
+        # ret-data-addto = "ADDTO" SP "(" context-position SP sequence-set
+        #                  *(SP context-position SP sequence-set) ")"          (RFC 5267 §6)
+        said = [
+            b"%d %b" % (place, number_set(self._numbers(box, uids)).encode())
+            for place, uids in pairs
+        ]
+        begin = Source(self._tag, self._by_uid).begin()
+        return b"%b %b (%b)\r\n" % (begin, name, b" ".join(said))
+
+    def _numbers(self, box: Selected, uids: Sequence[int]) -> Sequence[int]:
+        if self._by_uid:
+            return uids
+        return [number for uid in uids if (number := box.view.number(uid)) is not None]
+
+
+async def told(state: State, *, expunges: bool) -> AsyncGenerator[bytes, None]:
+    """The news of the selected mailbox, and of the searches in it."""
+    box = state.box
+    if not box.contexts:
+        for piece in box.tell(expunges=expunges):
+            yield piece
+        return
+    while True:
+        if expunges:
+            for context in box.contexts.values():
+                for piece in context.departed(box):
+                    yield piece
+        for piece in box.tell(expunges=expunges):
+            yield piece
+        for context in list(box.contexts.values()):
+            async for piece in context.changed(box, state.settings.now()):
+                yield piece
+        if not (expunges and box.view.parting):
+            return

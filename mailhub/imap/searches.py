@@ -1,0 +1,275 @@
+"""Commands that search: SEARCH, SORT, THREAD and CANCELUPDATE (RFC 3501 §6.4.4, RFC 5256 §3).
+
+All of them find first (`search`), then arrange, then say; the result is in memory as
+four octets a message, so that what is said comes in one piece whatever happens meanwhile.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Final
+
+from mailhub.imap import threads
+from mailhub.imap.command import CancelUpdate, Search, Sort, Thread
+from mailhub.imap.contexts import SearchContext, refused
+from mailhub.imap.enabling import aware
+from mailhub.imap.response import PIECE, Ok, runs
+from mailhub.imap.returning import Returning, Source, esearch
+from mailhub.imap.search import Searching, tells_modseq
+from mailhub.imap.state import Output, Selected, State
+from mailhub.ports import Sorting, SortKey, Threadable, Uid
+
+NUMBERS: Final = 5000
+"""Numbers that are turned into octets in one step."""
+ROWS: Final = 4000
+"""Messages that THREAD takes from the index in one step."""
+SPARSE: Final = 20
+"""Messages in a mailbox for each that is sorted, from which those are sorted by themselves."""
+SPARSE_LIMIT: Final = 1000
+"""Messages that are sorted so at most."""
+
+
+async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
+    """SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731 §3)."""
+    box, returning = state.box, command.returning
+    if tells_modseq(command.program):
+        yield aware(state)
+    for piece in box.tell_arrivals():
+        yield piece  # whoever polls by SEARCH alone finds new mail
+    _forget_saved(box, returning)
+    searching = Searching(box, command.program, by_uid=command.by_uid, now=state.settings.now())
+    numbers = array("I")
+    async for breath in gathered(searching, numbers):
+        yield breath
+    if returning is None:
+        async for piece in _listed(b"* SEARCH", numbers):
+            yield piece
+        modseq = _modseq(box, numbers, command) if tells_modseq(command.program) else 0
+        yield (b" (MODSEQ %d)" % modseq if modseq else b"") + b"\r\n"
+    else:
+        _save(box, returning, numbers, by_uid=command.by_uid)
+        async for piece in _returned(state, command, returning, numbers, searching.scores):
+            yield piece
+    yield Ok("Search completed")
+
+
+async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
+    """SORT and UID SORT (RFC 5256 §3, RFC 5267 §3)."""
+    box, returning = state.box, command.returning
+    for piece in box.tell_arrivals():
+        yield piece
+    _forget_saved(box, returning)
+    searching = Searching(box, command.program, by_uid=True, now=state.settings.now())
+    uids = array("I")
+    async for breath in gathered(searching, uids):
+        yield breath
+    while await box.mailbox.learn():
+        yield b""
+    numbers = await _sorted(box, command, uids, searching.scores)
+    if returning is None:
+        async for piece in _listed(b"* SORT", numbers):
+            yield piece
+        yield b"\r\n"
+    else:
+        _save(box, returning, numbers, by_uid=command.by_uid)
+        async for piece in _returned(state, command, returning, numbers, searching.scores):
+            yield piece
+    yield Ok("Sort completed")
+
+
+async def thread(state: State, command: Thread) -> AsyncGenerator[Output, None]:
+    """THREAD and UID THREAD (RFC 5256 §3)."""
+    box = state.box
+    for piece in box.tell_arrivals():
+        yield piece
+    uids = array("I")
+    searching = Searching(box, command.program, by_uid=True, now=state.settings.now())
+    async for breath in gathered(searching, uids):
+        yield breath
+    memo = ("thread", command.algorithm, command.by_uid)
+    whole = box.view.settled and len(uids) == len(box.mailbox.uids)
+    known = box.mailbox.memo.get(memo) if whole else None
+    if not isinstance(known, bytes):
+        said: list[bytes] = []
+        async for piece in _threaded(box, command, uids):
+            said.append(piece)
+            yield b""
+        known = b"".join(said)
+        if whole and box.view.settled and len(uids) == len(box.mailbox.uids):
+            box.mailbox.memo[memo] = known
+    yield b"* THREAD" + b" " * bool(known)
+    for start in range(0, len(known), PIECE):
+        yield known[start : start + PIECE]
+    yield b"\r\n"
+    yield Ok("Thread completed")
+
+
+async def cancel_update(state: State, command: CancelUpdate) -> AsyncGenerator[Output, None]:
+    """CANCELUPDATE: those results are kept up to date no longer (RFC 5267 §4.3.5)."""
+    for tag in command.tags:
+        state.box.contexts.pop(tag, None)
+    yield Ok("No more updates")
+
+
+async def gathered(searching: Searching, numbers: array[int]) -> AsyncGenerator[bytes, None]:
+    """Have a search done; a breath between two steps."""
+    begun = False
+    async for some in searching.found():
+        if begun:
+            yield b""
+        begun = True
+        numbers.extend(some)
+
+
+# ---- Sorting and threading -------------------------------------------------------------------
+
+
+async def _sorted(
+    box: Selected, command: Sort, uids: array[int], scores: Mapping[int, int]
+) -> array[int]:
+    """The numbers of found messages, in order."""
+    mailbox, criteria = box.mailbox, command.sorting
+    memo = ("sort", criteria, command.by_uid)
+    scored = any(it.key is SortKey.RELEVANCY for it in criteria)
+    whole = not scored and box.view.settled and len(uids) == len(mailbox.uids)
+    known = mailbox.memo.get(memo) if whole else None
+    if isinstance(known, array):
+        return known
+    found = await _ordered(box, criteria, uids, scores if scored else None)
+    numbers = found if command.by_uid else numbered(box, found)
+    if whole and box.view.settled and len(numbers) == len(mailbox.uids):
+        mailbox.memo[memo] = numbers
+    return numbers
+
+
+async def _ordered(
+    box: Selected,
+    criteria: Sequence[Sorting],
+    uids: Sequence[int],
+    scores: Mapping[int, int] | None = None,
+) -> array[int]:
+    """UIDs in order."""
+    mailbox = box.mailbox
+    if len(uids) <= SPARSE_LIMIT and len(uids) * SPARSE <= len(mailbox.uids):
+        return await mailbox.order(criteria, [Uid(uid) for uid in uids], scores)
+    order = await mailbox.order(criteria, None, scores)
+    if len(order) == len(uids):
+        return order
+    members = frozenset(uids)
+    return array("I", (uid for uid in order if uid in members))
+
+
+def numbered(box: Selected, uids: Sequence[int]) -> array[int]:
+    """The sequence numbers of messages, in the same order; none of those that have gone."""
+    if box.view.settled:
+        places = dict(zip(box.mailbox.uids, range(1, len(box.mailbox.uids) + 1), strict=True))
+        return array("I", (places[uid] for uid in uids if uid in places))
+    numbers = (box.view.number(uid) for uid in uids)
+    return array("I", (number for number in numbers if number is not None))
+
+
+async def _threaded(
+    box: Selected, command: Thread, uids: Sequence[int]
+) -> AsyncGenerator[bytes, None]:
+    """The thread lists of found messages."""
+    mailbox = box.mailbox
+    while await mailbox.learn():
+        yield b""
+    members = frozenset(uids)
+    messages: list[Threadable] = []
+    first = 0
+    while some := await mailbox.threadables(Uid(first), ROWS):
+        messages += [it for it in some if it.uid in members]
+        first = some[-1].uid + 1
+        yield b""
+    # REFS goes by arrival, as Dovecot does                    (draft-ietf-morg-inthread)
+    key = SortKey.ARRIVAL if command.algorithm == "REFS" else SortKey.DATE
+    places = {message.uid: place for place, message in enumerate(messages)}
+    order = [places[uid] for uid in await _ordered(box, [Sorting(key)], uids) if uid in places]
+    working = threads.threaded(command.algorithm, messages, order)
+    while True:
+        try:
+            next(working)
+        except StopIteration as ended:
+            forest: threads.Forest = ended.value
+            break
+        yield b""
+    known = [message.uid for message in messages]
+    numbers = known if command.by_uid else numbered(box, known)
+    for piece in threads.pieces(forest, numbers):
+        yield piece
+
+
+# ---- Saying it ---------------------------------------------------------------------------------
+
+
+async def _listed(head: bytes, numbers: Sequence[int]) -> AsyncGenerator[bytes, None]:
+    """An old response, without its end."""
+    yield head
+    for start in range(0, len(numbers), NUMBERS):
+        if start:
+            yield b""
+        some = numbers[start : start + NUMBERS]
+        yield b" %d" * len(some) % tuple(some)
+
+
+async def _returned(
+    state: State,
+    command: Search | Sort,
+    returning: Returning,
+    numbers: Sequence[int],
+    scores: Mapping[int, int],
+) -> AsyncGenerator[bytes, None]:
+    """The ESEARCH response, and what comes with it."""
+    box, tag = state.box, state.tag
+    if "UPDATE" in returning:
+        if len(box.contexts) >= state.limits.contexts and tag not in box.contexts:
+            yield refused(tag)
+        else:
+            box.contexts[tag] = SearchContext(box, command, tag, numbers)
+    if returning.silent:
+        return
+    modseq = 0
+    if isinstance(command, Search) and tells_modseq(command.program):
+        # Of the messages that are returned the highest                      (RFC 4731 §3.2)
+        told = returning.saved(numbers) if returning.bounds_only else numbers
+        modseq = _modseq(box, told, command)
+    if scores and not command.by_uid:
+        pairs = ((box.view.number(uid), score) for uid, score in scores.items())
+        scores = {number: score for number, score in pairs if number is not None}
+    source = Source(tag, command.by_uid)
+    for piece in esearch(source, returning, numbers, modseq=modseq, scores=scores):
+        yield piece
+        if len(numbers) > NUMBERS:
+            yield b""
+
+
+def _modseq(box: Selected, numbers: Sequence[int], command: Search | Sort) -> int:
+    """The highest MODSEQ of messages; 0 of none."""
+    mailbox = box.mailbox
+    uids = numbers if command.by_uid else uids_of(box, numbers)
+    places = (mailbox.position(Uid(uid)) for uid in uids)
+    return max((mailbox.modseqs[place] for place in places if place is not None), default=0)
+
+
+def uids_of(box: Selected, numbers: Sequence[int]) -> array[int]:
+    """The UIDs of messages by their sequence numbers, in ascending order."""
+    uids = array("I")
+    for first, last in runs(sorted(numbers)):
+        for run in box.view.runs(first, last):
+            uids.extend(box.mailbox.uids[run.position : run.position + run.length])
+    return uids
+
+
+def _forget_saved(box: Selected, returning: Returning | None) -> None:
+    """A search that is to be saved and fails leaves nothing behind (RFC 5182 §2.1)."""
+    if returning is not None and "SAVE" in returning:
+        box.view.saved = ()
+
+
+def _save(box: Selected, returning: Returning, numbers: Sequence[int], *, by_uid: bool) -> None:
+    """Keep a result for ``$`` (RFC 5182 §2.1)."""
+    if "SAVE" in returning:
+        kept = returning.saved(numbers)
+        box.view.saved = tuple(runs(sorted(kept) if by_uid else uids_of(box, kept)))

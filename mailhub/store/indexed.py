@@ -1,0 +1,210 @@
+"""The part of a `ports.Mailbox` that asks the full-text index.
+
+Invariants:
+
+1. The index is taught, and asked, in steps: each holds the mailbox for some ten
+   milliseconds of a thread, never the event loop.
+2. `_learnt` is a UID up to which all messages have their digests, while `_stamp` is
+   the index's: UIDs grow, so only later ones can lack theirs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, TypeVar
+
+from mailhub.mail.digest import Digest
+from mailhub.ports import Found, Place, SentOn, Sorting, Sought, Threadable
+from mailhub.store import learning
+from mailhub.store.box import Box, Delta
+from mailhub.store.rows import Columns
+from mailhub.store.state import MailboxState
+from mailhub.store.texts import LONGEST, SHORTEST, Texts, found, key_of, trigrams_available
+
+T = TypeVar("T")
+
+ROWS: Final = 50_000
+"""Digests looked through in one step."""
+SHARDS: Final = 2
+"""Shards searched in one step."""
+MEMOS: Final = 4
+"""Results that a mailbox remembers."""
+_IN_DOCUMENTS: Final = frozenset({Place.HEAD, Place.BODY, Place.TEXT})
+
+
+class Memo(dict[Hashable, object]):
+    """The latest few results."""
+
+    def __setitem__(self, key: Hashable, value: object) -> None:
+        self.pop(key, None)
+        super().__setitem__(key, value)
+        if len(self) > MEMOS:
+            del self[next(iter(self))]
+
+
+class IndexedMailbox(MailboxState):
+    """A mailbox's state, and what the index knows of its messages.
+
+    Attributes:
+        memo: What sessions have worked out about all its messages.
+        arrived: When messages came last, by the store's clock.
+    """
+
+    lock: AbstractAsyncContextManager[None]
+
+    def __init__(self, box: Box) -> None:
+        self.memo = Memo()
+        self.arrived = 0.0
+        self._learnt = 0
+        self._stamp = (-1, -1)
+        super().__init__(box)
+
+    async def work(self, function: Callable[[Any], T], *others: Any) -> T:
+        """Do a job on this mailbox, whose lock the caller holds."""
+        raise NotImplementedError
+
+    def show(self, found: Columns) -> None:
+        """Take these arrays for the truth."""
+        self.memo.clear()
+        super().show(found)
+
+    def apply(self, delta: Delta) -> None:
+        """Show what files and index show already, and wake who watches."""
+        if delta.removed or delta.added:
+            self.memo.clear()
+            self.box.index.departures += len(delta.removed)
+        if delta.added:
+            self.arrived = self.box.ground.clock()
+        super().apply(delta)
+
+    # ---- Teaching the index --------------------------------------------------------------------
+
+    @property
+    def unlearnt(self) -> int:
+        """How many messages the index may not know."""
+        learnt = self._learnt if self._stamp == self.box.index.stamp else 0
+        return len(self.uids) - bisect_right(self.uids, learnt)
+
+    async def learn(self) -> int:
+        """Have the index take in some messages that it does not know; how many are left.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        if not self.unlearnt:
+            return 0
+
+        async with self.lock:
+            await self.work(lambda _: self._learn())
+        return self.unlearnt
+
+    def _learn(self) -> None:
+        if self._stamp != self.box.index.stamp:
+            self._learnt, self._stamp = 0, self.box.index.stamp
+        start = bisect_right(self.uids, self._learnt)
+        uids = self.uids[start : start + learning.SCANNED]
+        if uids:
+            self._learnt = learning.learn(self.box, uids)
+
+    async def digests(self, uids: Sequence[int]) -> Sequence[Digest | None]:
+        """What `mail.digest` makes of messages; None for those that are gone.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        async with self.lock:
+            made = await self.work(lambda _: learning.digests(self.box, sorted(uids)))
+        return [made.get(uid) for uid in uids]
+
+    # ---- Asking it -----------------------------------------------------------------------------
+
+    async def find(self, sought: Sought | SentOn) -> Found | None:
+        """What the index finds among the messages it knows; None where it cannot tell.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        stamp = self._stamp
+        if isinstance(sought, Sought) and sought.place in _IN_DOCUMENTS:
+            if len(sought.text) < SHORTEST or not trigrams_available():
+                return None
+            answer = await self._find_in_documents(sought)
+        else:
+            answer = await self._find_in_rows(sought)
+        # Another one than it was: it is not known how much it knows.
+        return answer if stamp == self.box.index.stamp else None
+
+    async def _find_in_documents(self, sought: Sought) -> Found:
+        short = Sought(sought.place, sought.text[:LONGEST])
+        hits: array[int] = array("I")
+        [shards, unsure] = await self._ask(
+            lambda texts: [texts.shards(), texts.in_none(*self._span)]
+        )
+        for start in range(0, len(shards), SHARDS):
+            some = shards[start : start + SHARDS]
+            for uids in await self._ask(
+                lambda texts, some=some: [texts.in_shard(short, it, *self._span) for it in some]  # type: ignore[misc]
+            ):
+                hits.extend(uids)
+        return found(hits, unsure) if short.text == sought.text else found((), [*hits, *unsure])
+
+    async def _find_in_rows(self, sought: Sought | SentOn) -> Found:
+        hits: array[int] = array("I")
+        for start in range(0, len(self.uids), ROWS):
+            some = self.uids[start : start + ROWS]
+            if not some:
+                break
+            first, last = self._key(some[0]), self._key(some[-1])
+            hits.extend(
+                await self._ask(
+                    lambda texts, first=first, last=last: (  # type: ignore[misc]
+                        texts.in_fields(sought, first, last)
+                        if isinstance(sought, Sought)
+                        else texts.sent(sought, first, last)
+                    )
+                )
+            )
+        return found(hits)
+
+    async def order(
+        self,
+        criteria: Sequence[Sorting],
+        among: Sequence[int] | None = None,
+        scores: Mapping[int, int] | None = None,
+    ) -> array[int]:
+        """UIDs of the messages that the index knows, sorted; those that are equal, ascending.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        keys = None if among is None else [self._key(uid) for uid in among]
+        return await self._ask(lambda texts: texts.order(criteria, *self._span, keys, scores))
+
+    async def threadables(self, first: int, limit: int) -> Sequence[Threadable]:
+        """Up to `limit` messages from `first` on, as the index knows them.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        return await self._ask(
+            lambda texts: texts.threadables(self._key(first), self._span[1], limit)
+        )
+
+    async def _ask(self, question: Callable[[Texts], T]) -> T:
+        def job(_: object) -> T:
+            with self.box.transaction(write=False) as transaction:
+                return question(transaction.texts)
+
+        async with self.lock:
+            return await self.work(job)
+
+    def _key(self, uid: int) -> int:
+        return key_of(self.box.kept.id, uid)
+
+    @property
+    def _span(self) -> tuple[int, int]:
+        """The keys that messages of this mailbox may have."""
+        return self._key(0), self._key(0xFFFFFFFF)

@@ -1,0 +1,305 @@
+"""The tables by which messages are searched, sorted and threaded, and every statement on them.
+
+Of each message one row says what SORT and THREAD go by, and holds the texts of the
+fields that are searched most (`mail.digest`). Its header section and body lie in a
+full-text index of trigrams, as a *document*: copies of a message share it. Texts are
+folded before they come here, and trigrams keep their places, so that a phrase of
+trigrams is found exactly where the text holds the string.
+
+Documents lie in *shards*. A full-text table without the texts cannot forget a
+document, so those of messages that are gone stay, unseen, until so few of a shard are
+left that it is dropped and they are indexed anew.
+
+Invariants:
+
+1. A digest's key is its message's (`rows`), and it is there no longer than that.
+2. A document is written once, before any digest that names it.
+3. Document 0 stands for a message that is in no shard: too long, or SQLite is built
+   without trigrams. It has to be read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import cache
+from typing import Final
+
+from mailhub.mail.digest import Digest
+from mailhub.ports import Found, Place, SentOn, Sorting, SortKey, Sought, Threadable
+
+TABLES: Final = """
+CREATE TABLE digest(
+    key INTEGER PRIMARY KEY,
+    document INTEGER NOT NULL,
+    sent INTEGER,
+    day INTEGER,
+    reply INTEGER NOT NULL,
+    base TEXT NOT NULL,
+    thread BLOB NOT NULL,
+    first_from TEXT NOT NULL,
+    first_to TEXT NOT NULL,
+    first_cc TEXT NOT NULL,
+    display_from TEXT NOT NULL,
+    display_to TEXT NOT NULL,
+    subject TEXT,
+    sender TEXT,
+    recipient TEXT,
+    copied TEXT,
+    blind TEXT
+);
+CREATE INDEX digest_document ON digest(document);
+CREATE TABLE shard(id INTEGER PRIMARY KEY, documents INTEGER NOT NULL);
+"""
+
+SHARD_BITS: Final = 14
+SHARD_SIZE: Final = 1 << SHARD_BITS
+"""Documents in a shard: one is searched in one step."""
+DOCUMENT_LIMIT: Final = 1 << 20
+"""Characters of a document; a longer message is read when it is searched for."""
+SHORTEST: Final = 3
+"""Characters of a text that the trigrams can find."""
+LONGEST: Final = 256
+"""Characters of a text that is sought whole; of a longer one its beginning."""
+
+_SHIFT: Final = 32
+_COLUMNS: Final = {
+    SortKey.ARRIVAL: "message.date",
+    SortKey.CC: "first_cc",
+    SortKey.DATE: "coalesce(sent, message.date)",
+    SortKey.DISPLAYFROM: "display_from",
+    SortKey.DISPLAYTO: "display_to",
+    SortKey.FROM: "first_from",
+    SortKey.RELEVANCY: "coalesce(score.value, 100)",
+    SortKey.SIZE: "message.size",
+    SortKey.SUBJECT: "base",
+    SortKey.TO: "first_to",
+}
+_COMPARISONS: Final = frozenset({"<", "=", ">="})
+
+
+@cache
+def trigrams_available() -> bool:
+    """Whether this SQLite has full-text search by trigrams (3.34, built with FTS5)."""
+    try:
+        with closing(sqlite3.connect(":memory:")) as database:
+            database.execute("CREATE VIRTUAL TABLE x USING fts5(y, tokenize = 'trigram')")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+class Texts:
+    """What can be asked of these tables amid a transaction."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    # ---- Messages come and go --------------------------------------------------------------
+
+    def missing(self, first: int, last: int, limit: int) -> list[int]:
+        """Keys of messages from `first` to `last` that have no digest yet."""
+        cursor = self._database.execute(
+            "SELECT key FROM message WHERE key BETWEEN ? AND ?"
+            " AND NOT EXISTS (SELECT 1 FROM digest WHERE digest.key = message.key)"
+            " ORDER BY key LIMIT ?",
+            (first, last, limit),
+        )
+        return [key for (key,) in cursor]
+
+    def put(self, digests: Sequence[tuple[int, Digest]], *, documents: bool = True) -> None:
+        """Keep what was made of messages, by their keys; with documents of those, if wanted."""
+        wanted = [
+            documents and len(digest.head) + len(digest.body) <= DOCUMENT_LIMIT
+            for _, digest in digests
+        ]
+        numbers = iter(self._allocate(sum(wanted)))
+        chosen = [next(numbers) if it else 0 for it in wanted]
+        self._database.executemany(
+            "INSERT OR REPLACE INTO digest VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            [
+                (key, document, *digest[:-2])
+                for (key, digest), document in zip(digests, chosen, strict=True)
+            ],
+        )
+        for (_, digest), document in zip(digests, chosen, strict=True):
+            if document:
+                self._database.execute(
+                    f"INSERT INTO text_{document >> SHARD_BITS}(rowid, head, body)"  # noqa: S608
+                    " VALUES (?, ?, ?)",
+                    (document, digest.head, digest.body),
+                )
+
+    def _allocate(self, count: int) -> list[int]:
+        """Numbers of new documents, in shards that are there."""
+        if not trigrams_available():
+            return [0] * count
+        found: list[int] = []
+        row = self._database.execute("SELECT max(id), documents FROM shard").fetchone()
+        shard, used = row if row[0] is not None else (0, SHARD_SIZE)
+        while len(found) < count:
+            if used >= SHARD_SIZE:
+                shard, used = shard + 1, 0
+                self._begin(shard)
+            more = min(count - len(found), SHARD_SIZE - used)
+            found += range((shard << SHARD_BITS) + used, (shard << SHARD_BITS) + used + more)
+            used += more
+            self._database.execute("UPDATE shard SET documents = ? WHERE id = ?", (used, shard))
+        return found
+
+    def _begin(self, shard: int) -> None:
+        self._database.execute(
+            f"CREATE VIRTUAL TABLE text_{shard} USING fts5(head, body, content = '',"
+            " columnsize = 0, tokenize = 'trigram case_sensitive 1')"
+        )
+        self._database.execute("INSERT INTO shard VALUES (?, 0)", (shard,))
+
+    def copy(self, keys: Iterable[tuple[int, int]]) -> None:
+        """Give copies their originals' digests: pairs of the new key and the old one."""
+        columns = (
+            "document, sent, day, reply, base, thread, first_from, first_to, first_cc,"
+            " display_from, display_to, subject, sender, recipient, copied, blind"
+        )
+        self._database.executemany(
+            f"INSERT OR REPLACE INTO digest SELECT ?, {columns} FROM digest WHERE key = ?",  # noqa: S608
+            keys,
+        )
+
+    def compact(self) -> bool:
+        """Drop one full shard of which less than half is left; those lose their digests.
+
+        Whoever knew of digests must look for `missing` ones again if this gives True.
+        """
+        for (shard,) in self._database.execute(
+            "SELECT id FROM shard WHERE id < (SELECT max(id) FROM shard)"
+        ).fetchall():
+            span = shard << SHARD_BITS, ((shard + 1) << SHARD_BITS) - 1
+            [left] = self._database.execute(
+                "SELECT count(DISTINCT document) FROM digest WHERE document BETWEEN ? AND ?", span
+            ).fetchone()
+            if left < SHARD_SIZE // 2:
+                self._database.execute("DELETE FROM digest WHERE document BETWEEN ? AND ?", span)
+                self._database.execute(f"DROP TABLE text_{shard}")
+                self._database.execute("DELETE FROM shard WHERE id = ?", (shard,))
+                return True
+        return False
+
+    def forget(self) -> None:
+        """Drop all digests and documents."""
+        for shard in self.shards():
+            self._database.execute(f"DROP TABLE text_{shard}")
+        self._database.execute("DELETE FROM shard")
+        self._database.execute("DELETE FROM digest")
+
+    def shards(self) -> list[int]:
+        """Their numbers."""
+        return [shard for (shard,) in self._database.execute("SELECT id FROM shard ORDER BY id")]
+
+    # ---- Searching -------------------------------------------------------------------------
+
+    def in_fields(self, sought: Sought, first: int, last: int) -> array[int]:
+        """UIDs of those from key `first` to `last` that have a text in a field of their own."""
+        return self._uids(
+            f"SELECT group_concat(key & 4294967295) FROM digest"  # noqa: S608 -- a column's name
+            f" WHERE key BETWEEN ? AND ? AND instr({sought.place.value}, ?)",
+            (first, last, sought.text),
+        )
+
+    def sent(self, sought: SentOn, first: int, last: int) -> array[int]:
+        """UIDs of those that were sent on such a day."""
+        assert sought.comparison in _COMPARISONS
+        return self._uids(
+            "SELECT group_concat(key & 4294967295) FROM digest JOIN message USING (key)"  # noqa: S608
+            " WHERE key BETWEEN ? AND ?"
+            f" AND coalesce(day, message.date / 86400) {sought.comparison} ?",
+            (first, last, sought.day),
+        )
+
+    def in_shard(self, sought: Sought, shard: int, first: int, last: int) -> array[int]:
+        """UIDs of those whose document in a shard holds a text of `SHORTEST` to `LONGEST`."""
+        return self._uids(
+            f"SELECT group_concat(digest.key & 4294967295) FROM text_{shard} AS text"  # noqa: S608
+            " CROSS JOIN digest ON digest.document = text.rowid"
+            f" WHERE text_{shard} MATCH ? AND digest.key BETWEEN ? AND ?",
+            (_phrase(sought), first, last),
+        )
+
+    def in_none(self, first: int, last: int) -> array[int]:
+        """UIDs of those that are in no shard."""
+        return self._uids(
+            "SELECT group_concat(key & 4294967295) FROM digest"
+            " WHERE document = 0 AND key BETWEEN ? AND ?",
+            (first, last),
+        )
+
+    def _uids(self, select: str, values: Sequence[object]) -> array[int]:
+        # One string holds all: the interpreter's lock is taken once, not for each row.
+        [listed] = self._database.execute(select, values).fetchone()
+        return array("I", map(int, listed.split(","))) if listed else array("I")
+
+    # ---- Sorting and threading -----------------------------------------------------------------
+
+    def order(
+        self,
+        criteria: Sequence[Sorting],
+        first: int,
+        last: int,
+        keys: Sequence[int] | None = None,
+        scores: Mapping[int, int] | None = None,
+    ) -> array[int]:
+        """The UIDs of messages, sorted; equals in the order of their UIDs (RFC 5256 §3).
+
+        Args:
+            criteria: What goes first.
+            first: The least key.
+            last: The greatest key.
+            keys: Only these, of `first` to `last`: few of them.
+            scores: What RELEVANCY goes by, by UID; 100 for all others.
+        """
+        terms = [f"{_COLUMNS[it.key]} {_direction(it)}" for it in criteria]
+        among = "" if keys is None else f" AND key IN ({','.join(map(str, keys))})"
+        scored = ",".join(f"({uid},{score})" for uid, score in (scores or {0: 100}).items())
+        return self._uids(
+            f"WITH score(uid, value) AS (VALUES {scored})"  # noqa: S608 -- numbers and columns
+            " SELECT group_concat(uid) FROM (SELECT key & 4294967295 AS uid"
+            " FROM digest JOIN message USING (key)"
+            + " LEFT JOIN score ON score.uid = key & 4294967295" * ("score." in " ".join(terms))
+            + f" WHERE key BETWEEN ? AND ?{among} ORDER BY {', '.join([*terms, 'key'])})",
+            (first, last),
+        )
+
+    def threadables(self, first: int, last: int, limit: int) -> list[Threadable]:
+        """What THREAD needs of up to `limit` messages, in the order of their UIDs."""
+        cursor = self._database.execute(
+            "SELECT key & 4294967295, coalesce(sent, date), reply, base, thread"
+            " FROM digest JOIN message USING (key) WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
+            (first, last, limit),
+        )
+        return list(map(Threadable._make, cursor.fetchall()))
+
+
+def _direction(sorting: Sorting) -> str:
+    # The best fit comes first                                                  (RFC 6203 §5)
+    return "DESC" if sorting.reverse != (sorting.key is SortKey.RELEVANCY) else "ASC"
+
+
+def _phrase(sought: Sought) -> str:
+    """A query for a text as a phrase (the strings of FTS5's query language)."""
+    quoted = sought.text.replace('"', '""')
+    within = {Place.HEAD: "head", Place.BODY: "body", Place.TEXT: "{head body}"}[sought.place]
+    # No field's value holds a line feed: only bodies do.
+    if sought.place is Place.TEXT and "\n" in quoted:
+        within = "body"
+    return f'{within} : "{quoted}"'
+
+
+def key_of(mailbox: int, uid: int) -> int:
+    """The key of a message."""
+    return (mailbox << _SHIFT) + uid
+
+
+def found(sure: Iterable[int], unsure: Iterable[int] = ()) -> Found:
+    """UIDs, put in order."""
+    return Found(array("I", sorted(sure)), array("I", sorted(unsure)))

@@ -1,0 +1,64 @@
+"""What an index keeps of a message."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhub.mail.digest import ID_OCTETS, REFERENCES_LIMIT, digest
+
+MESSAGE = (
+    b"From: =?utf-8?q?J=C3=BCrgen?= <J.Doe@hub.example>, b@x\r\nTo: c@x\r\nTo: Dora <d@x>\r\n"
+    b"Cc: Friends: a@x, b@x;\r\nSubject: Re: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n folded\r\n"
+    b"Date: Mon, 13 Nov 2023 23:30:00 -0200\r\nMessage-ID: <\"1\"@x>\r\n"
+    b"References: <a@x> junk <b@x>\r\n"
+    b"In-Reply-To: <z@x>\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: multipart/mixed; boundary=cut\r\n\r\n"
+    b"--cut\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nsch\xf6n\r\n"
+    b"--cut\r\nContent-Type: text/html\r\n\r\n<p>second <b>p</b>art</p>\r\n"
+    b"--cut\r\nContent-Type: application/pdf; name=old.pdf\r\n"
+    b"Content-Disposition: attachment; filename*=utf-8''n%C3%A4me.pdf\r\n\r\nnot text\r\n"
+    b"--cut\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ninner body\r\n--cut--\r\n"
+)  # fmt: skip
+
+
+def test_fields() -> None:
+    """Values decoded and folded, all of a name; first addresses; the base subject."""
+    found = digest(MESSAGE)
+    assert (found.sent, found.day) == (1699925400, 19674)
+    assert (found.base, found.reply) == ("GRU\u0308ßE FOLDED", True)
+    assert found.subject == "RE: GRU\u0308ßE FOLDED"
+    assert (found.first_from, found.display_from) == ("J.DOE", "JU\u0308RGEN")
+    assert (found.first_to, found.display_to) == ("C", "C@X")
+    assert found.first_cc == "FRIENDS"
+    assert found.recipient == "C@X\nDORA <D@X>"
+    assert found.blind is None
+    assert "\nIN-REPLY-TO: <Z@X>\n" in found.head
+
+
+def test_body() -> None:
+    """Texts, what HTML says, attachments' names, messages within."""
+    body = digest(MESSAGE).body
+    for text in ("SCHO\u0308N", "SECOND PART", "NA\u0308ME.PDF", "SUBJECT: INNER", "INNER BODY"):
+        assert text in body
+    for text in ("NOT TEXT", "OLD.PDF", "<P>"):
+        assert text not in body
+
+
+def test_ids() -> None:
+    """The quoting of an id is no part of it; References go before In-Reply-To (RFC 5256 §3)."""
+    found = digest(MESSAGE).thread
+    assert len(found) == 3 * ID_OCTETS
+    assert digest(b"Message-ID: <1@x>\r\n\r\n").thread == found[:ID_OCTETS]
+    assert digest(b"In-Reply-To: x <b@x> <c@x>\r\n\r\n").thread == (
+        bytes(ID_OCTETS) + found[2 * ID_OCTETS :]
+    )
+    many = b"References: " + b" ".join(b"<%d@x>" % n for n in range(1000)) + b"\r\n\r\n"
+    assert len(digest(many).thread) == (1 + REFERENCES_LIMIT) * ID_OCTETS
+
+
+@given(st.binary(max_size=60))
+def test_any(octets: bytes) -> None:
+    """Nothing a stranger sends makes it raise."""
+    found = digest(octets)
+    (found.head + found.body).encode()
