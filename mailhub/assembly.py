@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -34,6 +34,7 @@ from mailhub.policy.repute import News
 from mailhub.policy.route import Hop, matching, route, routed
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Client, Content, Disk, Logins, Resolver
+from mailhub.queue.change import Select
 from mailhub.queue.item import Item, QueueIds
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.reputes import Reputes
@@ -45,6 +46,7 @@ from mailhub.relay.ledger import SpoolLedger
 from mailhub.relay.local import LocalDelivery
 from mailhub.relay.operator import Operator
 from mailhub.relay.pool import Pool
+from mailhub.relay.providerdesk import ProviderDesk
 from mailhub.relay.queuedesk import QueueDesk
 from mailhub.relay.remote import Directions, Remote
 from mailhub.relay.report import Reporter
@@ -282,6 +284,8 @@ class Parts:
             settings.journey,
         )
 
+        self.desk = ProviderDesk(self.remote, world.now, self._flush)
+
     # ---- What parts call -------------------------------------------------------------------
 
     def announce(self, item: Item, content: Content) -> None:
@@ -299,6 +303,16 @@ class Parts:
         """The command line has changed the queue: act on it, and tell senders who watch."""
         self.runner.wake()
         await self.mail.look()
+
+    def _flush(self, domains: Sequence[str]) -> None:
+        """Their mail may go now: have it looked at."""
+
+        async def flushed() -> None:
+            for domain in domains:
+                await self.runner.flush(Select(domain=domain))
+
+        done = Deferred.fromCoroutine(flushed())
+        done.addErrback(lambda failure: self._log.failure("not attempted now", failure))
 
     def _provider_news(self, provider: Provider, source: Source, news: News) -> None:
         """Something about a provider that the operator should know."""

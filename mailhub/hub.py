@@ -132,6 +132,7 @@ class Hub(MultiService):
             door.behind = self._receptions.factories[name]
         actions: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "wake": self._wake,
+            "provider": self.parts.desk.request,
             "reload": lambda request: {"reloaded": self.reload()},  # noqa: ARG005
         }
         control = ControlService(self.settings.hub.state, actions, self._world.reactor)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from mailhub.accounts.record import address
 from mailhub.cli.place import Place
+from mailhub.cli.provider import stands
 from mailhub.cli.show import json_option, print_json
 from mailhub.mail.address import NULL, Path
 from mailhub.mail.header import end
@@ -68,7 +70,8 @@ def explain(
     )
     with closing(place.accounts()) as accounts:
         peer = _client(accounts, letter.sender, login, client, stranger=stranger)
-        world = World(settings, accounts, time.time, lambda _: None)
+        standing = partial(stands, settings)
+        world = World(settings, accounts, time.time, lambda _: None, standing=standing)
         steps = _asked(settings, letter, peer, world, offline=offline)
     if as_json:
         print_json([_as_json(step, settings) for step in steps])

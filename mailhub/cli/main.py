@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "alias": ("mailhub.cli.alias:alias", "Add, list and delete aliases."),
     "group": ("mailhub.cli.group:group", "Make groups of accounts, for sharing mailboxes."),
     "queue": ("mailhub.cli.queue:queue", "Look at the queue, and change it."),
+    "provider": ("mailhub.cli.provider:provider", "Look at providers, suspend them, set a pace."),
     "journey": ("mailhub.cli.journey:journey", "Show what happened to a message, and why."),
     "explain": ("mailhub.cli.explain:explain", "Say what would happen to a message, and why."),
     "index": ("mailhub.cli.index:index", "Rebuild the indexes over the maildirs."),

@@ -145,6 +145,10 @@ class Remote:
             return self._runner(hop)
         return self._providers.get(hop.domain)
 
+    def domains_of(self, name: str) -> list[str]:
+        """Domains whose exchanges a provider was found to run, as far as is remembered."""
+        return [domain for domain, it in self._providers.items() if it.name == name]
+
     async def stop(self) -> None:
         """Let messages on their way finish for a while, then close all connections."""
         await self.traffic.stop()
