@@ -55,6 +55,8 @@ ALWAYS: Final = (
     "THREAD=REFERENCES",  # RFC 5256
     "THREAD=REFS",
     "THREAD=ORDEREDSUBJECT",
+    "CONDSTORE",  # RFC 7162
+    "QRESYNC",
 )
 """What needs no condition. Told before login too: some clients ask only once."""
 AFTER_LOGIN: Final = ("UNAUTHENTICATE",)  # RFC 8437

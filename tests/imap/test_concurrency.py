@@ -36,10 +36,13 @@ from mailhub.mail.flag import KEYWORD_SHIFT, SYSTEM_FLAGS
 from mailhub.ports import Client
 from mailhub.store.limits import Limits
 from mailhub.store.mailbox import SharedMailbox
+from mailhub.store.reach import SharedReaches
 from mailhub.store.rebuild import rebuild
+from mailhub.store.sharing import Sharing
 from tests.imap.fakes import ALICE, FakeLogins, FakeMechanisms
 from tests.imap.picture import NUMBERED, Entry, Picture, numbers
 from tests.rig import hear, run
+from tests.store.test_reach import People
 from tests.store.test_truth import Quick
 from tests.store.world import Hub, StepDisk, Task, summary
 
@@ -77,7 +80,7 @@ class Peer:
             Settings("hub.example"),
             FakeMechanisms(),
             FakeLogins(),
-            self.hub.stores,
+            reaches(self.hub),
         )
         session.wake = self._wake
         self.session, self.idle = session, False
@@ -207,6 +210,13 @@ def named(mailbox: SharedMailbox, bits: int) -> frozenset[str]:
     system = {name for name, bit in SYSTEM_FLAGS.items() if bits & bit}
     keywords = {it for n, it in enumerate(mailbox.keywords) if bits >> (KEYWORD_SHIFT + n) & 1}
     return frozenset(system | keywords)
+
+
+def reaches(hub: Hub) -> SharedReaches:
+    """What sessions find their mailboxes by; nothing is shared here."""
+    people = People()
+    people.accounts = {ALICE.path.key: ALICE}
+    return SharedReaches(Sharing(hub.stores, people, os.fsencode(hub.root), ""))
 
 
 @dataclass(eq=False)
