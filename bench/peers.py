@@ -190,11 +190,12 @@ service stats {{
 
 
 class Mailhub:
-    """mailhub as ``twistd mailhub`` runs it, durable as by default."""
+    """mailhub as ``twistd mailhub`` runs it, durable as by default, with `more` configuration."""
 
     name = "mailhub"
 
-    def __init__(self) -> None:
+    def __init__(self, more: str = "") -> None:
+        self._more = more
         self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps")}
         self._home = new_home("mailhub")
         self._process: subprocess.Popen[bytes] | None = None
@@ -227,6 +228,7 @@ plaintext on loopback = yes
 [limits]
 connections per address = 100000
 connections = 100000
+{self._more}
 """,
             encoding="utf-8",
         )
