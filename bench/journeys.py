@@ -1,21 +1,20 @@
-"""What journeys cost: the same mail with them and without, in turn, in CPU seconds.
+"""What journeys cost: the same mail through two hubs, one with and one without, in CPU seconds.
 
-    python -m bench.journeys [--rounds 5] [--messages 3000]
+    python -m bench.journeys [--rounds 20] [--messages 500]
 
-Wall time on a machine that others use says little of a few percent; the server's user and
-system time says more, and the median of pairs that were run one after the other still more.
+Both run side by side and are given small batches in turn, each first as often as second: what
+else the machine does meanwhile then falls on both.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import statistics
 import subprocess
 import time
 
 from bench import processes
-from bench.clients import Imap, source
+from bench.clients import source
 from bench.peers import Mailhub, address, clean, free_port, wait_for
 from bench.postfix import search_path
 
@@ -30,68 +29,73 @@ tls = none
 """
 
 
-def filed(messages: int, more: str) -> float:
-    """CPU seconds of filing so many messages, from 20 sessions."""
-    hub = Mailhub(more)
-    hub.start()
-    try:
-        with Imap(hub.ports["imap"], 1) as imap:
-            spent = processes.cpu(hub.roots())
-            source(hub.ports["smtp"], sessions=20, messages=messages, size=4096, to=address(1))
-            while imap.messages() < messages:
-                time.sleep(0.05)
-        time.sleep(2)  # what is written behind the mail's back is written
-        return processes.cpu(hub.roots()) - spent
-    finally:
-        hub.stop()
+QUIET = 0.5
+"""Seconds in which a hub uses no CPU when it has done everything."""
 
 
-def relayed(messages: int, more: str) -> float:
-    """CPU seconds of relaying so many messages to Postfix's smtp-sink."""
-    port = free_port()
-    program = shutil.which("smtp-sink", path=search_path())
-    assert program
-    sink = subprocess.Popen(
-        [program, "-u", "nobody", "-M", str(messages), f"127.0.0.1:{port}", "1000"]
-    )
-    hub = Mailhub(RELAYING.format(port=port) + more)
+class Sink:
+    """Postfix's smtp-sink."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        program = shutil.which("smtp-sink", path=search_path())
+        assert program
+        command = [program, "-u", "nobody", f"127.0.0.1:{self.port}", "1000"]
+        self._process = subprocess.Popen(command)
+        wait_for(self.port, b"220")
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+def spent(hub: Mailhub, messages: int, to: str) -> float:
+    """CPU seconds that a hub uses for so many messages, and what follows from them."""
+    before = processes.cpu(hub.roots())
+    source(hub.ports["smtp"], sessions=20, messages=messages, size=4096, to=to)
+    last, now = -1.0, processes.cpu(hub.roots())
+    while now != last:
+        time.sleep(QUIET)
+        last, now = now, processes.cpu(hub.roots())
+    return now - before
+
+
+def compare(more: str, to: str, rounds: int, messages: int) -> tuple[float, float]:
+    """Microseconds of CPU a message, without journeys and with them."""
+    hubs = [Mailhub(more + WITHOUT), Mailhub(more)]
+    totals = [0.0, 0.0]
     try:
-        wait_for(port, b"220")
-        hub.start()
-        spent = processes.cpu(hub.roots())
-        to = "someone@elsewhere.example"
-        source(hub.ports["smtp"], sessions=20, messages=messages, size=4096, to=to)
-        sink.wait(300)
-        time.sleep(2)
-        return processes.cpu(hub.roots()) - spent
+        for hub in hubs:
+            hub.start()
+            spent(hub, messages, to)  # both warm
+        for number in range(rounds):
+            for which in (0, 1) if number % 2 else (1, 0):
+                totals[which] += spent(hubs[which], messages, to)
     finally:
-        hub.stop()
-        sink.kill()
-        sink.wait()
+        for hub in hubs:
+            hub.stop()
+    off, on = (total / rounds / messages * 1e6 for total in totals)
+    return off, on
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--messages", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--messages", type=int, default=500)
     options = parser.parse_args()
-    count = options.messages
+    sink = Sink()
     try:
-        for work in (filed, relayed):
-            pairs = []
-            for number in range(options.rounds):
-                # In turn, and each first as often: who comes second finds the machine warm.
-                order = (WITHOUT, "") if number % 2 else ("", WITHOUT)
-                spent = {more: work(count, more) for more in order}
-                pairs.append((spent[WITHOUT], spent[""]))
-            off, on = (statistics.median(side) / count * 1e6 for side in zip(*pairs, strict=True))
-            ratio = statistics.median(b / a for a, b in pairs)
-            print(
-                f"{work.__name__}: {off:.0f} µs a message without, {on:.0f} µs with journeys:"
-                f" {(ratio - 1) * 100:+.1f} %"
-            )
+        for name, more, to in (
+            ("filed", "", address(1)),
+            ("relayed", RELAYING.format(port=sink.port), "someone@elsewhere.example"),
+        ):
+            off, on = compare(more, to, options.rounds, options.messages)
+            share = (on / off - 1) * 100
+            print(f"{name}: {off:.0f} µs a message without, {on:.0f} with journeys: {share:+.1f} %")
     finally:
+        sink.stop()
         clean()
 
 

@@ -2,7 +2,8 @@
 
 Invariants:
 
-1. `note` never waits, never raises, and costs a microsecond: no mail depends on it.
+1. `note` never waits and never raises, and costs microseconds: no mail depends on it.
+   Events become texts there: what waits is nothing that Python's collector looks through.
 2. What waits is bounded by `JourneyLimits.waiting`; what finds no room is told to
    the log, and is missing in its journey.
 3. One batch is written at a time, in the order in which things happened.
@@ -24,7 +25,7 @@ from mailhub.policy.limits import JourneyLimits
 from mailhub.policy.rule import Rule
 from mailhub.ports import Disk, QueueId
 from mailhub.queue.event import Event
-from mailhub.queue.journeys import Journeys, Written
+from mailhub.queue.journeys import Batch, Journeys, Written
 
 T = TypeVar("T")
 
@@ -94,7 +95,7 @@ class Scribe:
         self._disk = disk
         self._clock = clock
         self._now = now
-        self._waiting: dict[QueueId, list[Event]] = {}
+        self._waiting = Batch()
         self._count = 0
         self._lost = 0
         self._timer: IDelayedCall | None = None
@@ -112,11 +113,7 @@ class Scribe:
         if self._count >= limits.waiting:
             self._lost += len(events)
             return
-        waiting = self._waiting.get(queue_id)
-        if waiting is None:
-            self._waiting[queue_id] = list(events)
-        else:
-            waiting += events
+        self._waiting.add(queue_id, events)
         self._count += len(events)
         if self._timer is None and not self._writing:
             self._timer = self._clock.callLater(limits.wait, self._begin)
@@ -158,7 +155,7 @@ class Scribe:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._writing or self._waiting:
+        while self._writing or self._count:
             if not self._writing:
                 self._begin()
             else:
@@ -176,21 +173,22 @@ class Scribe:
         done.addBoth(self._ended)
 
     async def _write(self) -> None:
-        batch, self._waiting, self._count = self._waiting, {}, 0
+        batch, self._waiting, self._count = self._waiting, Batch(), 0
         lost, self._lost = self._lost, 0
         if lost:
             self._log.warn("{count} events of journeys found no room", count=lost)
         try:
             parts = await self._disk.run(self._written, batch, self._now())
         except OSError as error:
-            self._log.error("{count} journeys not written: {why}", count=len(batch), why=error)
+            count = len(batch.texts)
+            self._log.error("{count} journeys not written: {why}", count=count, why=error)
             return
         for watcher in list(self._watchers):
             watcher.written(parts)
 
-    def _written(self, batch: dict[QueueId, list[Event]], now: float) -> list[Written]:
+    def _written(self, batch: Batch, now: float) -> list[Written]:
         """Blocking: write a batch, and make room."""
-        parts = self._journeys.write(batch)
+        parts = self._journeys.write_batch(batch)
         limits = self.limits
         full = self._journeys.size > limits.size
         if full or not 0 <= now - self._purged < PURGE_EVERY:
@@ -202,7 +200,7 @@ class Scribe:
 
     def _ended(self, _: Failure | None) -> None:
         self._writing = False
-        if self._waiting and not self._stopped:
+        if self._count and not self._stopped:
             self._timer = self._clock.callLater(self.limits.wait, self._begin)
         if self._idle is not None:
             idle, self._idle = self._idle, None

@@ -89,13 +89,13 @@ class Decided:
     """Something was decided about recipients.
 
     Attributes:
-        rule: The line of the configuration that decides, and where it stands.
+        verdicts: What, and for each the line of the configuration that decides and where
+            that stands.
     """
 
     at: float
     numbers: tuple[int, ...]
-    what: str
-    rule: str = ""
+    verdicts: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,7 @@ _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 _VALUES: Final[Mapping[type[Event], Callable[[Any], Any]]] = {
     kind: attrgetter(*(it.name for it in fields(kind))) for kind in _KINDS.values()
 }
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 _FIELDS: Final = {kind: tuple(it.name for it in fields(kind)) for kind in _KINDS.values()}
 
 
@@ -227,14 +228,17 @@ def name_of(event: Event) -> str:
 
 
 def to_text(events: Iterable[Event]) -> str:
-    """Events as a database takes them: JSON, one array for each."""
-    return json.dumps([_to_list(event) for event in events], default=_plain, ensure_ascii=True)
+    """Events as a database takes them: JSON, one array for each, without the outer brackets.
+
+    So the texts of what happens later are put behind it with a comma.
+    """
+    return _ENCODE([_to_list(event) for event in events])[1:-1]
 
 
 def from_text(text: str) -> list[Event]:
     """The events that `to_text` wrote. Of kinds that are unknown here nothing is told."""
     found = []
-    for name, *values in json.loads(text):
+    for name, *values in json.loads(f"[{text}]"):
         kind = _KINDS.get(name)
         if kind is not None:
             found.append(_made(kind, [_tuples(value) for value in values]))
@@ -250,7 +254,11 @@ def as_json(event: Event) -> dict[str, Any]:
 
 
 def _to_list(event: Event) -> list[Any]:
-    return [_NAMES[type(event)], *_VALUES[type(event)](event)]
+    kind = type(event)
+    values = [_NAMES[kind], *_VALUES[kind](event)]
+    if kind is Fated:
+        values[3] = values[3].value
+    return values
 
 
 def _made(kind: type[Event], values: list[Any]) -> Event:
@@ -261,9 +269,3 @@ def _made(kind: type[Event], values: list[Any]) -> Event:
 
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, State):
-        return value.value
-    raise TypeError(f"no event holds a {type(value).__name__}")

@@ -77,7 +77,7 @@ _VERSION: Final = 1
 _LATEST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name='event'"
 
 Happened = Mapping[QueueId, Sequence[Event]]
-"""What is to be written: for each message what happened to it, in order."""
+"""For each message what happened to it, in order."""
 
 
 class Kind(IntEnum):
@@ -138,7 +138,54 @@ class Written:
 
     number: int
     queue_id: QueueId
-    events: tuple[Event, ...]
+    text: str
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What it tells; read anew each time."""
+        return tuple(from_text(self.text))
+
+
+class Batch:
+    """What is to be written, as texts: they wait, and are not looked at again until read.
+
+    Attributes:
+        texts: For each message.
+    """
+
+    __slots__ = ("_names", "texts")
+
+    def __init__(self) -> None:
+        self.texts: dict[QueueId, list[str]] = {}
+        self._names: list[int] = []  # checksum and number of the queue id, in turn
+
+    def add(self, queue_id: QueueId, events: Sequence[Event]) -> None:
+        """This has happened next to a message."""
+        text = to_text(events)
+        known = self.texts.get(queue_id)
+        if known is None:
+            self.texts[queue_id] = [text]
+        else:
+            known.append(text)
+        for event in events:
+            if isinstance(event, Accepted):
+                number = to_number(queue_id)
+                for key in _keys(event):
+                    self._names += (key, number)
+
+    def rows(self) -> list[Any]:
+        """Number of the queue id and text of each part, in turn."""
+        found: list[Any] = []
+        for queue_id, texts in self.texts.items():
+            found += (to_number(queue_id), ",".join(texts))
+        return found
+
+    def names(self, bucket: int) -> list[int]:
+        """Bucket, checksum and number of each name, in turn."""
+        found: list[int] = []
+        for place in range(0, len(self._names), 2):
+            found += (bucket, self._names[place], self._names[place + 1])
+        return found
 
 
 class Journeys:
@@ -209,15 +256,14 @@ class Journeys:
 
     def write(self, happened: Happened) -> list[Written]:
         """Add what happened; the parts that were added."""
-        rows: list[Any] = []
-        names: list[Any] = []
+        batch = Batch()
         for queue_id, events in happened.items():
-            number = to_number(queue_id)
-            rows += (number, to_text(events))
-            for event in events:
-                if isinstance(event, Accepted):
-                    for key in _keys(event):
-                        names += (self._bucket, key, number)
+            batch.add(queue_id, events)
+        return self.write_batch(batch)
+
+    def write_batch(self, batch: Batch) -> list[Written]:
+        """Add a batch; the parts that were added."""
+        rows, names = batch.rows(), batch.names(self._bucket)
         with translated(self._path):
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -233,8 +279,8 @@ class Journeys:
         if self._names >= BUCKET:
             self._bucket, self._names = self._bucket + 1, 0
         return [
-            Written(last + n, queue_id, tuple(events))
-            for n, (queue_id, events) in enumerate(happened.items(), start=1)
+            Written(last + n, queue_id, text)
+            for n, (queue_id, text) in enumerate(zip(batch.texts, rows[1::2], strict=True), 1)
         ]
 
     def _insert(self, into: str, width: int, values: list[Any]) -> None:
@@ -440,7 +486,7 @@ def _fits(wanted: Wanted, parts: Iterable[Written]) -> bool:
 
 
 def _written(row: Sequence[Any]) -> Written:
-    return Written(row[0], to_queue_id(row[1]), tuple(from_text(row[2])))
+    return Written(row[0], to_queue_id(row[1]), row[2])
 
 
 def _keys(accepted: Accepted) -> Iterable[int]:

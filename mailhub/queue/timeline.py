@@ -85,8 +85,8 @@ class _Told:
             case Looked(at, until, question, answer, authentic):
                 mark = ", authentic" if authentic else ""
                 return Line(at, "looked up", f"{question}: {answer}{mark}{_took(until - at)}")
-            case Decided(at, numbers, what, rule):
-                return Line(at, "decided", f"{what}{self._for(numbers)}", self._ruled(rule))
+            case Decided():
+                return self._decided(event)
             case Tried():
                 return self._tried(event)
             case Fated():
@@ -111,10 +111,13 @@ class _Told:
             text = f"from {event.helo or '?'} [{event.address}] with {event.protocol}{who}{tls}"
         text += f"; {event.size} octets, safe on disk{_took(event.spooled - event.at, ' after ')}"
         named = (event.message_id and f"Message-ID: {event.message_id}",)
-        verdicts = (
-            what + "".join(f" ({it})" for it in self._ruled(rule)) for what, rule in event.verdicts
-        )
+        verdicts = self._verdicts(event.verdicts)
         return Line(event.at, "accepted", text, (*filter(None, named), *verdicts))
+
+    def _decided(self, event: Decided) -> Line:
+        """The first as the line, the others below it."""
+        first, *others = self._verdicts(event.verdicts) or [""]
+        return Line(event.at, "decided", f"{first}{self._for(event.numbers)}", tuple(others))
 
     def _tried(self, event: Tried) -> Line:
         where = event.host
@@ -149,6 +152,9 @@ class _Told:
         if words:
             text += f": {words}"
         return Line(event.at, event.state.value, text, self._ruled(event.rule))
+
+    def _verdicts(self, verdicts: Iterable[tuple[str, str]]) -> list[str]:
+        return [what + "".join(f" ({it})" for it in self._ruled(rule)) for what, rule in verdicts]
 
     def _ruled(self, rule: str) -> tuple[str, ...]:
         return (f"by {rule}",) if rule and self.rules else ()

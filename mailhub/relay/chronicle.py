@@ -61,14 +61,15 @@ def attempted(
     item: Item,
     numbers: tuple[int, ...],
     at: float,
-    verdicts: Iterable[Verdict],
+    verdicts: Sequence[Verdict],
     lookups: Iterable[Lookup],
     attempts: Iterable[Attempt],
 ) -> None:
     """An attempt has ended: why it was made so, and what it took."""
+    decided = (Decided(at, numbers, verdict_texts(recorder, verdicts)),) if verdicts else ()
     recorder.note(
         item.queue_id,
-        *(Decided(at, numbers, it.what, recorder.rule(it.rule)) for it in verdicts),
+        *decided,
         *(Looked(it.started, it.ended, it.question, it.answer, it.authentic) for it in lookups),
         *(tried(numbers, it) for it in attempts),
     )
@@ -76,16 +77,24 @@ def attempted(
 
 def fated(recorder: Recorder, before: Item, after: Item, at: float, schedule: Schedule) -> None:
     """Fates have changed, and that is written."""
-    groups: dict[Fate, list[int]] = {}
-    for number, (was, fate) in enumerate(zip(before.fates, after.fates, strict=True)):
-        if was is not fate and was != fate:
-            groups.setdefault(fate, []).append(number)
-    events = [
-        _fated(recorder, after, tuple(numbers), fate, at, schedule)
-        for fate, numbers in groups.items()
+    changed = [
+        number
+        for number, (was, fate) in enumerate(zip(before.fates, after.fates, strict=True))
+        if was is not fate and was != fate
     ]
-    if events:
-        recorder.note(after.queue_id, *events)
+    for fate, numbers in _grouped(after, changed):
+        event = _fated(recorder, after, tuple(numbers), fate, at, schedule)
+        recorder.note(after.queue_id, event)
+
+
+def _grouped(item: Item, numbers: list[int]) -> Iterable[tuple[Fate, list[int]]]:
+    """Recipients with the same fate together."""
+    if len(numbers) == 1:
+        return [(item.fates[numbers[0]], numbers)]
+    groups: dict[Fate, list[int]] = {}
+    for number in numbers:
+        groups.setdefault(item.fates[number], []).append(number)
+    return groups.items()
 
 
 def _fated(

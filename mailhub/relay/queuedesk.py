@@ -33,7 +33,7 @@ from mailhub.ports import (
     StoreRefused,
 )
 from mailhub.queue.change import Cancel, Hold, Release, Select
-from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State
+from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State, to_text
 from mailhub.queue.item import Item, is_fresh
 from mailhub.queue.item import Open as OpenFate
 from mailhub.queue.journeys import Journeys, Written
@@ -171,11 +171,11 @@ class QueueDesk:
         for queue_id, entry in fresh.entries.items():
             known = box.entries.get(queue_id)
             if known is None:
-                box.written(Written(entry.number, queue_id, tuple(entry.events)))
+                box.written(Written(entry.number, queue_id, to_text(entry.events)))
             elif entry.number > known.number:
-                events = tuple(entry.events[len(known.events) :])
+                events = entry.events[len(known.events) :]
                 box.happened(queue_id, events)
-                box.written(Written(entry.number, queue_id, events))
+                box.written(Written(entry.number, queue_id, to_text(events)))
 
     async def look(self) -> None:
         """Another process may have written: tell all mailboxes that are open."""

@@ -136,7 +136,7 @@ def test_switched_off(tmp_path: Path) -> None:
 def test_a_disk_that_refuses(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that cannot be written is lost, and the next one is written."""
     with monkeypatch.context() as broken:
-        broken.setattr(rig.journeys, "write", _full)
+        broken.setattr(rig.journeys, "write_batch", _full)
         rig.scribe.note(ONE, event(1))
         rig.clock.advance(0.25)
     rig.scribe.note(ONE, event(2))

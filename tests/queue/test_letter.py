@@ -47,7 +47,7 @@ def test_the_head() -> None:
 def test_the_text() -> None:
     """Each recipient's state, what the sender can do, and the story without operators' lines."""
     _, text = read(
-        TAKEN, LATER, Decided(1_800_000_011.0, (), "TLS: none", "[relay] tls (/etc/x:1)")
+        TAKEN, LATER, Decided(1_800_000_011.0, (), (("TLS: none", "[relay] tls (/etc/x:1)"),))
     )
     assert text.startswith(
         "Delayed. Queue id d21m6d8nes8h, 4096 octets, sent 15 Jan 2027 08:00:00."
@@ -74,7 +74,7 @@ def test_the_same_octets() -> None:
 
 def test_lines() -> None:
     """A letter is what any client can read: CR LF, ASCII, no line over 78 octets in its body."""
-    octets = written(TAKEN, LATER, Decided(1_800_000_011.0, (), "ü" * 500 + " \udcff"))
+    octets = written(TAKEN, LATER, Decided(1_800_000_011.0, (), (("ü" * 500 + " \udcff", ""),)))
     assert octets.isascii()
     assert b"\n" not in octets.replace(b"\r\n", b"")
     body = octets.partition(b"\r\n\r\n")[2]

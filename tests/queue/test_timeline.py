@@ -103,15 +103,15 @@ def test_the_rest() -> None:
     """Lookups, decisions, mailboxes, notices, complaints: one line each."""
     assert told(
         Looked(2.0, 2.02, "MX far.example", "10 mx.far.example", authentic=True),
-        Decided(2.5, (0, 1), "TLS: verified", "[route far] tls (x:3)"),
+        Decided(2.5, (0, 1), (("route: far", ""), ("TLS: verified", "[route far] tls (x:3)"))),
         Filed(3.0, 1, "c@near.example", "INBOX", 17),
         Reported(4.0, (0,), "failed", "d21m6d8nes8h"),
         Complained(5.0, "far.example", "abuse", "b@far.example"),
         Dismissed(6.0, "a@hub.example"),
     ) == [
         "@2  looked up: MX far.example: 10 mx.far.example, authentic, 20 ms",
-        "@2.5  decided: TLS: verified",
-        "    by [route far] tls (x:3)",
+        "@2.5  decided: route: far",
+        "    TLS: verified (by [route far] tls (x:3))",
         "@3  delivered: <c@near.example> into INBOX of c@near.example, UID 17",
         "@4  reported: <b@far.example> as failed, in d21m6d8nes8h",
         "@5  complaint: abuse of <b@far.example>, says far.example",
@@ -121,13 +121,13 @@ def test_the_rest() -> None:
 
 def test_without_rules() -> None:
     """Those whom the operator's file is no business of are told no line of it."""
-    plain = list(text([TAKEN, Decided(2.0, (), "TLS: none", RULE)], moment, rules=False))
+    plain = list(text([TAKEN, Decided(2.0, (), (("TLS: none", RULE),))], moment, rules=False))
     assert plain[2:] == ["    sender: an address of a@hub.example", "@2  decided: TLS: none"]
 
 
 def test_order_of_time() -> None:
     """Events are told in the order in which they happened, however they were noted."""
-    found = lines([TAKEN, Dismissed(9.0, "a"), Decided(2.0, (), "x")], moment)
+    found = lines([TAKEN, Dismissed(9.0, "a"), Decided(2.0, (), (("x", ""),))], moment)
     assert [line.at for line in found] == [1.0, 2.0, 9.0]
 
 

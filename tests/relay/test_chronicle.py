@@ -85,7 +85,7 @@ def test_attempted() -> None:
         [attempt],
     )
     assert [event for _, event in told.events] == [
-        Decided(1.0, (0,), "TLS: none", "[relay] tls"),
+        Decided(1.0, (0,), (("TLS: none", "[relay] tls"),)),
         Looked(1.0, 2.0, "MX far.example", "10 mx"),
         Tried(*(2.0, 3.0, (0,), "mx", "192.0.2.1", 25, "", "", False, "rcpt", "450 4.2.0 Later")),
     ]

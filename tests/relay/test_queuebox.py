@@ -22,7 +22,7 @@ from mailhub.ports import (
     Uid,
     UidValidity,
 )
-from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State
+from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State, to_text
 from mailhub.queue.journeys import Written
 from mailhub.relay.queuebox import Entry, QueueBox, keyword_bits
 from tests.rig import run
@@ -91,7 +91,7 @@ class Rig:
         return list(found)
 
     def written(self, number: int, *events: Event, queue_id: QueueId = ONE) -> None:
-        self.box.written(Written(FLOOR + number, queue_id, events))
+        self.box.written(Written(FLOOR + number, queue_id, to_text(events)))
 
     def subject(self, uid: int) -> bytes:
         [block] = run(self.box.fields([b"subject"], [Uid(uid)]))
