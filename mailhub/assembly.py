@@ -28,12 +28,14 @@ from mailhub.net.dns import DnsResolver, name_servers
 from mailhub.net.journal import Journal
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.net.scribe import Scribe
+from mailhub.net.web import HttpsClient
 from mailhub.policy.classify import Classifier
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import News
 from mailhub.policy.route import Hop, matching, route, routed
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Client, Content, Disk, Logins, Resolver
+from mailhub.ports import Client, Content, Disk, Logins, Resolver, Web
+from mailhub.queue.assurances import Assurances
 from mailhub.queue.change import Select
 from mailhub.queue.item import Item, QueueIds
 from mailhub.queue.journeys import Journeys
@@ -46,6 +48,7 @@ from mailhub.relay.ledger import SpoolLedger
 from mailhub.relay.local import LocalDelivery
 from mailhub.relay.operator import Operator
 from mailhub.relay.pool import Pool
+from mailhub.relay.protector import Protector
 from mailhub.relay.providerdesk import ProviderDesk
 from mailhub.relay.queuedesk import QueueDesk
 from mailhub.relay.remote import Directions, Remote
@@ -84,7 +87,7 @@ class Surroundings:
         chance: For what may be guessed: jitter, the order of equals.
         boot_id: Differs from one start of the machine to the next.
         threads: Makes a pool of so many threads, with a name.
-        resolver: In place of the DNS, if there is one.
+        resolver: In place of the DNS, if there is one; ``web`` likewise, of HTTPS.
         system: The calls by which spool and store change the disk.
         both_families: Whether a socket on ``::`` takes IPv6 and IPv4.
     """
@@ -96,6 +99,7 @@ class Surroundings:
     boot_id: str
     threads: Callable[[int, str], Threads]
     resolver: Resolver | None = None
+    web: Web | None = None
     system: Files = field(default_factory=Files)
     both_families: bool = False
 
@@ -214,8 +218,16 @@ class Parts:
             disk=self.files,
             known=reputes.load(),
         )
+        resolver = world.resolver or self._resolver()
+        self.web = world.web or HttpsClient(world.reactor, resolver)
+        self._assurances = Assurances(
+            hub.spool, lambda line: self._log.warn("{line}", line=line), world.system.connect
+        )
+        self.protector = Protector(
+            self._assurances, self.web, world.reactor, world.now, settings.relay.protection
+        )
         self.remote = Remote(
-            world.resolver or self._resolver(),
+            resolver,
             self.pool,
             self.traffic,
             shuffle=world.chance.shuffle,
@@ -224,6 +236,7 @@ class Parts:
             listening=_listening(settings),
             limits=settings.relay.reach,
             directions=directions(settings),
+            protector=self.protector,
         )
         filer = self.stores.filer()
         self.local = LocalDelivery(
@@ -370,9 +383,12 @@ class Parts:
         self.traffic.obey(settings.relay.pool)
         self.operator.postmaster = settings.hub.postmaster
         self.remote.limits = settings.relay.reach
+        self.protector.limits = settings.relay.protection
         self.remote.directions = directions(settings)
         if settings.dns != before.dns and self.world.resolver is None:
             self.remote.resolver = self._resolver()  # what the other one knows is forgotten
+            if isinstance(self.web, HttpsClient):
+                self.web.resolver = self.remote.resolver
         self.runner.obey(settings.schedule, settings.runner)
 
     async def stop(self) -> None:
@@ -386,6 +402,7 @@ class Parts:
         await self.ledger.stop()
         await self.journal.close()
         await self.scribe.stop()
+        self._assurances.close()
         self._presence.close()
         self.stores.close()
         for disk in (self.hashing, self.writer, self.telling, self.files):

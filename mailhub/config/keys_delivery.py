@@ -240,6 +240,26 @@ RELAY: Final = Section(
             " too; none never tries. A route may say otherwise.",
         ),
         Key(
+            "dane",
+            BOOLEAN,
+            "relay.protection.dane",
+            "Obey what a domain's DNS says of its hosts' certificates (TLSA records). It takes a"
+            " validating resolver that you trust: see [dns] trusted.",
+        ),
+        Key(
+            "mta-sts",
+            BOOLEAN,
+            "relay.protection.sts",
+            "Obey the policies by which domains demand TLS of whoever sends to them; they are"
+            " fetched over HTTPS and kept.",
+        ),
+        Key(
+            "mta-sts patience",
+            PATIENCE,
+            "relay.protection.patience",
+            "How long a message waits for such a policy; it comes by itself for the next one.",
+        ),
+        Key(
             "authorities",
             optional_text(PATH),
             "relay.authorities",

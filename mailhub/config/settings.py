@@ -27,6 +27,7 @@ from mailhub.policy.limits import (
     JourneyLimits,
     LocalLimits,
     PoolLimits,
+    ProtectionLimits,
     RemoteLimits,
     RunnerLimits,
 )
@@ -155,6 +156,7 @@ class Relay:
     replies: str = ""
     pool: PoolLimits = field(default_factory=PoolLimits)
     reach: RemoteLimits = field(default_factory=RemoteLimits)
+    protection: ProtectionLimits = field(default_factory=ProtectionLimits)
     patience: Timeouts = field(default_factory=Timeouts)
 
 

@@ -36,7 +36,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailhub.net.clienttls import ClientTls, Handshake
+from mailhub.net.clienttls import ClientTls, Handshake, Promise
 from mailhub.net.contract import ContractMail
 from mailhub.net.stock import smtp
 from mailhub.net.tls import facts, reason
@@ -100,6 +100,7 @@ class RelayClient(smtp.ESMTPClient):
     tls: TlsDemand | None = None
     server = ""
     client_tls: ClientTls | None = None
+    promise: Promise | None = None
     timeouts: Timeouts = TIMEOUTS
     limits: ClientLimits = CLIENT_LIMITS
     session: ClientSession
@@ -195,7 +196,9 @@ class RelayClient(smtp.ESMTPClient):
         return Secured(tls, "unverified: left to Twisted")
 
     def _handshake_maker(self) -> Handshake | None:
-        return self.client_tls.handshake(self.server) if self.client_tls is not None else None
+        if self.client_tls is None:
+            return None
+        return self.client_tls.handshake(self.server, self.promise)
 
     async def _wait(self, kind: str) -> None:
         if self._lost is not None:

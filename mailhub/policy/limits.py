@@ -157,6 +157,23 @@ class RemoteLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ProtectionLimits:
+    """What is asked about the TLS of other domains (`relay.protector`).
+
+    Attributes:
+        dane: TLSA records are obeyed, where the resolver's word on DNSSEC is trusted.
+        sts: MTA-STS policies are obeyed.
+        patience: Seconds that a message waits for a policy that is being fetched.
+        failures: Domains of which it is remembered that their policy was not to be had.
+    """
+
+    dane: bool = True
+    sts: bool = True
+    patience: float = 10.0
+    failures: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
 class PoolLimits:
     """How connections to other hosts are shared (`relay.pool`).
 

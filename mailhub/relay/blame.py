@@ -41,6 +41,8 @@ def of_ours(reply: Reply) -> Cause:
 
 def of_lookup(reply: Reply) -> Cause:
     """Why there is no host to go to."""
+    if reply.detail.startswith("7."):
+        return Cause.TLS
     if reply.detail == "4.1":
         return Cause.UNREACHABLE  # there are hosts, and nobody answers there
     return Cause.PROTOCOL if reply.detail == "4.6" else Cause.DNS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
-from mailhub.ports import Answer, Lookup, LookupFailed, Mx, NoSuchDomain, Resolver
+from mailhub.ports import Answer, Lookup, LookupFailed, Mx, NoSuchDomain, Resolver, Tlsa
 
 T = TypeVar("T")
 
@@ -32,6 +32,14 @@ class Names:
         if is_address(host):
             return await self._resolver.addresses(host)  # nobody is asked
         return await self._noted(f"A/AAAA {host}", self._resolver.addresses(host), str)
+
+    async def txt(self, name: str) -> Answer[bytes]:
+        """As `ports.Resolver.txt`."""
+        return await self._noted(f"TXT {name}", self._resolver.txt(name), repr)
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        """As `ports.Resolver.tlsa`."""
+        return await self._noted(f"TLSA {name}", self._resolver.tlsa(name), _shown_tlsa)
 
     async def has_name(self, address: str) -> bool:
         """Whether an address has a name (PTR) that leads back to it; yes, if nobody can tell."""
@@ -71,6 +79,10 @@ class Names:
 
 def _shown(mx: Mx) -> str:
     return f"{mx.preference} {mx.host or '.'}"
+
+
+def _shown_tlsa(record: Tlsa) -> str:
+    return f"{record.usage} {record.selector} {record.matching} {record.data.hex()[:16]}…"
 
 
 def is_address(host: str) -> bool:

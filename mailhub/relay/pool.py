@@ -29,7 +29,7 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from mailhub.mail.reply import Reply
-from mailhub.net.clienttls import ClientTls
+from mailhub.net.clienttls import ClientTls, Promise
 from mailhub.net.esmtpclient import RelayClient
 from mailhub.net.tls import reason
 from mailhub.policy.limits import PoolLimits
@@ -57,6 +57,7 @@ class Peer:
         group: Whose hosts these are: their connections are counted together.
         messages: The most over one connection; None as the pool has it.
         recipients: The most in one transaction; None as servers must take.
+        promise: What the DNS says of its certificate, if it does.
     """
 
     host: str
@@ -68,6 +69,7 @@ class Peer:
     group: str = ""
     messages: int | None = None
     recipients: int | None = None
+    promise: Promise | None = None
 
     @property
     def counted(self) -> tuple[str, str]:
@@ -94,6 +96,7 @@ class Link(RelayClient):
         self.tls = tls
         self.server = peer.host
         self.client_tls = pool.client_tls
+        self.promise = peer.promise
         self.timeouts = pool.timeouts
         self.callLater = pool.reactor.callLater
         self.record = Record()

@@ -11,7 +11,7 @@ Nothing is raised but bugs and cancellation.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,14 +20,23 @@ from mailhub.mail.reply import Refusal, Reply
 from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier
 from mailhub.policy.limits import RemoteLimits
+from mailhub.policy.protection import NOTHING, Assurance
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import Way
-from mailhub.policy.route import Hop, Shuffle, Smarthost, candidates, literal_host
+from mailhub.policy.route import (
+    Hop,
+    Shuffle,
+    Smarthost,
+    TlsDemand,
+    candidates,
+    literal_host,
+)
 from mailhub.ports import Content, LookupFailed, Mx, NoSuchDomain, Outcome, Resolver
 from mailhub.relay import blame
 from mailhub.relay.names import Names
 from mailhub.relay.pool import Pool
 from mailhub.relay.progress import Excuse, Progress
+from mailhub.relay.protector import Protector
 from mailhub.relay.traffic import Gate, PutOff, Stopping, Traffic
 from mailhub.relay.walk import Means, UnnamedAddresses, Walk
 
@@ -65,10 +74,12 @@ class _Plan:
     Attributes:
         hosts: In order.
         provider: Who runs them.
+        assurance: What is known of them.
     """
 
     hosts: tuple[Mx, ...]
     provider: Provider
+    assurance: Assurance = NOTHING
 
 
 class Remote:
@@ -91,6 +102,7 @@ class Remote:
         listening: Collection[tuple[str, int]] = (),
         limits: RemoteLimits = REMOTE_LIMITS,
         directions: Directions | None = None,
+        protector: Protector | None = None,
     ) -> None:
         """`time` gives seconds since the epoch.
 
@@ -103,6 +115,7 @@ class Remote:
         self.limits = limits
         self.directions = directions or Directions()
         self._pool = pool
+        self._protector = protector
         self._shuffle = shuffle
         self._time = time
         self._ourselves = frozenset(ourselves)
@@ -176,7 +189,11 @@ class Remote:
         hosts = candidates(hop.domain, answer.records, self._shuffle, self._ourselves)
         provider = self.directions.providers.of(hosts)
         self._remember(hop.domain, provider)
-        return _Plan(hosts[: self.limits.hosts], provider)
+        assurance = Assurance(answer.authentic)
+        if self._protector is not None and hop.tls is not TlsDemand.NONE:
+            found = self._protector.of_domain(hop.domain, names, authentic=answer.authentic)
+            assurance = await found
+        return _Plan(hosts[: self.limits.hosts], provider, assurance)
 
     def _remember(self, domain: str, provider: Provider) -> None:
         self._providers[domain] = provider
@@ -212,7 +229,7 @@ class Remote:
             await self._round(detour, progress, content)
             return
         async with self.traffic.turn(gate):
-            await self._walk(hop, plan.hosts, gate, progress, content)
+            await self._walk(hop, plan, gate, progress, content)
         if detour is not None and (blocked := progress.blocked()):
             progress.reopen(blocked)
             await self._round(detour, progress, content)
@@ -222,10 +239,10 @@ class Remote:
         plan = await self._plan(detour, progress.names)
         gate = self._gate(plan.provider)
         async with self.traffic.turn(gate):
-            await self._walk(detour, plan.hosts, gate, progress, content)
+            await self._walk(detour, plan, gate, progress, content)
 
     async def _walk(
-        self, hop: Hop, hosts: Sequence[Mx], gate: Gate, progress: Progress, content: Content
+        self, hop: Hop, plan: _Plan, gate: Gate, progress: Progress, content: Content
     ) -> None:
         means = Means(
             self._pool,
@@ -235,5 +252,6 @@ class Remote:
             self.limits,
             self.directions.classifier,
             self._unnamed,
+            self._protector,
         )
-        await Walk(means, hop, hosts, gate, progress, content).run()
+        await Walk(means, hop, plan.hosts, gate, progress, content, plan.assurance).run()

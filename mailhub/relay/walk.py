@@ -25,15 +25,19 @@ from operator import or_
 
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
+from mailhub.net.clienttls import Promise
 from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier, Verdict
+from mailhub.policy.dane import Usage
 from mailhub.policy.limits import Family, RemoteLimits
+from mailhub.policy.protection import NOTHING, Assurance, Protection, protection
 from mailhub.policy.provider import Provider
 from mailhub.policy.route import Exchange, Hop, Shuffle, TlsDemand
-from mailhub.ports import Attempt, Content, LookupFailed, Mx, NoSuchDomain
+from mailhub.ports import Attempt, Content, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.relay import blame
 from mailhub.relay.pool import Link, Peer, Pool
 from mailhub.relay.progress import Excuse, Progress
+from mailhub.relay.protector import Protector
 from mailhub.relay.race import race
 from mailhub.relay.traffic import Gate
 from mailhub.sasl.client import Credentials
@@ -71,6 +75,7 @@ class Means:
     limits: RemoteLimits
     classifier: Classifier
     unnamed: UnnamedAddresses
+    protector: Protector | None = None
 
 
 class UnnamedAddresses:
@@ -104,7 +109,9 @@ class Walk:
         gate: Gate,
         progress: Progress,
         content: Content,
+        assurance: Assurance = NOTHING,
     ) -> None:
+        self._assurance = assurance
         self._means = means
         self._hop = hop
         self._hosts = hosts
@@ -127,23 +134,25 @@ class Walk:
             return
         left = self._means.limits.addresses
         for mx in self._hosts:
-            peer = self._peer(mx.host)
             try:
+                peer = await self._peer(mx.host)
                 addresses = await self._addresses(mx.host)
             except Refusal as refusal:
-                self._unreached(peer, refusal.reply, blame.of_lookup(refusal.reply))
+                self._unreached(mx.host, refusal.reply, blame.of_lookup(refusal.reply))
                 continue
             addresses = addresses[:left]
             left -= len(addresses)
             if await self._call(peer, addresses) is Next.STOP:
                 return
 
-    def _peer(self, host: str) -> Peer:
-        hop, provider, envelope = self._hop, self._provider, self._progress.envelope
-        tls = provider.demand(hop.tls)
-        # REQUIRETLS: a certificate that is good for the name, whatever else we ask
-        # (RFC 8689 §4.2.1).
-        tls = TlsDemand.VERIFIED if envelope.require_tls else tls
+    async def _peer(self, host: str) -> Peer:
+        """A host, and the terms on which we talk to it.
+
+        Raises:
+            Refusal: It may not have the message.
+        """
+        hop, provider = self._hop, self._provider
+        needed = await self._protection(host)
         implicit, credentials = False, None
         if not isinstance(hop, Exchange):
             implicit = hop.implicit
@@ -151,14 +160,39 @@ class Walk:
         return Peer(
             host,
             hop.port,
-            tls,
+            needed.demand,
             implicit,
             credentials,
             self._gate.source,
             provider.name,
             provider.messages,
             provider.recipients,
+            self._promise(host, needed.records),
         )
+
+    async def _protection(self, host: str) -> Protection:
+        hop, assurance, protector = self._hop, self._assurance, self._means.protector
+        configured = self._provider.demand(hop.tls)
+        records: tuple[Tlsa, ...] = ()
+        if protector is not None and configured is not TlsDemand.NONE:
+            records = await protector.records(host, hop.port, self._progress.names, assurance)
+        return protection(
+            configured,
+            host,
+            assurance,
+            records,
+            require_tls=self._progress.envelope.require_tls,
+            named=not isinstance(hop, Exchange),
+        )
+
+    def _promise(self, host: str, records: tuple[Tlsa, ...]) -> Promise | None:
+        if not records:
+            return None
+        # Only an anchor's word needs a name, and the domain's would keep others' mail from
+        # sharing the connection.
+        anchored = any(record.usage == Usage.DANE_TA for record in records)
+        names = (host, self._hop.name) if anchored else (host,)
+        return Promise(records, names, self._means.time)
 
     async def _addresses(self, host: str) -> list[str]:
         """The addresses of a host, in the order to try them.
@@ -194,7 +228,10 @@ class Walk:
         for mx in self._hosts:
             if mx.preference != self._hosts[0].preference:
                 break
-            peer = self._peer(mx.host)
+            try:
+                peer = await self._peer(mx.host)
+            except Refusal:
+                continue  # it is told of below, when its turn comes
             while (link := self._means.pool.take(peer)) is not None:
                 then = await self._send(link, self._means.time())
                 if then is not Next.STALE:
@@ -217,7 +254,7 @@ class Walk:
                 means.limits.stagger,
             )
             for address, started, fault in result.failed:
-                self._unreached(peer, fault.reply, Cause.UNREACHABLE, address, started)
+                self._unreached(peer.host, fault.reply, Cause.UNREACHABLE, address, started)
             addresses = [*result.left, *addresses[len(others) :]]
             if result.winner is None:
                 continue
@@ -249,7 +286,9 @@ class Walk:
             if not await self._presentable(link):
                 link.abort()
                 words = f"Our address {link.local} has no name, and they want one for IPv6"
-                self._unreached(peer, Reply(451, "7.25", (words,)), Cause.POLICY, address, started)
+                self._unreached(
+                    peer.host, Reply(451, "7.25", (words,)), Cause.POLICY, address, started
+                )
                 return Next.ELSEWHERE
             then = await self._send(link, started)
             if then not in (Next.AGAIN, Next.CLEAR):
@@ -259,7 +298,7 @@ class Walk:
             try:
                 link = await means.pool.connect(peer, address, clear=clear, most=self._gate.places)
             except Broken as fault:
-                self._unreached(peer, fault.reply, Cause.UNREACHABLE, address, started)
+                self._unreached(peer.host, fault.reply, Cause.UNREACHABLE, address, started)
                 return Next.ELSEWHERE
 
     async def _presentable(self, link: Link) -> bool:
@@ -387,22 +426,22 @@ class Walk:
 
     def _unreached(
         self,
-        peer: Peer,
+        host: str,
         reply: Reply,
         cause: Cause,
         address: str = "",
         started: float | None = None,
     ) -> None:
         """Note a host, or an address, that there was no connection to."""
-        about = _about(peer.host, address, reply) if address else reply
+        about = _about(host, address, reply) if address else reply
         self._progress.excuse(Excuse(about, cause))
         now = self._means.time()
         attempt = Attempt(
             now if started is None else started,
             now,
-            peer.host,
+            host,
             address,
-            peer.port,
+            self._hop.port,
             "",
             "",
             reused=False,

@@ -28,6 +28,7 @@ UNCONFIGURED = {
     "replies": "is made of the file of replies",
     "intake.piece": "an inner measure",
     "local.batch": "an inner measure",
+    "relay.protection.failures": "an inner measure",
     "runner.page": "an inner measure",
     "store.batch": "an inner measure",
     "store.brief": "an inner measure",

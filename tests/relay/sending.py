@@ -32,17 +32,19 @@ class Names:
     ) -> None:
         self._mx, self._addresses, self._ptr = mx, addresses, ptr or {}
         self.promises: dict[str, Any] = {}
+        self.texts: dict[str, Any] = {}
+        self.authentic = False
 
     async def mx(self, domain: str) -> Answer[Mx]:
-        return Answer(tuple(_or_raise(self._mx.get(domain, ()))))
+        return Answer(tuple(_or_raise(self._mx.get(domain, ()))), self.authentic)
 
     async def addresses(self, host: str) -> Answer[str]:
         if host[:1].isdigit():
             return Answer((host,))
-        return Answer(tuple(_or_raise(self._addresses.get(host, ()))))
+        return Answer(tuple(_or_raise(self._addresses.get(host, ()))), self.authentic)
 
     async def txt(self, name: str) -> Answer[bytes]:
-        raise AssertionError
+        return Answer(tuple(self.texts.get(name, ())))
 
     async def ptr(self, address: str) -> Answer[str]:
         return Answer(tuple(_or_raise(self._ptr.get(address, NoSuchDomain()))))

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path as FilePath
 from random import Random
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 from twisted.internet.defer import CancelledError, Deferred
 
-from mailhub.config.certificate import Authority, authority
+from mailhub.config.certificate import Authority, authority, read_chain
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.net.clienttls import ClientTls
 from mailhub.net.tls import CertificateMap
-from mailhub.policy.limits import Family, PoolLimits, RemoteLimits
+from mailhub.policy.limits import Family, PoolLimits, ProtectionLimits, RemoteLimits
 from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
-from mailhub.ports import LookupFailed, Mx, NoSuchDomain, Outcome
+from mailhub.ports import LookupFailed, Mx, NoSuchDomain, Outcome, Tlsa
+from mailhub.queue.assurances import Assurances
 from mailhub.relay.pool import Pool
+from mailhub.relay.protector import Protector
 from mailhub.relay.remote import Remote
 from mailhub.relay.traffic import Traffic
 from tests.network import Network, scripted
@@ -55,6 +59,9 @@ class World:
         self.pool: Pool = pool(network)
         self.traffic: Traffic = traffic(network)
         self.options: dict[str, Any] = {}
+        self.promises: dict[str, Any] = {}
+        self.texts: dict[str, Any] = {}
+        self.authentic = False
 
     def trust(self, made: Authority) -> CertificateMap:
         """Use TLS with an authority; what servers need is returned."""
@@ -65,8 +72,10 @@ class World:
         self.network.hosts[address, port] = what
 
     def remote(self) -> Remote:
+        names = Names(self.mx, self.addresses)
+        names.promises, names.authentic, names.texts = self.promises, self.authentic, self.texts
         return Remote(
-            Names(self.mx, self.addresses),
+            names,
             self.pool,
             self.traffic,
             shuffle=Random(1).shuffle,
@@ -480,10 +489,103 @@ class TestTls:
         world.put(ONE, self.host(context))
         world.put(TWO, Host(lambda: Model((*TLS, "REQUIRETLS")), context))
         what = envelope(require_tls=True)
+        assert told(world.deliver(what)) == ["550 5.7.30"]
+        assert not world.network.attempts, "nobody vouches for these exchanges"
+        world.authentic = True
         outcome = world.deliver(what)
         assert told(outcome) == ["250 2.0.0"]
         assert stages(outcome) == [("a.example", "mail", "550"), ("b.example", "done", "250")]
         assert "REQUIRETLS" in world.network.hosts[TWO, 25].models[0].taken[0].mail
+
+
+class Web:
+    """Has one policy."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    async def get(self, host: str, path: str, limit: int) -> bytes:
+        return self.text
+
+    async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
+        raise AssertionError
+
+
+class TestProtection:
+    """What domains demand of the encryption to them."""
+
+    @pytest.fixture
+    def kept(self, tmp_path: FilePath) -> Iterator[Assurances]:
+        kept = Assurances(str(tmp_path), lambda _: None)
+        yield kept
+        kept.close()
+
+    def protect(self, world: World, kept: Assurances, policy: bytes = b"") -> None:
+        clock = world.network
+        world.options["protector"] = Protector(
+            kept, Web(policy), clock, clock.seconds, ProtectionLimits()
+        )
+        world.texts = {"_mta-sts.example.org": [b"v=STSv1; id=1;"]} if policy else {}
+
+    def record(self, made: Authority, usage: int) -> Tlsa:
+        certificate = read_chain(made.files.chain)[0]
+        return Tlsa(usage, 0, 1, certificate.fingerprint(SHA256()))
+
+    def test_dane(self, world: World, made: Authority, kept: Assurances) -> None:
+        """A certificate that no authority vouches for is good if the DNS promised it."""
+        context = CertificateMap([made.files])  # and nobody trusts its authority
+        world.put(ONE, Host(lambda: Model(TLS), context))
+        self.protect(world, kept)
+        world.authentic = True
+        world.promises["_25._tcp.a.example"] = [self.record(made, 3)]
+        outcome = world.deliver()
+        assert told(outcome) == ["250 2.0.0"]
+        assert outcome.attempts[0].certificate == "verified by DANE"
+        [again] = world.deliver().attempts
+        assert again.reused, "the same terms, the same connection"
+
+    def test_dane_broken(self, world: World, made: Authority, kept: Assurances) -> None:
+        """A host with another certificate, or without TLS, or without an answer, is passed by."""
+        context = world.trust(made)
+        world.put(ONE, Host(lambda: Model(TLS), context))
+        self.protect(world, kept)
+        world.authentic = True
+        world.promises["_25._tcp.a.example"] = [Tlsa(3, 1, 1, bytes(32))]
+        outcome = world.deliver()
+        assert told(outcome) == ["250 2.0.0"]
+        assert stages(outcome) == [("a.example", "starttls", "454"), ("b.example", "done", "250")]
+        assert "DANE" in outcome.attempts[0].certificate
+        world.promises["_25._tcp.b.example"] = [Tlsa(0, 1, 1, bytes(32))]
+        outcome = world.deliver()
+        assert told(outcome) == ["454 4.7.4"], "useless records, but TLS is a must"
+        world.promises["_25._tcp.a.example"] = LookupFailed("SERVFAIL")
+        world.promises["_25._tcp.b.example"] = LookupFailed("SERVFAIL")
+        world.network.attempts.clear()
+        assert told(world.deliver()) == ["451 4.7.5"]
+        assert not world.network.attempts
+
+    def test_dane_not_signed(self, world: World, made: Authority, kept: Assurances) -> None:
+        """Without DNSSEC records count for nothing."""
+        context = world.trust(made)
+        world.put(ONE, Host(lambda: Model(TLS), context))
+        self.protect(world, kept)
+        world.promises["_25._tcp.a.example"] = [Tlsa(3, 1, 1, bytes(32))]
+        assert world.deliver().attempts[0].certificate == "verified"
+
+    def test_sts(self, world: World, made: Authority, kept: Assurances) -> None:
+        """An enforced policy: its hosts alone, and only with a good certificate."""
+        policy = b"version: STSv1\nmode: enforce\nmx: b.example\nmax_age: 9999\n"
+        context = world.trust(made)
+        world.put(ONE, Host(lambda: Model(TLS), context))
+        world.put(TWO, Host(lambda: Model(TLS), context))
+        self.protect(world, kept, policy)
+        outcome = world.deliver()
+        assert told(outcome) == ["250 2.0.0"]
+        assert stages(outcome) == [("a.example", "connect", "451"), ("b.example", "done", "250")]
+        world.put(TWO, Host(lambda: Model(EVERYTHING)))
+        start(world.pool.stop())
+        world.trust(made)
+        assert told(world.deliver()) == ["454 4.7.4"], "no TLS where it is demanded"
 
 
 class TestSmarthost:

@@ -1,0 +1,166 @@
+"""What was learnt of the TLS of other domains, kept over restarts: policies, and who offers TLS.
+
+One SQLite database beside the spool, of which no mail depends: one that cannot be
+read is set aside, and a new one begun.
+
+Used by the event loop's thread: rows are few and small, and nothing is synced.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from mailhub.policy.sts import Mode, StsPolicy
+from mailhub.queue.database import Connect, translated
+
+DATABASE: Final = "assurances.db"
+ASIDE: Final = ".corrupt"
+"""Behind the name of a database that could not be read."""
+VERSION: Final = 1
+POLICIES: Final = 100_000
+"""Policies kept; the oldest go."""
+HOSTS: Final = 200_000
+"""Hosts remembered to have offered TLS; those not seen for longest go."""
+TRIM_EVERY: Final = 1000
+"""Writes after which it is seen whether there are too many rows."""
+_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL")
+_SCHEMA: Final = """
+    CREATE TABLE sts (
+        domain TEXT PRIMARY KEY,
+        id TEXT NOT NULL,
+        mode TEXT NOT NULL,
+        mx TEXT NOT NULL,  -- separated by spaces
+        max_age INTEGER NOT NULL,
+        fetched REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sts_age ON sts (fetched);
+    CREATE TABLE offered (
+        host TEXT PRIMARY KEY,
+        seen REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX offered_age ON offered (seen);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A policy, as it was fetched.
+
+    Attributes:
+        id: Of the record that announced it.
+        fetched: Seconds since the epoch.
+    """
+
+    id: str
+    policy: StsPolicy
+    fetched: float
+
+    def holds(self, now: float) -> bool:
+        """Whether it has not expired (RFC 8461 §5.1)."""
+        return now < self.fetched + self.policy.max_age
+
+
+class Assurances:
+    """The database in a directory.
+
+    Args:
+        log: Takes a line for the operator.
+
+    Raises:
+        OSError: From every method: the disk said no.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        log: Callable[[str], None],
+        connect: Connect = sqlite3.connect,
+    ) -> None:
+        self._path = f"{directory}/{DATABASE}"
+        self._connect = connect
+        self._writes = 0
+        os.makedirs(directory, 0o700, exist_ok=True)
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            log(f"{self._path}: {error}; set aside, a new one is begun")
+            for ending in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.rename(self._path + ending, self._path + ASIDE + ending)
+            with translated(self._path):
+                self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        db = self._connect(self._path, isolation_level=None)
+        try:
+            for pragma in _PRAGMAS:
+                db.execute(f"PRAGMA {pragma}").close()
+            [version] = db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
+            elif version != VERSION:
+                raise sqlite3.DatabaseError(f"made by another mailhub (version {version})")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    # ---- MTA-STS ---------------------------------------------------------------------------
+
+    def policy(self, domain: str) -> Kept | None:
+        """A domain's policy as it was last fetched, expired or not."""
+        with translated(self._path):
+            row = self._db.execute(
+                "SELECT id, mode, mx, max_age, fetched FROM sts WHERE domain=?", (domain,)
+            ).fetchone()
+        if row is None:
+            return None
+        return Kept(row[0], StsPolicy(Mode(row[1]), tuple(row[2].split()), row[3]), row[4])
+
+    def keep(self, domain: str, kept: Kept) -> None:
+        """Remember a domain's policy in place of what was known."""
+        policy = kept.policy
+        row = (domain, kept.id, policy.mode.value, " ".join(policy.mx), policy.max_age)
+        with translated(self._path):
+            self._db.execute(
+                "INSERT OR REPLACE INTO sts VALUES (?, ?, ?, ?, ?, ?)", (*row, kept.fetched)
+            )
+            self._trim("sts", "domain", "fetched", POLICIES)
+
+    # ---- Who offers TLS --------------------------------------------------------------------
+
+    def offered(self, host: str) -> float | None:
+        """When a host was last seen to offer STARTTLS, in seconds since the epoch."""
+        with translated(self._path):
+            row = self._db.execute("SELECT seen FROM offered WHERE host=?", (host,)).fetchone()
+        return None if row is None else float(row[0])
+
+    def offers(self, host: str, now: float) -> None:
+        """A host offers STARTTLS."""
+        with translated(self._path):
+            self._db.execute("INSERT OR REPLACE INTO offered VALUES (?, ?)", (host, now))
+            self._trim("offered", "host", "seen", HOSTS)
+
+    def forget(self, host: str) -> None:
+        """Expect no TLS of a host any more."""
+        with translated(self._path):
+            self._db.execute("DELETE FROM offered WHERE host=?", (host,))
+
+    def _trim(self, table: str, name: str, age: str, most: int) -> None:
+        """Now and then, let the oldest rows go where there are too many."""
+        self._writes += 1
+        if self._writes % TRIM_EVERY == 0:
+            self._db.execute(
+                f"DELETE FROM {table} WHERE {name} IN (SELECT {name} FROM {table} ORDER BY {age}"  # noqa: S608
+                f" LIMIT max(0, (SELECT count(*) FROM {table}) - ?))",
+                (most,),
+            )

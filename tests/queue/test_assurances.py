@@ -1,0 +1,85 @@
+"""What was learnt of other domains' TLS outlives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailhub.policy.sts import Mode, StsPolicy
+from mailhub.queue import assurances
+from mailhub.queue.assurances import ASIDE, DATABASE, Assurances, Kept
+
+POLICY = StsPolicy(Mode.ENFORCE, ("mx.far.example", "*.far.example"), 1000)
+KEPT = Kept("20260101", POLICY, 5000.0)
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def kept(tmp_path: Path, told: list[str]) -> Iterator[Assurances]:
+    made = Assurances(str(tmp_path), told.append)
+    yield made
+    made.close()
+
+
+def test_policy(kept: Assurances, tmp_path: Path, told: list[str]) -> None:
+    """A policy is what it was, and another takes its place."""
+    assert kept.policy("far.example") is None
+    kept.keep("far.example", KEPT)
+    again = Assurances(str(tmp_path), told.append)
+    assert again.policy("far.example") == KEPT
+    newer = Kept("20260202", StsPolicy(Mode.NONE, (), 5), 6000.0)
+    again.keep("far.example", newer)
+    assert kept.policy("far.example") == newer
+    again.close()
+
+
+def test_expiry() -> None:
+    """A policy holds for its age, from when it was fetched."""
+    assert KEPT.holds(5999.0)
+    assert not KEPT.holds(6000.0)
+
+
+def test_offers(kept: Assurances) -> None:
+    """What a host offered is remembered, and can be forgotten."""
+    assert kept.offered("mx.far.example") is None
+    kept.offers("mx.far.example", 7.0)
+    kept.offers("mx.far.example", 9.0)
+    assert kept.offered("mx.far.example") == 9.0
+    kept.forget("mx.far.example")
+    assert kept.offered("mx.far.example") is None
+
+
+def test_bounded(kept: Assurances, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest go where there are too many."""
+    monkeypatch.setattr(assurances, "TRIM_EVERY", 10)
+    monkeypatch.setattr(assurances, "HOSTS", 5)
+    for number in range(20):
+        kept.offers(f"mx{number}.example", float(number))
+    assert [n for n in range(20) if kept.offered(f"mx{n}.example")] == [15, 16, 17, 18, 19]
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 100, b""])
+def test_damaged(tmp_path: Path, told: list[str], damage: bytes) -> None:
+    """A file that is no database is set aside, and told of; an empty one is a new one."""
+    (tmp_path / DATABASE).write_bytes(damage)
+    made = Assurances(str(tmp_path), told.append)
+    made.keep("far.example", KEPT)
+    assert made.policy("far.example") == KEPT
+    assert (tmp_path / (DATABASE + ASIDE)).exists() is bool(damage)
+    assert bool(told) is bool(damage)
+    made.close()
+
+
+def test_of_another_version(tmp_path: Path, told: list[str]) -> None:
+    """So is one that another mailhub made."""
+    made = Assurances(str(tmp_path), told.append)
+    made._db.execute("PRAGMA user_version=99")
+    made.close()
+    Assurances(str(tmp_path), told.append).close()
+    assert "version 99" in told[0]
