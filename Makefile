@@ -13,8 +13,10 @@ PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 KILLS ?= 300
+FUZZ ?= session mime header words sequence deflate
+FUZZ_SECONDS ?= 60
 
-.PHONY: run test check lint types bench soak sections sizes clean help
+.PHONY: run test check lint types bench soak fuzz sections sizes clean help
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +43,12 @@ bench: $(VENV)/run.stamp  ## the same work, against Postfix and Dovecot if they 
 
 soak: $(VENV)/dev.stamp  ## the long tests, among them KILLS=300 times SIGKILL under load
 	@MAILHUB_KILLS=$(KILLS) $(BIN)/python -m pytest -m "soak or crash" $(PYTEST_ARGS)
+
+fuzz: $(VENV)/dev.stamp  ## what is parsed, by atheris, FUZZ_SECONDS=60 for each of FUZZ=...
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	@for target in $(FUZZ); do \
+	  $(BIN)/python -m tests.fuzz.run $$target $(FUZZ_SECONDS) || exit 1; done
 
 sections: $(VENV)/dev.stamp  ## which lines obey which sections of which RFC
 	@$(BIN)/python docs/report.py sections

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from mailhub.imap import command as commands
-from mailhub.imap.name import encoded
 from mailhub.imap.response import Bad, Ok, astring, string
 from mailhub.imap.state import Output, State
 from mailhub.mail.rights import ALL, OWNER, OWNERS, VIRTUAL, Rights, shown
@@ -32,7 +31,7 @@ async def get_acl(state: State, command: commands.GetAcl) -> AsyncGenerator[Outp
         b" %b %b" % (astring(identifier.encode()), _rights(given))
         for identifier, given in (await state.store.acl(name)).items()
     ]
-    yield b"* ACL %b%b\r\n" % (encoded(name), b"".join(entries))
+    yield b"* ACL %b%b\r\n" % (state.spelt(name), b"".join(entries))
     yield Ok("Getacl completed")
 
 
@@ -43,7 +42,7 @@ async def list_rights(state: State, command: commands.ListRights) -> AsyncGenera
     always = OWNERS if identifier.casefold() in (owner, OWNER) else ""
     each = [letter for letter in (*ALL, *VIRTUAL) if letter not in always]
     yield b"* LISTRIGHTS %b %b %b %b\r\n" % (
-        encoded(name),
+        state.spelt(name),
         astring(identifier.encode()),
         _rights(Rights(always)),
         " ".join(each).encode(),
@@ -54,13 +53,13 @@ async def list_rights(state: State, command: commands.ListRights) -> AsyncGenera
 async def my_rights(state: State, command: commands.MyRights) -> AsyncGenerator[Output, None]:
     """MYRIGHTS."""
     name = state.name(command.mailbox)
-    yield rights_response(name, await state.store.rights(name))
+    yield rights_response(state.spelt(name), await state.store.rights(name))
     yield Ok("Myrights completed")
 
 
-def rights_response(name: str, rights: Rights) -> bytes:
-    """The MYRIGHTS response (RFC 4314 §3.8)."""
-    return b"* MYRIGHTS %b %b\r\n" % (encoded(name), _rights(rights))
+def rights_response(name: bytes, rights: Rights) -> bytes:
+    """The MYRIGHTS response (RFC 4314 §3.8), of a name as the client is told it."""
+    return b"* MYRIGHTS %b %b\r\n" % (name, _rights(rights))
 
 
 def _rights(rights: Rights) -> bytes:

@@ -13,6 +13,7 @@ from mailhub.imap.state import Output, State
 IMPLIED: Final[Mapping[str, frozenset[str]]] = {
     "CONDSTORE": frozenset({"CONDSTORE"}),
     "QRESYNC": frozenset({"QRESYNC", "CONDSTORE"}),  # RFC 7162 §3.2.3
+    "UTF8=ACCEPT": frozenset({"UTF8=ACCEPT"}),  # RFC 6855 §3
 }
 """What ENABLE knows, with all that it brings along."""
 
@@ -39,6 +40,7 @@ def switch_on(state: State, names: list[str]) -> bytes:
         before,
         modseqs="CONDSTORE" in state.enabled,
         vanished="QRESYNC" in state.enabled,
+        utf8="UTF8=ACCEPT" in state.enabled,
     )
     selected = state.selected
     if selected is None:

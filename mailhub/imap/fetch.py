@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
+from mailhub.imap.downgrade import downgraded
 from mailhub.imap.extract import Known, cut, large, small, study
 from mailhub.imap.item import Fact, Item, Kind, Octets
 from mailhub.imap.response import PIECE, RECENT, FlagLists, No, pieces
@@ -294,6 +295,8 @@ class Fetching:
             column = await self._selected.mailbox.rendered(what, _uids(rows), make=not lazy)
             if lazy:
                 column = [value or b"NIL" for value in column]
+            if what is not Rendering.PREVIEW and not self._selected.view.manner.utf8:
+                column = [value and downgraded(value) for value in column]
             table.add(what.name.encode() + b" %b", column)
 
     async def _add_headers(self, rows: Rows, table: Table) -> None:

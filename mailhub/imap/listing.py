@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from mailhub.imap import mutf7
-from mailhub.imap.name import INBOX, SEPARATOR, canonical, encoded
+from mailhub.imap.name import INBOX, SEPARATOR, canonical, encoded, read
 from mailhub.ports import Listed
 
 Match = Callable[[str], bool]
+Spell = Callable[[str], bytes]
+"""How names are told to a client."""
 
 BATCH: Final = 500
 """Names that are looked at in one step: about two milliseconds."""
@@ -63,15 +64,17 @@ def _collapsed(pattern: str) -> str:
     return "".join(found)
 
 
-def patterns(reference: bytes, given: Iterable[bytes], limit: int) -> list[Match]:
+def patterns(
+    reference: bytes, given: Iterable[bytes], limit: int, *, utf8: bool = False
+) -> list[Match]:
     """The matchers of a command: the reference is simply put before each pattern.
 
-    A pattern that is not modified UTF-7, or longer than any name can match, matches nothing.
+    A pattern that is not in its encoding, or longer than any name can match, matches nothing.
     """
     found = []
     for pattern in given:
         try:
-            text = mutf7.decode(reference + pattern)
+            text = read(reference + pattern, utf8=utf8)
         except ValueError:
             continue
         if len(_collapsed(text)) <= 2 * limit + 1:
@@ -100,6 +103,7 @@ class Wanted:
     selection: frozenset[str] = frozenset()
     returned: frozenset[str] = frozenset()
     extended: bool = False
+    spell: Spell = encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,8 @@ def rows(listed: Sequence[Listed], wanted: Wanted) -> Iterator[list[Told]]:
         for row in batch:
             if row.name in shown and (row.name in chosen or row.name in above_hidden):
                 attributes = " ".join(_attributes(row, wanted, parents))
-                line = _row(b"LIST", attributes, row.name, _child_info(row, above, wanted))
+                name = wanted.spell(row.name)
+                line = _row(b"LIST", attributes, name, _child_info(row, above, wanted))
                 found.append(Told(row.name, line, row.selectable and row.name in chosen))
         yield found
 
@@ -146,7 +151,9 @@ def _batches(levels: Sequence[Listed]) -> Iterator[Sequence[Listed]]:
     return (levels[start : start + BATCH] for start in range(0, len(levels), BATCH))
 
 
-def subscriptions(listed: Sequence[Listed], matches: Match) -> Iterator[bytes]:
+def subscriptions(
+    listed: Sequence[Listed], matches: Match, spell: Spell = encoded
+) -> Iterator[bytes]:
     r"""The LSUB responses.
 
     A level that matches where only something below it is subscribed and does
@@ -156,7 +163,7 @@ def subscriptions(listed: Sequence[Listed], matches: Match) -> Iterator[bytes]:
     above = _ancestors(name for name in subscribed if not matches(name))
     for name in sorted(subscribed | above):
         if matches(name):
-            yield _row(b"LSUB", "" if name in subscribed else "\\Noselect", name)
+            yield _row(b"LSUB", "" if name in subscribed else "\\Noselect", spell(name))
 
 
 def root(kind: bytes) -> bytes:
@@ -164,8 +171,8 @@ def root(kind: bytes) -> bytes:
     return b'* %b (\\Noselect) "/" ""\r\n' % kind
 
 
-def _row(kind: bytes, attributes: str, name: str, more: bytes = b"") -> bytes:
-    return b'* %b (%b) "/" %b%b\r\n' % (kind, attributes.encode(), encoded(name), more)
+def _row(kind: bytes, attributes: str, name: bytes, more: bytes = b"") -> bytes:
+    return b'* %b (%b) "/" %b%b\r\n' % (kind, attributes.encode(), name, more)
 
 
 def _matches(name: str, patterns: Sequence[Match]) -> bool:

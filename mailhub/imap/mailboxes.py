@@ -11,8 +11,8 @@ from mailhub.imap.access import rights_response
 from mailhub.imap.enabling import aware
 from mailhub.imap.listing import Told, Wanted, patterns, root, rows, subscriptions
 from mailhub.imap.metadata import metadata_response
-from mailhub.imap.name import INBOX, SEPARATOR, encoded
-from mailhub.imap.response import No, Ok, string
+from mailhub.imap.name import INBOX, SEPARATOR
+from mailhub.imap.response import No, Ok, quoted
 from mailhub.imap.state import Output, State
 from mailhub.mail.flag import DELETED
 from mailhub.ports import StoreRefused
@@ -66,8 +66,10 @@ async def list_(state: State, command: commands.List) -> AsyncGenerator[Output, 
     if command.patterns == (b"",) and not command.extended:
         yield root(b"LIST")
     else:
-        matches = patterns(command.reference, command.patterns, state.limits.name)
-        wanted = Wanted(matches, command.selection, command.returned, command.extended)
+        matches = patterns(
+            command.reference, command.patterns, state.limits.name, utf8=state.manner.utf8
+        )
+        wanted = Wanted(matches, command.selection, command.returned, command.extended, state.spelt)
         more = bool(command.status or command.metadata or "MYRIGHTS" in command.returned)
         for batch in rows(await state.store.list(), wanted):
             if not more:
@@ -88,14 +90,14 @@ async def _more(state: State, told: Told, command: commands.List) -> bytes:
     name, found = told.name, []
     if "MYRIGHTS" in command.returned:
         with suppress(StoreRefused):
-            found.append(rights_response(name, await state.store.rights(name)))
+            found.append(rights_response(state.spelt(name), await state.store.rights(name)))
     if command.status:
         with suppress(StoreRefused):
             found.append(await status_response(state, name, command.status))
     if command.metadata is not None:
         with suppress(StoreRefused):
             entries = await state.store.metadata(name)
-            found.append(metadata_response(name, entries, command.metadata)[0])
+            found.append(metadata_response(state.spelt(name), entries, command.metadata)[0])
     return b"".join(found)
 
 
@@ -105,15 +107,22 @@ async def lsub(state: State, command: commands.Lsub) -> AsyncGenerator[Output, N
         yield root(b"LSUB")
     else:
         listed = await state.store.list()
-        for match in patterns(command.reference, [command.pattern], state.limits.name):
-            yield b"".join(subscriptions(listed, match))
+        for match in patterns(
+            command.reference, [command.pattern], state.limits.name, utf8=state.manner.utf8
+        ):
+            yield b"".join(subscriptions(listed, match, state.spelt))
     yield Ok("Lsub completed")
+
+
+def _told(state: State, name: str) -> bytes:
+    """A name as the client is told it, without what a string needs around it."""
+    return name.encode() if state.manner.utf8 else mutf7.encode(name)
 
 
 async def namespace(state: State, _command: commands.Namespace) -> AsyncGenerator[Output, None]:
     """NAMESPACE: what is our own, and what others share with us (RFC 2342 §5)."""
     others = state.store.others
-    shared = b'((%b "/"))' % string(mutf7.encode(others)) if others else b"NIL"
+    shared = b'((%b "/"))' % quoted(_told(state, others)) if others else b"NIL"
     yield b'* NAMESPACE (("" "/")) %b NIL\r\n' % shared
     yield Ok("Namespace completed")
 
@@ -148,7 +157,7 @@ async def status_response(state: State, name: str, items: Sequence[str]) -> byte
     if "DELETED-STORAGE" in items:
         values["DELETED-STORAGE"] = await _deleted_storage(state, name) if found.deleted else 0
     told = " ".join(f"{item} {values[item]}" for item in items)
-    return b"* STATUS %b (%b)\r\n" % (encoded(name), told.encode())
+    return b"* STATUS %b (%b)\r\n" % (state.spelt(name), told.encode())
 
 
 async def _deleted_storage(state: State, name: str) -> int:

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
 from mailhub.imap import command as commands
 from mailhub.imap.command import Asked
-from mailhub.imap.name import encoded
 from mailhub.imap.response import No, Ok, astring, literal8, string
 from mailhub.imap.state import Output, State
 
@@ -15,7 +14,7 @@ async def get_metadata(state: State, command: commands.GetMetadata) -> AsyncGene
     """GETMETADATA (RFC 5464 §4.2)."""
     name = _name(state, command.mailbox)
     entries = await state.store.metadata(name)
-    response, longest = metadata_response(name, entries, command.asked)
+    response, longest = metadata_response(_shown(state, name), entries, command.asked)
     yield response
     # Values that were too long for the client are left out, and counted    (RFC 5464 §4.2.1)
     yield Ok("Getmetadata completed", f"METADATA LONGENTRIES {longest}" if longest else "")
@@ -30,7 +29,7 @@ async def set_metadata(state: State, command: commands.SetMetadata) -> AsyncGene
     yield Ok("Setmetadata completed")
 
 
-def metadata_response(name: str, entries: Mapping[str, bytes], asked: Asked) -> tuple[bytes, int]:
+def metadata_response(name: bytes, entries: Mapping[str, bytes], asked: Asked) -> tuple[bytes, int]:
     """The METADATA response with values (RFC 5464 §4.4.1), and the longest that was left out.
 
     An entry that was asked for by its own name and is not there is NIL.
@@ -44,7 +43,7 @@ def metadata_response(name: str, entries: Mapping[str, bytes], asked: Asked) -> 
             found.append(b"%b %b" % (astring(entry.encode()), _value(value)))
     if not found:
         return b"", longest
-    return b"* METADATA %b (%b)\r\n" % (_shown(name), b" ".join(found)), longest
+    return b"* METADATA %b (%b)\r\n" % (name, b" ".join(found)), longest
 
 
 def _wanted(entries: Mapping[str, bytes], asked: Asked) -> Iterator[str]:
@@ -65,10 +64,10 @@ def _wanted(entries: Mapping[str, bytes], asked: Asked) -> Iterator[str]:
                 yield entry
 
 
-def changed_response(name: str, entries: Sequence[str]) -> bytes:
+def changed_response(name: bytes, entries: Sequence[str]) -> bytes:
     """The METADATA response that tells of changes without values (RFC 5464 §4.4.2)."""
     return b"* METADATA %b %b\r\n" % (
-        _shown(name),
+        name,
         b" ".join(astring(entry.encode()) for entry in entries),
     )
 
@@ -84,5 +83,5 @@ def _name(state: State, octets: bytes) -> str:
     return state.name(octets) if octets else ""
 
 
-def _shown(name: str) -> bytes:
-    return encoded(name) if name else string(b"")
+def _shown(state: State, name: str) -> bytes:
+    return state.spelt(name) if name else string(b"")

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from mailhub.imap.command import MultiSearch, Source
-from mailhub.imap.name import INBOX, SEPARATOR, encoded
+from mailhub.imap.name import INBOX, SEPARATOR
 from mailhub.imap.response import Bad, Ok, runs
 from mailhub.imap.returning import Source as About
 from mailhub.imap.returning import esearch
@@ -65,7 +65,7 @@ async def _searched(
     if tells_modseq(command.program):
         places = (mailbox.position(Uid(uid)) for uid in uids)
         modseq = max((mailbox.modseqs[it] for it in places if it is not None), default=0)
-    about = About(state.tag, True, encoded(mailbox.name), mailbox.uid_validity)
+    about = About(state.tag, True, state.spelt(mailbox.name), mailbox.uid_validity)
     for piece in esearch(about, command.returning, uids, modseq=modseq, scores=searching.scores):
         yield piece
 

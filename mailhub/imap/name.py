@@ -1,8 +1,9 @@
 """Mailbox names: from a command's octets to the store's Unicode, and back.
 
 Inside, a name is Unicode with levels separated by ``/`` and INBOX in capitals
-(RFC 3501 §5.1); the wire's spelling stops here.  As Dovecot does, octets that
-are not modified UTF-7 are refused, never taken verbatim.
+(RFC 3501 §5.1); the wire's spelling stops here: modified UTF-7, or UTF-8 for a client
+that has enabled it.  As Dovecot does, octets that are neither are refused, never taken
+verbatim.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from typing import Final
 
 from mailhub.imap import mutf7
-from mailhub.imap.response import No, astring
+from mailhub.imap.response import No, astring, quoted
 
 SEPARATOR: Final = "/"
 """The hierarchy separator (RFC 3501 §5.1.1)."""
@@ -26,16 +27,26 @@ def canonical(name: str) -> str:
     return f"{INBOX}{slash}{rest}" if first.upper() == INBOX else name
 
 
-def decoded(octets: bytes, limit: int) -> str:
+def read(octets: bytes, *, utf8: bool = False) -> str:
+    """The text of a name or of a pattern; modified UTF-7 means itself under UTF8=ACCEPT.
+
+    Raises:
+        ValueError: It is not in that encoding.
+    """
+    return octets.decode() if utf8 else mutf7.decode(octets)
+
+
+def decoded(octets: bytes, limit: int, *, utf8: bool = False) -> str:
     """A mailbox name as a command gave it.
 
     Raises:
-        No: CANNOT (RFC 5530 §3): not modified UTF-7, or no name (`checked`).
+        No: CANNOT (RFC 5530 §3): not in its encoding, or no name (`checked`).
     """
     try:
-        name = mutf7.decode(octets)
+        name = read(octets, utf8=utf8)
     except ValueError:
-        raise No("Mailbox name is not modified UTF-7", "CANNOT") from None
+        encoding = "UTF-8" if utf8 else "modified UTF-7"
+        raise No(f"Mailbox name is not {encoding}", "CANNOT") from None
     return checked(name, limit)
 
 
@@ -52,6 +63,8 @@ def checked(name: str, limit: int) -> str:
     return canonical(name)
 
 
-def encoded(name: str) -> bytes:
+def encoded(name: str, *, utf8: bool = False) -> bytes:
     """A mailbox name as a response gives it."""
-    return astring(mutf7.encode(name))
+    if utf8 and not name.isascii():
+        return quoted(name.encode())  # RFC 6855 §3: never modified UTF-7
+    return astring(name.encode() if utf8 else mutf7.encode(name))

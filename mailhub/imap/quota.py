@@ -10,7 +10,6 @@ from typing import Final
 
 from mailhub.imap import command as commands
 from mailhub.imap.accounts import RESOURCES
-from mailhub.imap.name import encoded
 from mailhub.imap.response import No, Ok, astring, string
 from mailhub.imap.state import Output, State
 from mailhub.ports import Quota, Usage
@@ -32,7 +31,7 @@ async def get_quota_root(
     """GETQUOTAROOT (RFC 9208 §4.1.2)."""
     name = state.name(command.mailbox)
     root = await state.store.quota_root(name)
-    yield b"* QUOTAROOT %b %b\r\n" % (encoded(name), _shown(root))
+    yield b"* QUOTAROOT %b %b\r\n" % (state.spelt(name), _shown(root))
     yield _response(root, await state.store.usage_of(root))
     yield Ok("Getquotaroot completed")
 

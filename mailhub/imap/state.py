@@ -14,7 +14,7 @@ from typing import Protocol
 from mailhub.imap.census import Census
 from mailhub.imap.extract import Known
 from mailhub.imap.manner import PLAIN, Manner
-from mailhub.imap.name import decoded
+from mailhub.imap.name import decoded, encoded
 from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bye, Ok
 from mailhub.imap.settings import Limits, Settings
@@ -175,7 +175,11 @@ class State:
         Raises:
             No: It is no such name.
         """
-        return decoded(octets, self.limits.name)
+        return decoded(octets, self.limits.name, utf8=self.manner.utf8)
+
+    def spelt(self, name: str) -> bytes:
+        """A mailbox's name, as this client is told it."""
+        return encoded(name, utf8=self.manner.utf8)
 
     async def log_out(self) -> None:
         """Forget the login and all that came with it; harmless without one."""

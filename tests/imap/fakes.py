@@ -660,7 +660,11 @@ class FakePlain:
         parts = response.split(b"\0")
         if len(parts) != 3:
             raise Malformed
-        self.account = await self._logins.password(parts[1].decode(), parts[2].decode())
+        try:
+            _, username, password = (part.decode() for part in parts)
+        except UnicodeDecodeError:
+            raise Malformed from None
+        self.account = await self._logins.password(username, password)
         return None
 
 

@@ -16,7 +16,7 @@ ENTRIES = {
 
 
 def told(*entries: str, depth: int | None = 0, longest: int | None = None) -> tuple[str, int]:
-    response, skipped = metadata_response("INBOX", ENTRIES, Asked(entries, depth, longest))
+    response, skipped = metadata_response(b"INBOX", ENTRIES, Asked(entries, depth, longest))
     return response.decode(), skipped
 
 
@@ -45,7 +45,7 @@ def test_too_long() -> None:
 
 def test_changed() -> None:
     """Changes are told without values."""
-    assert changed_response("", ["/shared/a", "/shared/b c"]) == (
+    assert changed_response(b'""', ["/shared/a", "/shared/b c"]) == (
         b'* METADATA "" /shared/a "/shared/b c"\r\n'
     )
 

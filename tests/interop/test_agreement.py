@@ -38,7 +38,6 @@ DIFFERENT = {
     "boundary_with_blanks": "blanks at the end of a boundary do not count (RFC 2046 §5.1.1)",
     "continuations_disordered": "continuations are joined where they can be (RFC 2231 §3)",
     "disposition_without_type": "an unknown disposition is an attachment (RFC 2183 §2.8)",
-    "embedded_base64": "a message has no encoding but the identity (RFC 2045 §6.4)",
     "embedded_cut_by_delimiter": "a header section keeps the end of its last line",
     "empty_content_type": "rubbish means text/plain (RFC 2045 §5.2), not an empty type",
     "encoding_with_semicolon": "an encoding is its first token, whatever surrounds it",
