@@ -51,15 +51,15 @@ def list_(place: Place, *, everybody: bool, as_json: bool) -> None:
     """List providers: connections, pace, last reply, what holds mail back and why."""
     settings = place.existing()
     now = time.time()
-    rows = _rows(settings, now)
+    met = rows(settings, now)
     if everybody:
-        met = {it.provider for it in rows}
-        rows += [
+        names = {it.provider for it in met}
+        met += [
             row(it, "", Repute(), _limits(settings, it), now)
             for it in settings.providers
-            if it.name not in met
+            if it.name not in names
         ]
-    shown = [asdict(it) if as_json else _cells(it, now) for it in rows]
+    shown = [asdict(it) if as_json else _cells(it, now) for it in met]
     listing(shown, COLUMNS, as_json=as_json, empty="nothing was sent to anybody yet")
 
 
@@ -71,17 +71,17 @@ def show(place: Place, name: str, *, as_json: bool) -> None:
     """Show a provider: what is configured, and how we stand, from each source."""
     settings = place.existing()
     now = time.time()
-    rows = [it for it in _rows(settings, now) if it.provider == name]
+    met = [it for it in rows(settings, now) if it.provider == name]
     known = Providers(settings.providers).named(name)
-    if known is None and not rows:
+    if known is None and not met:
         raise click.ClickException(f"no provider {name} is known; mailhub provider list --all")
     configured = _configured(settings, known or Provider(name, listed=False))
     if as_json:
-        print_json({"configured": configured, "sources": [asdict(it) for it in rows]})
+        print_json({"configured": configured, "sources": [asdict(it) for it in met]})
         return
     for key, value in configured.items():
         click.echo(f"{key}: {value}")
-    for it in rows:
+    for it in met:
         click.echo("")
         for line in _told(it, now):
             click.echo(line)
@@ -127,14 +127,14 @@ def pace(place: Place, name: str, rate: float | None, source: str | None, *, for
 def stands(settings: Settings, name: str) -> list[str]:
     """How we stand with a provider, in sentences; none, if mail just goes there."""
     now = time.time()
-    rows = [it for it in _rows(settings, now) if it.provider == name]
-    return [sentence for it in rows for sentence in told(it, now)]
+    met = [it for it in rows(settings, now) if it.provider == name]
+    return [sentence for it in met for sentence in told(it, now)]
 
 
 # ---- The hub, or what it remembers ---------------------------------------------------------
 
 
-def _rows(settings: Settings, now: float) -> list[Row]:
+def rows(settings: Settings, now: float) -> list[Row]:
     """How we stand: as the running hub says, or else as it was left."""
     answer = ask(settings.hub.control, {"do": "provider"})
     if answer is not None and "rows" in answer:

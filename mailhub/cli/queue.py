@@ -42,14 +42,24 @@ COLUMNS: Final = {
 }
 
 
-@click.group()
-def queue() -> None:
+@click.group(invoke_without_command=True)
+@click.option("--watch", is_flag=True, help="Look again every two seconds.")
+@json_option
+@click.pass_context
+def queue(context: click.Context, *, watch: bool, as_json: bool) -> None:
     """Look at the queue, and change it.
+
+    By itself: what waits, by provider, how it goes, and when it will be done.
 
     Messages are chosen by queue id, or by sender, recipient or domain; each
     command tells how many recipients it has changed, and a running hub obeys
     at once.
     """
+    if context.invoked_subcommand is not None:
+        return
+    from mailhub.cli.overview import show  # noqa: PLC0415
+
+    show(context.obj.existing(), watch=watch, as_json=as_json)
 
 
 def _selectors(command: F) -> F:

@@ -463,6 +463,11 @@ def number_at(moment: float) -> int:
     return int(moment * 1000) << _RANDOM_BITS
 
 
+def moment_of(queue_id: QueueId) -> float:
+    """When a queue id was given out."""
+    return (to_number(queue_id) >> _RANDOM_BITS) / 1000
+
+
 def to_queue_id(number: int) -> QueueId:
     """The queue id that is spelled from this number."""
     return QueueId(
