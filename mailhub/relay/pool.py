@@ -5,11 +5,16 @@ How many messages may be on their way is decided before (`relay.traffic`).
 Invariants:
 
 1. No more connections of a group are open than may be: an idle one makes room.
-   (Those who race for a connection may have two of them for a moment.)
+   (Those who race for a connection may have two of them for a moment, and those that
+   say goodbye are not counted any more.)
 2. A connection is used again only for the same host on the same terms, by one
    message at a time, and never after anything went wrong on it.
 3. An idle connection on which the server says anything, or which it closes, is
    gone before anybody can take it.
+4. One message may wait for a connection at work, and is announced on it already
+   if the server pipelines (`smtp.handover`). It gets the connection next, or
+   learns that there is nothing to get; what is announced and not wanted any more
+   ends the connection.
 """
 
 from __future__ import annotations
@@ -37,7 +42,7 @@ from mailhub.policy.provider import ANY_SOURCE, Source
 from mailhub.policy.route import TlsDemand
 from mailhub.sasl.client import Credentials, chooser
 from mailhub.smtp.client import ClientSession
-from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits
+from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Job
 from mailhub.smtp.record import Record
 from mailhub.smtp.wire import TIMEOUTS, Broken, Timeouts
 
@@ -83,6 +88,8 @@ class Link(RelayClient):
     Attributes:
         address: The IP address it goes to.
         sent: Messages that were tried on it.
+        counted: It is one of those that there may be.
+        follower: Whoever gets it next.
         record: What was said on it for the message at hand.
     """
 
@@ -93,6 +100,7 @@ class Link(RelayClient):
         self.peer = peer
         self.address = address
         self.sent = 0
+        self.counted = True
         self.tls = tls
         self.server = peer.host
         self.client_tls = pool.client_tls
@@ -102,7 +110,18 @@ class Link(RelayClient):
         self.record = Record()
         self.made: Deferred[Link] = Deferred()
         self.idle: IDelayedCall | None = None
+        self.follower: Seat | None = None
         self._pool = pool
+
+    @property
+    def good(self) -> bool:
+        """Whether whoever is announced on it may send."""
+        return self._lost is None and (self.session.announced or self.usable)
+
+    @property
+    def joinable(self) -> bool:
+        """Whether another message may be announced behind the one at work."""
+        return self._lost is None and not self.session.exhausted
 
     @property
     def usable(self) -> bool:
@@ -162,6 +181,35 @@ class Link(RelayClient):
         return replace(limits, recipients=min(limits.recipients, self.peer.recipients))
 
 
+class Seat:
+    """The right to a connection once the message on it has been sent."""
+
+    def __init__(self, pool: Pool, link: Link) -> None:
+        self.link = link
+        self.turn: Deferred[bool] = Deferred()
+        self._pool = pool
+
+    async def wait(self, job: Job) -> bool:
+        """Announce a message, and wait for its turn; whether it has one."""
+        if not self.turn.called:
+            self.link.session.follow(job)
+        try:
+            return await self.turn
+        except BaseException:
+            # Cancelled. If it was announced the server expects it, and nobody will send it.
+            self.link.follower = None
+            self.link.session.follow(None)
+            raise
+
+    def leave(self) -> None:
+        """Do without it; nothing was announced."""
+        if self.link.follower is self:
+            self.link.follower = None
+            self._pool.at_work(self.link)
+        elif self.link.usable:
+            self._pool.give_back(self.link)
+
+
 class _LinkFactory(ClientFactory):
     """Makes one link, or tells why not."""
 
@@ -206,6 +254,7 @@ class Pool:
         self._limits = limits
         self._links: set[Link] = set()
         self._idle: dict[Peer, deque[Link]] = {}
+        self._at_work: dict[Peer, dict[Link, None]] = {}  # that somebody may follow
         self._idle_count = 0
         self._open: Counter[tuple[str, str]] = Counter()  # connections, made and being made
         self._connecting: set[Any] = set()
@@ -247,23 +296,26 @@ class Pool:
         self._connecting.add(connector)
         try:
             await link.made
+            self._links.add(link)
         except ConnectError as error:
-            self._closed(peer)
+            self._uncount(link)
             raise Broken(Reply(451, "4.1", (_unreached(error),)), "connect") from None
         except BaseException:
             connector.disconnect()  # cancelled: whoever waited for it has gone
-            self._closed(peer)
+            self._uncount(link)
             raise
         finally:
             self._connecting.discard(connector)
-        self._links.add(link)
+            self._perhaps_over()
         return link
 
-    def _closed(self, peer: Peer) -> None:
-        self._open[peer.counted] -= 1
-        if not self._open[peer.counted]:
-            del self._open[peer.counted]
-        self._perhaps_over()
+    def _uncount(self, link: Link) -> None:
+        """It is closed, or about to be."""
+        if link.counted:
+            link.counted = False
+            self._open[link.peer.counted] -= 1
+            if not self._open[link.peer.counted]:
+                del self._open[link.peer.counted]
 
     def _make_room(self, group: tuple[str, str]) -> None:
         """Do without the connection of a group that has been idle for longest."""
@@ -281,12 +333,65 @@ class Pool:
         self._no_longer_idle(link)
         return link
 
+    def full(self, peer: Peer, most: int) -> bool:
+        """Whether no more connections of the peer's group may be made, and none would make room."""
+        idle = any(links[0].peer.counted == peer.counted for links in self._idle.values())
+        return self._open[peer.counted] >= most and not idle
+
+    def at_work(self, link: Link) -> bool:
+        """A message is about to be sent on it; whether another may follow right behind."""
+        follows = link.session.features.pipelining and link.sent + 1 < self._most(link)
+        if follows:
+            self._at_work.setdefault(link.peer, {})[link] = None
+        return follows
+
+    def join(self, peer: Peer) -> Seat | None:
+        """The right to a connection at work that nobody else has; None if there is none."""
+        for link in self._at_work.get(peer, ()):
+            if link.joinable:
+                self._followed(link)
+                link.follower = Seat(self, link)
+                return link.follower
+        return None
+
+    def _followed(self, link: Link) -> None:
+        """Nobody else may follow."""
+        links = self._at_work.get(link.peer, {})
+        links.pop(link, None)
+        if not links:
+            self._at_work.pop(link.peer, None)
+
+    def _most(self, link: Link) -> int:
+        return link.peer.messages or self._limits.messages
+
+    def end(self, link: Link, fault: Broken) -> None:
+        """Something went wrong on this connection: nobody gets it."""
+        self._followed(link)
+        self._uncount(link)
+        follower, link.follower = link.follower, None
+        link.end(fault)
+        if follower is not None:
+            follower.turn.callback(False)
+
     def give_back(self, link: Link) -> None:
-        """A message has been sent on this connection: keep it for the next, or say goodbye."""
+        """A message has been sent on this connection: it is for the next, or says goodbye."""
+        self._followed(link)
         link.sent += 1
-        most = link.peer.messages or self._limits.messages
-        room = self._idle_count < self._limits.idle_total and link.sent < most
+        follower, link.follower = link.follower, None
+        if follower is not None:
+            good = link.good
+            if not good:
+                self._uncount(link)
+                link.hang_up()
+            follower.turn.callback(good)
+            return
+        if link.session.announced:
+            self._uncount(link)
+            link.abort()  # by somebody who gave up: the server waits for what will not come
+            return
+        room = self._idle_count < self._limits.idle_total and link.sent < self._most(link)
         if not link.usable or self._stopping or not room:
+            self._uncount(link)
             link.leave()
             return
         link.idle = self.reactor.callLater(self._limits.idle, self.drop, link)
@@ -296,14 +401,15 @@ class Pool:
     def drop(self, link: Link) -> None:
         """Do without an idle connection."""
         self._no_longer_idle(link)
+        self._uncount(link)
         link.leave()
 
     def lost(self, link: Link) -> None:
         """A connection has gone."""
-        if link in self._links:
-            self._links.discard(link)
-            self._closed(link.peer)
+        self._links.discard(link)
+        self._uncount(link)
         self._no_longer_idle(link)
+        self._perhaps_over()
 
     def _no_longer_idle(self, link: Link) -> None:
         if link.idle is None:
@@ -336,7 +442,8 @@ class Pool:
             self._hurried = True
 
     def _perhaps_over(self) -> None:
-        if self._over is not None and not self._over.called and not self._open:
+        over = not (self._links or self._connecting)
+        if self._over is not None and not self._over.called and over:
             self._over.callback(None)
 
     def _lose_patience(self) -> None:

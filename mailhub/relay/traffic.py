@@ -100,6 +100,7 @@ class Gate:
         self.waiting: deque[Deferred[None]] = deque()
         self.horizon = 0.0  # the last moment that somebody was told to come again
         self.service = 1.0  # seconds that a message took lately
+        self._seats: set[object] = set()  # connections at work that another message may follow on
         self._traffic = traffic
 
     @property
@@ -114,8 +115,23 @@ class Gate:
 
     @property
     def places(self) -> int:
-        """How many messages may be on their way at once."""
+        """How many connections there may be."""
         return standing.places(self.repute, self.limits)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more messages may be on their way: one on each connection, and one behind."""
+        behind = 0 if self.repute.trial else min(len(self._seats), self.places)
+        return self.busy >= self.places + behind
+
+    def seat(self, link: object) -> None:
+        """Another message may follow on this connection."""
+        self._seats.add(link)
+        self._traffic.more_room(self)
+
+    def unseat(self, link: object) -> None:
+        """No other may."""
+        self._seats.discard(link)
 
     # ---- What happens ----------------------------------------------------------------------
 
@@ -324,12 +340,17 @@ class Traffic:
         """Whether there is a place for one more."""
         total = self._limits.total
         free = total - self._busy
-        if free <= 0 or gate.busy >= gate.places or gate.busy >= max(1, free):
+        if free <= 0 or gate.full or gate.busy >= max(1, free):
             return False
         if not gate.repute.troubled:
             return True
         troubled = sum(it.busy for it in self._gates.values() if it.busy and it.repute.troubled)
         return troubled < max(1, total // 4)
+
+    def more_room(self, gate: Gate) -> None:
+        """A gate has more room than before."""
+        if gate.waiting:
+            self._let_in()
 
     def _let_in(self) -> None:
         """Give free places away, gate by gate in turn.

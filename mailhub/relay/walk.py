@@ -17,11 +17,12 @@ where the RFCs leave room:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import accumulate, zip_longest
 from operator import or_
+from typing import Any, Final
 
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
@@ -35,14 +36,17 @@ from mailhub.policy.provider import Provider
 from mailhub.policy.route import Exchange, Hop, Shuffle, TlsDemand
 from mailhub.ports import Attempt, Content, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.relay import blame
-from mailhub.relay.pool import Link, Peer, Pool
+from mailhub.relay.pool import Link, Peer, Pool, Seat
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
 from mailhub.relay.race import race
-from mailhub.relay.traffic import Gate
+from mailhub.relay.traffic import Gate, PutOff
 from mailhub.sasl.client import Credentials
 from mailhub.smtp.handover import Handover
 from mailhub.smtp.wire import Broken, LoginFailed, Unreadable, Unwelcome
+
+CUT: Final = Broken(Reply(451, "3.2", ("Cut short",)), "content")
+"""What ends a connection whose message was called off."""
 
 
 class Next(Enum):
@@ -121,7 +125,11 @@ class Walk:
         self._content = content
 
     async def run(self) -> None:
-        """Try host after host. Nothing is raised but bugs and cancellation."""
+        """Try host after host.
+
+        Raises:
+            PutOff: There is no connection to be had, and nobody was tried.
+        """
         progress = self._progress
         await self._hosts_in_order()
         if not progress.reached and progress.open:
@@ -225,6 +233,7 @@ class Walk:
 
     async def _use_idle(self) -> Next:
         """Use a connection that is open already, to one of the hosts that are preferred equally."""
+        peers = []
         for mx in self._hosts:
             if mx.preference != self._hosts[0].preference:
                 break
@@ -232,11 +241,45 @@ class Walk:
                 peer = await self._peer(mx.host)
             except Refusal:
                 continue  # it is told of below, when its turn comes
+            peers.append(peer)
             while (link := self._means.pool.take(peer)) is not None:
                 then = await self._send(link, self._means.time())
                 if then is not Next.STALE:
                     return then
+        return await self._join(peers)
+
+    async def _join(self, peers: Sequence[Peer]) -> Next:
+        """Follow another message on its connection, if there may be no more of them."""
+        pool, full = self._means.pool, False
+        for peer in peers:
+            full = pool.full(peer, self._gate.places)
+            if full and (seat := pool.join(peer)) is not None:
+                then = await self._follow(seat)
+                if then is not Next.STALE:
+                    return then
+        if full and pool.full(peers[-1], self._gate.places):
+            words = f"Many connections to {self._provider.name}: this waits for its turn"
+            raise PutOff(Reply(451, "3.2", (words,)), self._means.time() + self._gate.service)
         return Next.ELSEWHERE
+
+    async def _follow(self, seat: Seat) -> Next:
+        """Hand the message on behind another one, on the same connection."""
+        link, started = seat.link, self._means.time()
+        numbers = self._progress.open
+        part = _part(self._progress.envelope, numbers)
+        try:
+            job = await link.session.prepare(part, self._content)
+        except Broken as fault:  # unreadable: nothing was announced
+            self._note_fault(link, fault)
+            seat.leave()
+            return Next.STOP
+        except BaseException:
+            seat.leave()
+            raise
+        if not await seat.wait(job):
+            return Next.STALE
+        self._seat(link)
+        return await self._hand_over(link, link.session.hand_over(job), started, numbers)
 
     async def _call(self, peer: Peer, addresses: list[str]) -> Next:
         """Try the addresses of one host."""
@@ -313,25 +356,47 @@ class Walk:
     async def _send(self, link: Link, started: float) -> Next:
         """Hand the message on over one connection, and give that back or end it."""
         session = link.session
-        reused = link.sent > 0
         numbers = self._progress.open
-        try:
-            if not reused:
+
+        async def opened() -> Handover:
+            if not link.sent:
                 await session.open(implicit=link.peer.implicit)
-            part = _part(self._progress.envelope, numbers)
-            handover = await session.deliver(part, self._content)
+            self._seat(link)
+            return await session.deliver(_part(self._progress.envelope, numbers), self._content)
+
+        return await self._hand_over(link, opened(), started, numbers)
+
+    def _seat(self, link: Link) -> None:
+        """Have another message follow this one, if one may."""
+        if self._means.pool.at_work(link):
+            self._gate.seat(link)
+
+    async def _hand_over(
+        self,
+        link: Link,
+        work: Coroutine[Any, Any, Handover],
+        started: float,
+        numbers: list[int],
+    ) -> Next:
+        """What comes of handing the message on; the connection is given back, or ended."""
+        reused = link.sent > 0
+        try:
+            handover = await work
         except Broken as fault:
             handover = Handover([None] * len(numbers), fault=fault)
         except BaseException:
+            self._means.pool.end(link, CUT)
             link.abort()  # cancelled amid something: the server must not think it whole
             raise
+        finally:
+            self._gate.unseat(link)
         self._note(link, numbers, handover)
         attempt = self._attempt(link, started, handover, reused=reused)
         self._progress.attempts.append(attempt)
         if handover.fault is None:
             self._means.pool.give_back(link)
         else:
-            link.end(handover.fault)
+            self._means.pool.end(link, handover.fault)
         return self._after(link, handover, reused=reused)
 
     def _after(self, link: Link, handover: Handover, *, reused: bool) -> Next:

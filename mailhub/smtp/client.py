@@ -27,7 +27,7 @@ from mailhub.policy.route import TlsDemand
 from mailhub.ports import Content
 from mailhub.smtp.dialogue import Dialogue, why
 from mailhub.smtp.features import NOTHING, Features, parse_features
-from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Handing, Handover
+from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Handing, Handover, Job
 from mailhub.smtp.wire import (
     TIMEOUTS,
     Broken,
@@ -240,6 +240,23 @@ class ClientSession:
         Nothing is raised: see `Handover`.
         """
         return await self._handing.deliver(envelope, content)
+
+    async def prepare(self, envelope: Envelope, content: Content) -> Job:
+        """Get a message ready while another is under way. Raises `smtp.wire.Unreadable`."""
+        return await self._handing.prepare(envelope, content)
+
+    def follow(self, job: Job | None) -> None:
+        """Announce this message as soon as the server allows; see `hand_over`."""
+        self._handing.follow(job)
+
+    @property
+    def announced(self) -> bool:
+        """Whether something was announced whose turn has not come."""
+        return self._handing.announced
+
+    async def hand_over(self, job: Job) -> Handover:
+        """Hand on a message that is ready, as `deliver` does; the one before has been answered."""
+        return await self._handing.hand_over(job)
 
     async def quit(self) -> None:
         """Say goodbye and wait a little for the answer (RFC 5321 §4.1.1.10). Never raises."""

@@ -85,10 +85,14 @@ class Dialogue:
     def say(self, octets: bytes) -> None:
         """Send commands."""
         if octets:
-            if self._record is not None:
-                for line in octets.decode("utf-8", "replace").split("\r\n")[:-1]:
-                    self._record(f">>> {line}")
+            self.record(octets)
             self.wire.send(octets)
+
+    def record(self, octets: bytes) -> None:
+        """Add commands to the record."""
+        if self._record is not None:
+            for line in octets.decode("utf-8", "replace").split("\r\n")[:-1]:
+                self._record(f">>> {line}")
 
     async def reply(self, stage: str, seconds: float) -> Reply:
         """The next reply.

@@ -8,6 +8,12 @@ Invariants:
    take the message at all, or none where the connection was of no use.
 3. A connection lost between the end of the content and the reply to it is *in
    doubt*: the message may have been accepted (RFC 1047 §2).
+4. Content is sent only to a server that has asked for it, or has accepted a
+   recipient: what is sent before might be read as commands by one that errs.
+
+A message that is to follow on the same connection is announced right behind the
+content before it (RFC 2920 §3.1), so that on a long line each message takes one
+round trip, and not four. It is handed over when its turn has come (`hand_over`).
 """
 
 from __future__ import annotations
@@ -50,6 +56,20 @@ class ClientLimits:
 CLIENT_LIMITS: Final = ClientLimits()
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A transaction that was announced before its turn.
+
+    Attributes:
+        reset: RSET was said before it.
+    """
+
+    job: Job
+    batch: list[int]
+    octets: bytes
+    reset: bool
+
+
 @dataclass(slots=True)
 class Handover:
     """What became of one envelope on one connection.
@@ -76,8 +96,8 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """A message while it is handed on."""
+class Job:
+    """A message that is ready to be handed on: nothing was said of it yet."""
 
     envelope: Envelope
     content: Content
@@ -103,6 +123,9 @@ class Handing:
         self._timeouts = timeouts
         self._limits = limits
         self._dirty = False  # the server is amid a transaction that came to nothing
+        self._next: Job | None = None
+        self._ahead: _Ahead | None = None
+        self._ended = False  # the content at hand was sent to its end, and nothing follows it
 
     @property
     def exhausted(self) -> bool:
@@ -117,10 +140,40 @@ class Handing:
         server wants no more of them on this connection. Nothing is raised: a
         broken connection is `Handover.fault`, and the session of no further use.
         """
-        result = Handover([None] * len(envelope.recipients))
         try:
-            job = await self._survey(envelope, content, result)
-            self._refuse_here(job)
+            job = await self.prepare(envelope, content)
+        except Broken as fault:
+            return Handover([None] * len(envelope.recipients), fault=fault)
+        return await self.hand_over(job)
+
+    async def prepare(self, envelope: Envelope, content: Content) -> Job:
+        """Get a message ready, while another may be under way.
+
+        Raises:
+            Unreadable: Its content is.
+        """
+        result = Handover([None] * len(envelope.recipients))
+        return await self._survey(envelope, content, result)
+
+    def follow(self, job: Job | None) -> None:
+        """Announce this message as soon as may be: it is the next to be handed over."""
+        self._next = job
+        if self._ended:
+            self._announce()
+
+    @property
+    def announced(self) -> bool:
+        """Whether something was announced whose turn has not come."""
+        return self._ahead is not None
+
+    async def hand_over(self, job: Job) -> Handover:
+        """As `deliver`, for a message that is ready."""
+        result = job.result
+        try:
+            if self._ahead is None:
+                self._refuse_here(job)
+            elif self._ahead.job is job:
+                await self._transact(job, self._ahead.batch)
             while (batch := result.open[: self._batch]) and not self.exhausted:
                 await self._transact(job, batch)
         except Broken as fault:
@@ -131,7 +184,7 @@ class Handing:
     def _batch(self) -> int:
         return min(self._limits.recipients, self.features.recipients or self._limits.recipients)
 
-    async def _survey(self, envelope: Envelope, content: Content, result: Handover) -> _Job:
+    async def _survey(self, envelope: Envelope, content: Content, result: Handover) -> Job:
         self._dialogue.stage = "mail"
         beginning = await self._read(content, 0)
         ascii_only = beginning.isascii()
@@ -142,9 +195,9 @@ class Handing:
                 offset += len(piece)
                 ascii_only = piece.isascii()
         need = announce.needs(envelope, beginning, content.size, ascii_only=ascii_only)
-        return _Job(envelope, content, beginning, need, result)
+        return Job(envelope, content, beginning, need, result)
 
-    def _refuse_here(self, job: _Job) -> None:
+    def _refuse_here(self, job: Job) -> None:
         """Answer for what this server cannot take at all."""
         whole = announce.lacking(job.need, self.features, verified=self.verified)
         for number, recipient in enumerate(job.envelope.recipients):
@@ -153,13 +206,18 @@ class Handing:
                 job.result.replies[number] = reply
                 job.result.ours.add(number)
 
-    async def _transact(self, job: _Job, batch: list[int]) -> None:
+    async def _transact(self, job: Job, batch: list[int]) -> None:
         """One mail transaction (RFC 5321 §3.3)."""
-        self.messages += 1
+        self._next = None if self._next is job else self._next
+        self._dialogue.doubt = False
         chunked = self._by_bdat(job.need)
         heard: list[Reply] = []
         try:
-            await self._envelope(job, batch, heard, data=not chunked)
+            if self._ahead is not None:
+                await self._envelope_ahead(self._ahead, heard)
+            else:
+                self.messages += 1
+                await self._envelope(job, batch, heard, data=not chunked)
         finally:
             # Even if the connection broke: what was said before it did, was said.
             accepted = _settle(job.result, batch, heard)
@@ -168,7 +226,8 @@ class Handing:
             await self._without_recipients(answered)
             return
         try:
-            final = await self._content(job, answered)
+            last = len(job.result.open) == len(accepted)
+            final = await self._content(job, answered, last=last)
         except Broken as fault:
             if fault.heard and fault.reply.code != 421:
                 _conclude(job.result, accepted, fault.reply)
@@ -186,36 +245,35 @@ class Handing:
         else:
             self._dirty = True
 
-    async def _content(self, job: _Job, answered: Reply | None) -> Reply:
+    async def _content(self, job: Job, answered: Reply | None, *, last: bool) -> Reply:
         """Send the content as the server wants it; `answered` is the reply to DATA, if it was said.
+
+        `last` says that another message may follow: nothing more is to be said of this one.
 
         Raises:
             Broken: See there; `heard` where the server spoke before it hung up.
         """
-        if answered is None:
-            return await self._bdat(job)
-        if answered.code == 354:
-            return await self._data(job)
+        try:
+            if answered is None:
+                return await self._bdat(job, last=last)
+            if answered.code == 354:
+                return await self._data(job, last=last)
+        finally:
+            self._ended = False
         self._dirty = True
         if answered.positive:
             raise self._dialogue.nonsense(answered, "data")
         return answered
 
     async def _envelope(
-        self, job: _Job, batch: list[int], heard: list[Reply], *, data: bool
+        self, job: Job, batch: list[int], heard: list[Reply], *, data: bool
     ) -> None:
         """Say MAIL, RCPTs and DATA, together if the server allows it (RFC 2920 §3.1).
 
         The replies are added to `heard` as they come; fewer than the commands
         where those need not be sent any more.
         """
-        times = self._timeouts
-        commands = [("mail", announce.mail_line(job.envelope, job.need, self.features), times.mail)]
-        for number in batch:
-            line = announce.rcpt_line(job.envelope.recipients[number], self.features)
-            commands.append(("rcpt", line, times.rcpt))
-        if data:
-            commands.append(("data", b"DATA\r\n", times.data))
+        commands = self._commands(job, batch, data=data)
         self._dialogue.fresh()
         if self.features.pipelining:
             self._dialogue.say(b"".join([self._reset(), *(line for _, line, _ in commands)]))
@@ -231,6 +289,48 @@ class Handing:
             heard.append(await self._dialogue.ask(line, stage, seconds))
             if not heard[0].positive:
                 return
+
+    def _commands(
+        self, job: Job, batch: list[int], *, data: bool
+    ) -> list[tuple[str, bytes, float]]:
+        """What is to be said, at which stage, and how long to wait for each reply."""
+        times = self._timeouts
+        commands = [("mail", announce.mail_line(job.envelope, job.need, self.features), times.mail)]
+        for number in batch:
+            line = announce.rcpt_line(job.envelope.recipients[number], self.features)
+            commands.append(("rcpt", line, times.rcpt))
+        if data:
+            commands.append(("data", b"DATA\r\n", times.data))
+        return commands
+
+    def _announce(self) -> None:
+        """Say the envelope of the message that follows, if that is known and allowed."""
+        job = self._next
+        ready = self._ended and self._ahead is None and self.features.pipelining
+        if job is None or not ready or self.exhausted:
+            return
+        self._refuse_here(job)
+        batch = job.result.open[: self._batch]
+        if not batch:
+            return
+        self.messages += 1
+        # Content in chunks may be refused, and then waits for RSET (RFC 3030 §2).
+        reset = self.features.chunking
+        commands = self._commands(job, batch, data=not self._by_bdat(job.need))
+        octets = b"".join(line for _, line, _ in commands)
+        self._ahead = _Ahead(job, batch, octets, reset)
+        self._dialogue.wire.send((b"RSET\r\n" if reset else b"") + octets)
+
+    async def _envelope_ahead(self, ahead: _Ahead, heard: list[Reply]) -> None:
+        """The replies to an envelope that was said before."""
+        self._ahead = None
+        self._dialogue.record(ahead.octets)
+        if ahead.reset:
+            self._dirty = True
+            await self._was_reset()
+        data = not self._by_bdat(ahead.job.need)
+        for stage, _, seconds in self._commands(ahead.job, ahead.batch, data=data):
+            heard.append(await self._dialogue.reply(stage, seconds))
 
     def _reset(self) -> bytes:
         return b"RSET\r\n" if self._dirty else b""
@@ -249,7 +349,7 @@ class Handing:
             return False
         return need.body is Body.BINARY or need.size > self._limits.bdat
 
-    async def _data(self, job: _Job) -> Reply:
+    async def _data(self, job: Job, *, last: bool) -> Reply:
         """The content behind DATA, and what the server says to it."""
         self._dialogue.stage = "content"
         stuffer = Stuffer()
@@ -261,12 +361,15 @@ class Handing:
         self._dialogue.note(f">>> ({size} octets of content)")
         self._dialogue.wire.send(stuffer.stuff(piece) + stuffer.finish())
         self._dialogue.doubt = True
+        self._ended = last
+        self._announce()
         reply = await self._verdict()
         self._dialogue.doubt = False
         return reply
 
-    async def _bdat(self, job: _Job) -> Reply:
+    async def _bdat(self, job: Job, *, last: bool) -> Reply:
         """The content in chunks (RFC 3030 §2), and the first refusal, or the last reply."""
+        final = last
         size, offset, waiting = job.content.size, 0, 0
         ahead = self._limits.ahead if self.features.pipelining else 0
         refusal: Reply | None = None
@@ -281,6 +384,9 @@ class Handing:
             self._dialogue.doubt = last
             if not last:
                 await self._pass()
+            elif refusal is None:
+                self._ended = final
+                self._announce()
             while waiting > (0 if last or refusal else ahead):
                 reply = await self._verdict()
                 waiting -= 1
@@ -292,7 +398,7 @@ class Handing:
                 self._dirty = refusal is not None
                 return refusal or reply
 
-    async def _chunk(self, job: _Job, offset: int, length: int) -> None:
+    async def _chunk(self, job: Job, offset: int, length: int) -> None:
         end = offset + length
         while offset < end:
             piece = job.beginning if offset == 0 else await self._read(job.content, offset)

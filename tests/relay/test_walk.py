@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from twisted.internet.defer import CancelledError, Deferred
 
 from mailhub.config import replies
 from mailhub.mail.address import Path
@@ -36,7 +37,7 @@ from tests.relay.sending import (
     told,
     traffic,
 )
-from tests.smtp.model import DROP, Model
+from tests.smtp.model import DROP, Model, Octets
 
 HOP = Exchange("example.org")
 ONE, TWO, SIX, RELAY = "192.0.2.1", "192.0.2.2", "2001:db8::1", "192.0.2.99"
@@ -177,6 +178,90 @@ class TestGroup:
         gate = world.traffic.gate(provider)
         world.traffic.change(gate, gate.repute)
         assert remote.room(HOP) == 0.0
+
+
+class TestBehind:
+    """More messages than connections: they follow each other."""
+
+    def deliveries(self, world: World, count: int) -> list[list[Any]]:
+        remote = world.remote()
+        return [start(remote.deliver(HOP, envelope(), content())) for _ in range(count)]
+
+    def test_announced(self, world: World) -> None:
+        """A message is announced behind the content of the one before, on the same connection."""
+        world.provider["connections"] = 1
+        results = self.deliveries(world, 6)
+        world.network.settle()
+        assert all(told(outcome) == ["250 2.0.0"] for [outcome] in results)
+        [model] = world.host.models
+        assert len(model.taken) == 6
+        attempts = [outcome.attempts[0] for [outcome] in results]
+        assert [attempt.reused for attempt in attempts] == [False] + [True] * 5
+        assert all(attempt.dialogue[-1].startswith("<<< 250") for attempt in attempts)
+
+    def test_lost(self, world: World) -> None:
+        """If the connection breaks, who was announced goes on another; nothing arrives twice."""
+        world.provider["connections"] = 1
+        turns: Iterator[Any] = iter([{".": DROP}, {}])
+        world.host = Host(lambda: Model(answers=next(turns)))
+        world.network.hosts[ONE, 25] = world.host
+        results = self.deliveries(world, 3)
+        world.network.settle()
+        assert [told(outcome) for [outcome] in results] == [
+            ["451 4.4.2"],
+            ["250 2.0.0"],
+            ["250 2.0.0"],
+        ]
+        assert [outcome.attempts[-1].in_doubt for [outcome] in results] == [True, False, False]
+
+    def test_farewell(self, world: World) -> None:
+        """A server that ends the connection after each message gets the next on a new one."""
+        world.provider["connections"] = 1
+        world.host = Host(lambda: Model(answers={".": "250 Ok\n421 4.7.0 Enough"}))
+        world.network.hosts[ONE, 25] = world.host
+        results = self.deliveries(world, 3)
+        world.network.pass_time(5)
+        assert all(told(outcome) == ["250 2.0.0"] for [outcome] in results)
+
+    def test_not_pipelining(self, world: World) -> None:
+        """Without PIPELINING there is one message for each connection."""
+        world.provider["connections"] = 2
+        world.host = Host(lambda: Model(("8BITMIME",)))
+        world.network.hosts[ONE, 25] = world.host
+        results = self.deliveries(world, 5)
+        world.network.settle()
+        assert all(told(outcome) == ["250 2.0.0"] for [outcome] in results)
+        assert len(world.host.models) == 2
+
+    def test_cancelled(self, world: World) -> None:
+        """Who gives up after it was announced takes the connection along, and nobody's mail."""
+        world.provider["connections"] = 1
+        world.answers(**{".": ["silence"]})
+        remote = world.remote()
+        first = start(remote.deliver(HOP, envelope(), content()))
+        world.network.settle()
+        second = Deferred.fromCoroutine(remote.deliver(HOP, envelope("zoe"), content()))
+        second.addErrback(lambda failure: failure.trap(CancelledError))
+        world.network.settle()
+        assert world.network.made[0].connected
+        second.cancel()
+        world.network.pass_time(700)
+        [outcome] = first
+        assert outcome.attempts[0].in_doubt
+        assert not world.network.made[0].connected
+
+    def test_unreadable(self, world: World) -> None:
+        """A message whose content cannot be read leaves the connection to others."""
+        world.provider["connections"] = 1
+        remote = world.remote()
+        bad = Octets(SMALL, short=len(SMALL))
+        works = [start(remote.deliver(HOP, envelope(), it)) for it in (content(), bad, content())]
+        world.network.settle()
+        assert [told(outcome) for [outcome] in works] == [
+            ["250 2.0.0"],
+            ["451 4.3.0"],
+            ["250 2.0.0"],
+        ]
 
 
 class TestPutOff:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from mailhub.smtp.client import ClientSession
 from mailhub.smtp.handover import CLIENT_LIMITS, PIECE, ClientLimits, Handover
 from mailhub.smtp.wire import Unreadable
 from tests.rig import run
-from tests.smtp.model import DROP, EVERYTHING, SILENCE, FakeWire, Model, Octets
+from tests.smtp.model import DROP, EVERYTHING, SILENCE, FakeWire, Message, Model, Octets
 
 SMALL = b"Subject: hello\r\n\r\nHello.\r\n"
 BOB = Path("bob", "example.com")
@@ -421,3 +422,199 @@ class TestBrokenConnections:
         assert handover.fault is not None
         assert handover.fault.heard
         assert b"MAIL" not in wire.sent
+
+
+class Wire(FakeWire):
+    """Remembers what was sent in one piece."""
+
+    def __init__(self, server: Model) -> None:
+        super().__init__(server)
+        self.writes: list[bytes] = []
+
+    def send(self, octets: bytes) -> None:
+        self.writes.append(octets)
+        super().send(octets)
+
+
+def _said(good: bool) -> str:
+    return "250 2.0.0 Ok" if good else "451 4.3.0 No"
+
+
+@dataclass
+class Judge(Model):
+    """Judges content one by one; after refused chunks it waits for RSET, as it should."""
+
+    verdicts: list[str] = field(default_factory=list)
+
+    def _end(self, verb: str, last: bool) -> None:
+        said = self.verdicts.pop(0) if self.verdicts else "250 2.0.0 Ok"
+        if last and said.startswith("2"):
+            self.taken.append(Message(self.mail, self.recipients, self.content))
+        if last:
+            self.content = b""
+        if last and (verb == "." or said.startswith("2")):
+            self.mail, self.recipients = "", []
+        self.say(said)
+
+
+class TestAhead:
+    """A message that follows another on the same connection."""
+
+    def session(self, server: Model, **options: Any) -> tuple[ClientSession, Wire]:
+        wire = Wire(server)
+        wire.session = ClientSession(wire, "hub.example", **options)
+        run(wire.session.open())
+        wire.writes.clear()
+        return wire.session, wire
+
+    def both(self, server: Model, *names: str, **options: Any) -> tuple[list[Any], Wire]:
+        """Two messages, the second announced while the first is under way."""
+        session, wire = self.session(server, **options)
+        first = run(session.prepare(envelope(*(names or ("ann",))), Octets(SMALL)))
+        second = run(session.prepare(envelope("zoe"), Octets(b"Subject: two\r\n\r\n2\r\n")))
+        session.follow(second)
+        return [run(session.hand_over(first)), run(session.hand_over(second))], wire
+
+    @pytest.mark.parametrize("extensions", [("PIPELINING",), EVERYTHING])
+    def test_announced(self, extensions: tuple[str, ...]) -> None:
+        """Its envelope leaves before the reply to the content before it (RFC 2920 §3.1)."""
+        server = Model(extensions)
+        session, wire = self.session(server)
+        first = run(session.prepare(envelope(), Octets(SMALL)))
+        second = run(session.prepare(envelope("zoe"), Octets(SMALL)))
+        session.follow(second)
+        handover = run(session.hand_over(first))
+        assert codes(handover) == [250]
+        assert session.announced
+        assert wire.server.commands[-1] == "DATA"
+        before = len(wire.writes)
+        assert codes(run(session.hand_over(second))) == [250]
+        assert len(wire.writes) == before + 1, "only the content was left to be sent"
+        assert not session.announced
+        assert len(server.taken) == 2
+
+    def test_late(self) -> None:
+        """One that comes while the end of the content is answered is announced at once."""
+        server = Model()
+        session, wire = self.session(server)
+        first = run(session.prepare(envelope(), Octets(SMALL)))
+        second = run(session.prepare(envelope("zoe"), Octets(SMALL)))
+        listen = wire.listen
+
+        async def listening() -> None:
+            if server.taken and not session.announced:
+                session.follow(second)
+            await listen()
+
+        wire.listen = listening  # type: ignore[method-assign]
+        assert codes(run(session.hand_over(first))) == [250]
+        assert session.announced
+        assert codes(run(session.hand_over(second))) == [250]
+
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            {".": ["554 5.7.1 No", "250 Ok"]},
+            {"RCPT": ["550 5.1.1 Who?", "250 Ok"]},
+            {"DATA": ["451 4.3.0 Later", "354 Go"]},
+            {"MAIL": ["451 4.3.0 Later", "250 Ok"]},
+        ],
+    )
+    def test_first_refused(self, answers: dict[str, Any]) -> None:
+        """Whatever becomes of the first, the second arrives whole."""
+        (first, second), wire = self.both(Model(answers=answers))
+        assert codes(first)[0] != 250
+        assert codes(second) == [250]
+        [message] = wire.server.taken
+        assert message.content == b"Subject: two\r\n\r\n2\r\n"
+
+    def test_second_refused(self) -> None:
+        """Whatever becomes of the second, the first has arrived."""
+        answers: dict[str, Any] = {"RCPT": ["250 Ok", "550 5.1.1 Who?"]}
+        (first, second), wire = self.both(Model(answers=answers))
+        assert (codes(first), codes(second)) == ([250], [550])
+        assert len(wire.server.taken) == 1
+
+    def test_chunks(self) -> None:
+        """Behind refused chunks a transaction begins with RSET (RFC 3030 §2)."""
+        limits = ClientLimits(bdat=1)
+        (first, second), wire = self.both(Judge(verdicts=["554 5.7.1 No"]), limits=limits)
+        assert (codes(first), codes(second)) == ([554], [250])
+        assert wire.server.commands.count("RSET") == 1
+
+    def test_not_pipelined(self) -> None:
+        """Without PIPELINING nothing is said before its time."""
+        (first, second), wire = self.both(Model(("8BITMIME",)))
+        assert (codes(first), codes(second)) == ([250], [250])
+        assert [it[:4] for it in wire.writes].count(b"MAIL") == 2
+
+    def test_several_transactions(self) -> None:
+        """It is not announced between two transactions of the message before it."""
+        results, wire = self.both(Model(), "ann", "bea", "cid", limits=ClientLimits(recipients=2))
+        assert [codes(it) for it in results] == [[250] * 3, [250]]
+        assert [len(message.recipients) for message in wire.server.taken] == [2, 1, 1]
+
+    def test_limit(self) -> None:
+        """A server that wants no more messages is told of none (RFC 9422 §4.1)."""
+        server = Model((*EVERYTHING, "LIMITS MAILMAX=1"))
+        (first, second), wire = self.both(server)
+        assert (codes(first), codes(second)) == ([250], [None])
+        assert sum(it.startswith("MAIL") for it in server.commands) == 1
+        assert wire.writes
+
+    def test_lacking(self) -> None:
+        """What the server cannot take at all is not announced to it."""
+        session, _ = self.session(Model(("PIPELINING",)))
+        first = run(session.prepare(envelope(), Octets(SMALL)))
+        second = run(session.prepare(envelope("zoe"), Octets(b"\r\n\xff\r\n")))
+        session.follow(second)
+        assert codes(run(session.hand_over(first))) == [250]
+        assert not session.announced
+        handover = run(session.hand_over(second))
+        assert (codes(handover), handover.ours) == ([554], {0})
+
+    def test_lost(self) -> None:
+        """If the connection is lost the first is in doubt, and the second is not."""
+        (first, second), _ = self.both(Model(answers={".": DROP}))
+        assert first.fault is not None
+        assert first.fault.in_doubt
+        assert second.fault is not None
+        assert not second.fault.in_doubt
+        assert codes(second) == [None]
+
+    def test_unreadable(self) -> None:
+        """Content that cannot be read is noticed before anything is said of it."""
+        session, wire = self.session(Model())
+        with pytest.raises(Unreadable):
+            run(session.prepare(envelope(), Octets(SMALL, short=len(SMALL))))
+        assert wire.writes == []
+
+    def test_recorded(self) -> None:
+        """What was announced is in the record of the message that it is about."""
+        lines: list[str] = []
+        server = Model()
+        wire = Wire(server)
+        wire.session = ClientSession(wire, "hub.example", record=lines.append)
+        run(wire.session.open())
+        first = run(wire.session.prepare(envelope(), Octets(SMALL)))
+        second = run(wire.session.prepare(envelope("zoe"), Octets(SMALL)))
+        wire.session.follow(second)
+        run(wire.session.hand_over(first))
+        assert not any("zoe" in line for line in lines)
+        run(wire.session.hand_over(second))
+        assert any("zoe" in line for line in lines)
+
+    @given(st.lists(st.booleans(), max_size=4), st.lists(st.booleans(), max_size=4), st.booleans())
+    def test_any(self, mails: list[bool], contents: list[bool], chunked: bool) -> None:
+        """However often a server refuses, each message is answered for, and none arrives twice."""
+        answers: dict[str, Any] = {"MAIL": [*map(_said, mails), "250 Ok"]}
+        server = Judge(answers=answers, verdicts=[*map(_said, contents)])
+        session, _ = self.session(server, limits=ClientLimits(bdat=1 if chunked else 1 << 20))
+        jobs = [run(session.prepare(envelope(), Octets(b"%d\r\n" % n))) for n in range(4)]
+        handovers = []
+        for number, job in enumerate(jobs):
+            session.follow(jobs[number + 1] if number < 3 else None)
+            handovers.append(run(session.hand_over(job)))
+        assert all(None not in handover.replies for handover in handovers)
+        taken = [n for n, handover in enumerate(handovers) if codes(handover) == [250]]
+        assert [message.content for message in server.taken] == [b"%d\r\n" % n for n in taken]
