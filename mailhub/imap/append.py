@@ -99,15 +99,41 @@ class Uploading:
                 case None:
                     return
                 case Announced():
-                    output = await self._another(reader, event)
-                    if output:
-                        yield output
+                    said = await self._another(reader, event)
+                    if said:
+                        yield said
                 case Refused(_, why):
                     raise why
                 case Request(parts):
                     await self._take_last(parts)
-                    yield await self.file()
+                    async for output in self.filed():
+                        yield output
                     return
+
+    async def begun(self, reader: Reader, announced: Announced, stretch: Stretch) -> bytes:
+        """`begin`, and abandon all if it is refused.
+
+        Raises:
+            Condition: It is refused, and `reader` must be told.
+        """
+        try:
+            return await self.begin(reader, announced, stretch)
+        except BaseException:
+            await self.abandon()
+            raise
+
+    async def taken(self, steps: Iterable[Step]) -> AsyncGenerator[Output, None]:
+        """Take steps that are all there are, and file what they come to."""
+        try:
+            await self.take(steps)
+            async for output in self.filed():
+                yield output
+        finally:
+            await self.abandon()
+
+    async def filed(self) -> AsyncGenerator[Output, None]:
+        """Put the messages into the mailbox; how the command ends."""
+        yield await self.file()
 
     async def file(self) -> Ok:
         """Put the messages into the mailbox.
@@ -219,11 +245,7 @@ async def append(
         Condition: It is refused, and `reader` must be told.
     """
     uploading = Uploading(state, state.name(command.mailbox))
-    try:
-        return await uploading.begin(reader, announced, command.stretch), uploading
-    except BaseException:
-        await uploading.abandon()
-        raise
+    return await uploading.begun(reader, announced, command.stretch), uploading
 
 
 async def without_literal(state: State, command: Append) -> AsyncGenerator[Output, None]:
@@ -231,8 +253,5 @@ async def without_literal(state: State, command: Append) -> AsyncGenerator[Outpu
     if command.stretch.literal is not Literal.NONE:
         raise Bad("Expected a literal")
     uploading = Uploading(state, state.name(command.mailbox))
-    try:
-        await uploading.take(command.stretch.steps)
-        yield await uploading.file()
-    finally:
-        await uploading.abandon()
+    async for output in uploading.taken(command.stretch.steps):
+        yield output

@@ -58,6 +58,10 @@ ALWAYS: Final = (
     "THREAD=ORDEREDSUBJECT",
     "CONDSTORE",  # RFC 7162
     "QRESYNC",
+    "OBJECTID",  # RFC 8474
+    "SAVEDATE",  # RFC 8514
+    "REPLACE",  # RFC 8508
+    "UIDONLY",  # RFC 9586
 )
 """What needs no condition. Told before login too: some clients ask only once."""
 AFTER_LOGIN: Final = ("UNAUTHENTICATE",)  # RFC 8437

@@ -185,6 +185,16 @@ class Append(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Replace(Command):
+    """REPLACE and UID REPLACE (RFC 8508 §3), as far as `Append` goes."""
+
+    number: SequenceSet
+    by_uid: bool
+    mailbox: bytes
+    stretch: Stretch
+
+
+@dataclass(frozen=True, slots=True)
 class GetQuota(Command):
     """GETQUOTA (RFC 9208 §4.1.1)."""
 

@@ -14,6 +14,7 @@ IMPLIED: Final[Mapping[str, frozenset[str]]] = {
     "CONDSTORE": frozenset({"CONDSTORE"}),
     "QRESYNC": frozenset({"QRESYNC", "CONDSTORE"}),  # RFC 7162 §3.2.3
     "UTF8=ACCEPT": frozenset({"UTF8=ACCEPT"}),  # RFC 6855 §3
+    "UIDONLY": frozenset({"UIDONLY"}),
 }
 """What ENABLE knows, with all that it brings along."""
 
@@ -41,6 +42,7 @@ def switch_on(state: State, names: list[str]) -> bytes:
         modseqs="CONDSTORE" in state.enabled,
         vanished="QRESYNC" in state.enabled,
         utf8="UTF8=ACCEPT" in state.enabled,
+        uid_only="UIDONLY" in state.enabled,
     )
     selected = state.selected
     if selected is None:

@@ -17,7 +17,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -31,7 +31,7 @@ from mailhub.imap.state import Selected
 from mailhub.mail.date import format_internal
 from mailhub.mail.flag import SEEN
 from mailhub.mail.rights import may_set
-from mailhub.ports import Content, FlagAction, Rendering, StoreRefused, Uid
+from mailhub.ports import Content, FlagAction, Identity, Rendering, StoreRefused, Uid
 
 FACT_ROWS: Final = 500
 """Rows made in one step where all they show is in memory or in the index."""
@@ -49,6 +49,11 @@ _RENDERINGS: Final = {
     Fact.BODYSTRUCTURE: Rendering.BODYSTRUCTURE,
     Fact.PREVIEW: Rendering.PREVIEW,
     Fact.LAZY_PREVIEW: Rendering.PREVIEW,
+}
+_IDENTITIES: Final[Mapping[Fact, Callable[[Identity], bytes]]] = {
+    Fact.EMAIL_ID: lambda it: b"EMAILID (%b)" % it.email,  # RFC 8474 §5.1
+    Fact.THREAD_ID: lambda it: b"THREADID (%b)" % it.thread,  # RFC 8474 §5.2
+    Fact.SAVE_DATE: lambda it: b"SAVEDATE %b" % format_internal(it.saved),  # RFC 8514 §4.1
 }
 _HEADERS: Final = frozenset({"HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT"})
 
@@ -125,11 +130,12 @@ def _joined(columns: list[Sequence[int]]) -> Sequence[int]:
 class Table:
     """A batch of FETCH responses: the format of a row, and its columns."""
 
-    __slots__ = ("_columns", "_formats", "_missing")
+    __slots__ = ("_columns", "_formats", "_head", "_missing")
 
-    def __init__(self, seqs: Sequence[int]) -> None:
+    def __init__(self, rows: Rows, *, uid_only: bool = False) -> None:
+        self._head = b"* %d UIDFETCH (" if uid_only else b"* %d FETCH ("  # RFC 9586 §3.3
         self._formats: list[bytes] = []
-        self._columns: list[Sequence[object]] = [seqs]
+        self._columns: list[Sequence[object]] = [rows.uids if uid_only else rows.seqs]
         self._missing: set[int] = set()
 
     def add(self, row: bytes, column: Sequence[object]) -> None:
@@ -168,7 +174,7 @@ class Table:
         ]
 
     def _format(self) -> bytes:
-        return b"* %d FETCH (" + b" ".join(self._formats)
+        return self._head + b" ".join(self._formats)
 
     def _living(self) -> list[Sequence[object]]:
         if not self._missing:
@@ -187,6 +193,9 @@ class Fetching:
 
     def __init__(self, selected: Selected, items: Sequence[Item]) -> None:
         self._selected = selected
+        self._uid_only = selected.view.manner.uid_only
+        if self._uid_only and len(items) > 1:
+            items = [item for item in items if item is not Fact.UID]  # it stands before them
         self._facts = [item for item in items if isinstance(item, Fact)]
         self._octets = [item for item in items if isinstance(item, Octets)]
         self._marks = (
@@ -196,7 +205,10 @@ class Fetching:
         )
         self._opens = not all(map(_within_header, self._octets))
         self._excerpts = all(item.section.kind == "HEADER.FIELDS" for item in self._octets)
-        self._waits = bool(self._octets) or not _RENDERINGS.keys().isdisjoint(self._facts)
+        self._identified = not _IDENTITIES.keys().isdisjoint(self._facts)
+        self._waits = (
+            bool(self._octets) or self._identified or not _RENDERINGS.keys().isdisjoint(self._facts)
+        )
         self.missed = False
         self.refusal: No | None = None
 
@@ -217,6 +229,8 @@ class Fetching:
                 continue
             table = self._table(rows, fresh)
             await self._add_renderings(rows, table)
+            if self._identified:
+                await self._add_identities(rows, table)
             if self._opens or (not self._excerpts and max(rows.sizes) > LARGE):
                 async for piece in self._messages(rows, table):
                     yield piece
@@ -254,7 +268,7 @@ class Fetching:
     def _table(self, rows: Rows, fresh: frozenset[int]) -> Table:
         """The columns that the mailbox's arrays hold."""
         lists = FlagLists(self._selected.mailbox.keywords)
-        table = Table(rows.seqs)
+        table = Table(rows, uid_only=self._uid_only)
         for fact in self._facts:
             match fact:
                 case Fact.UID:
@@ -280,7 +294,7 @@ class Fetching:
 
     def _add_modseqs(self, rows: Rows, table: Table) -> None:
         """The columns that go with flags which were not asked for."""
-        if Fact.UID not in self._facts:
+        if Fact.UID not in self._facts and not self._uid_only:
             table.add(b"UID %d", rows.uids)
         if Fact.MODSEQ not in self._facts:
             table.add(b"MODSEQ (%d)", rows.modseqs)
@@ -298,6 +312,14 @@ class Fetching:
             if what is not Rendering.PREVIEW and not self._selected.view.manner.utf8:
                 column = [value and downgraded(value) for value in column]
             table.add(what.name.encode() + b" %b", column)
+
+    async def _add_identities(self, rows: Rows, table: Table) -> None:
+        """The columns that say what a message is, and since when it is here."""
+        found = await self._selected.mailbox.identities(_uids(rows))
+        for fact in self._facts:
+            shown = _IDENTITIES.get(fact)
+            if shown is not None:
+                table.add(b"%b", [None if it is None else shown(it) for it in found])
 
     async def _add_headers(self, rows: Rows, table: Table) -> None:
         """The columns for which header sections are enough."""

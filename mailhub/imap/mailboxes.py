@@ -26,7 +26,15 @@ async def create(state: State, command: commands.Create) -> AsyncGenerator[Outpu
     if name == INBOX:
         raise No("INBOX is always there", "ALREADYEXISTS")
     await state.store.create(name, command.special_use)
-    yield Ok("Create completed")
+    yield Ok("Create completed", await _mailbox_id(state, name))
+
+
+async def _mailbox_id(state: State, name: str) -> str:
+    """The response code of a new mailbox (RFC 8474 §4.1); none for who may not look into it."""
+    try:
+        return f"MAILBOXID ({(await state.store.status(name)).mailbox_id})"
+    except StoreRefused:
+        return ""
 
 
 async def delete(state: State, command: commands.Delete) -> AsyncGenerator[Output, None]:

@@ -67,11 +67,12 @@ def _described(selected: Selected, recent: int) -> bytes:
         b"* %d EXISTS\r\n" % selected.view.exists + selected.view.tell_recent(recent),
     ]
     unseen = _first_unseen(mailbox)
-    if unseen is not None:
+    if unseen is not None and not selected.view.manner.uid_only:
         lines.append(status(b"*", "OK", "First unseen", f"UNSEEN {unseen}"))
     lines.append(status(b"*", "OK", "UIDs valid", f"UIDVALIDITY {mailbox.uid_validity}"))
     lines.append(status(b"*", "OK", "Predicted next UID", f"UIDNEXT {mailbox.uid_next}"))
     lines.append(status(b"*", "OK", "Highest", f"HIGHESTMODSEQ {mailbox.highest_modseq}"))
+    lines.append(status(b"*", "OK", "Its own", f"MAILBOXID ({mailbox.mailbox_id})"))
     return b"".join(lines)
 
 

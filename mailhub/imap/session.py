@@ -35,6 +35,7 @@ from mailhub.imap import (
     metadata,
     multisearch,
     quota,
+    replacing,
     searches,
     selection,
     storing,
@@ -45,6 +46,7 @@ from mailhub.imap.capability import capabilities
 from mailhub.imap.census import Census
 from mailhub.imap.command import Command
 from mailhub.imap.fault import worded
+from mailhub.imap.numbering import numbered, settled
 from mailhub.imap.reader import Announced, Reader, Refused, Request, tag_of
 from mailhub.imap.response import Bad, Broken, Bye, Condition, No, Ok, status
 from mailhub.imap.settings import Settings
@@ -67,6 +69,7 @@ _AFTER_LOGIN: Final = frozenset({
 _SELECTED: Final = frozenset({
     commands.Check, commands.Close, commands.Expunge, commands.Search, commands.Fetch,
     commands.Store, commands.Copy, commands.Sort, commands.Thread, commands.CancelUpdate,
+    commands.Replace,
 })  # fmt: skip
 
 ALLOWED: Final[Mapping[Phase, frozenset[type[Command]]]] = {
@@ -119,17 +122,9 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Store: storing.store,
     commands.Copy: messages.copy,
     commands.Append: append.without_literal,
+    commands.Replace: replacing.without_literal,
 }
 """What carries a command out; most APPENDs begin before they are whole, in `Session._announced`."""
-
-_NUMBERED: Final = (
-    commands.Search,
-    commands.Sort,
-    commands.Thread,
-    commands.Fetch,
-    commands.Store,
-)
-"""Commands amid which no EXPUNGE may be told, unless they go by UID (RFC 3501 §7.4.1)."""
 
 _WORTH_READING: Final = 4
 """Times `Limits.append` that a refused literal may be long before the connection ends."""
@@ -260,6 +255,7 @@ class Session:
         try:
             command = syntax.parse(parts, self._settings.limits)
             self._check_allowed(type(command))
+            self._check_numbers(command)
         except Condition as why:
             for piece in self._ended(why):
                 yield piece
@@ -267,7 +263,7 @@ class Session:
         if self._begins_layer(command) and not self._reader.empty:
             # Octets from before the handshake must not be obeyed after it
             raise Bye(f"Octets behind {type(command).__name__.upper()}")
-        self._quiet = isinstance(command, _NUMBERED) and not command.by_uid
+        self._quiet = settled(command)
         async for piece in self._carry_out(HANDLERS[type(command)](self._state, command)):
             yield piece
 
@@ -279,10 +275,9 @@ class Session:
         try:
             command = syntax.parse_append(parts, limits)
             if command is not None:
-                self._check_allowed(commands.Append)
-                output, self._ongoing = await append.append(
-                    self._state, self._reader, announced, command
-                )
+                self._check_allowed(type(command))
+                self._check_numbers(command)
+                output, self._ongoing = await self._streamed(announced, command)
                 self._quiet = False
             else:
                 self._check_literal(parts, size)
@@ -294,6 +289,15 @@ class Session:
             self._reader.refuse(self._tag, why)
         if output:
             yield output
+
+    async def _streamed(
+        self, announced: Announced, command: commands.Append | commands.Replace
+    ) -> tuple[bytes, Ongoing]:
+        """Begin a command whose literals are streamed."""
+        state, reader = self._state, self._reader
+        if isinstance(command, commands.Replace):
+            return await replacing.replace(state, reader, announced, command)
+        return await append.append(state, reader, announced, command)
 
     async def _carry_out(
         self, outputs: AsyncGenerator[Output, None]
@@ -361,6 +365,15 @@ class Session:
         if phase is Phase.NOT_AUTHENTICATED:
             raise Bad("Log in first")
         raise Bad("No mailbox is selected" if command in _SELECTED else "Logged in already")
+
+    def _check_numbers(self, command: Command) -> None:
+        """Whether the client may use sequence numbers, if it does.
+
+        Raises:
+            Bad: It has enabled UIDONLY (RFC 9586 §3).
+        """
+        if self._state.manner.uid_only and numbered(command):
+            raise Bad("UIDs only were agreed on", "UIDREQUIRED")
 
     def _begins_layer(self, command: Command) -> bool:
         """Whether octets behind the command's OK mean something else."""

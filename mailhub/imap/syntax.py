@@ -39,6 +39,7 @@ from mailhub.imap.command import (
     Namespace,
     Noop,
     Rename,
+    Replace,
     Select,
     StartTls,
     Status,
@@ -91,21 +92,18 @@ def parse(parts: Sequence[bytes], limits: Limits) -> Command:
     return _GRAMMAR.get(_verb(tokens), _unknown)(tokens, limits)
 
 
-def parse_append(parts: Sequence[bytes], limits: Limits) -> Append | None:
-    """An APPEND that has been read up to a literal that is streamed; None for all else.
+def parse_append(parts: Sequence[bytes], limits: Limits) -> Append | Replace | None:
+    """An APPEND or REPLACE read up to a literal that is streamed; None for all else.
 
     Raises:
-        Bad: It is an APPEND, and does not parse so far.
+        Bad: It is one, and does not parse so far.
     """
     tokens = Tokens(parts)
-    if parts[0][:1] in b"+ " or _verb(tokens) != "APPEND":
+    parse = None if parts[0][:1] in b"+ " else _APPENDS.get(_verb(tokens))
+    if parse is None:
         return None
-    tokens.space()
-    if tokens.at_last_announcement:
-        return None  # of the mailbox's name
-    mailbox = tokens.astring()
-    stretch = parse_stretch(tokens, Literal.NONE, limits)
-    return None if stretch.literal is Literal.URL else Append(mailbox, stretch)
+    command = parse(tokens, limits)
+    return None if command is None or command.stretch.literal is Literal.URL else command
 
 
 def parse_stretch(tokens: Tokens, after: Literal, limits: Limits) -> Stretch:
@@ -352,11 +350,46 @@ def _status_items(tokens: Tokens, limits: Limits) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def _append(tokens: Tokens, limits: Limits) -> Command:
-    """An APPEND without any literal that is streamed: all of it comes from URLs."""
+def _append(tokens: Tokens, limits: Limits) -> Append | None:
+    """APPEND; None for one that is read up to the literal of its mailbox's name."""
     tokens.space()
+    if tokens.at_last_announcement:
+        return None
     mailbox = tokens.astring()
     return Append(mailbox, parse_stretch(tokens, Literal.NONE, limits))
+
+
+def _replace(*, by_uid: bool) -> Callable[[Tokens, Limits], Replace | None]:
+    def parse(tokens: Tokens, limits: Limits) -> Replace | None:
+        # replace = "REPLACE" SP seq-number SP mailbox append-message    (RFC 8508 §5)
+        tokens.space()
+        number = tokens.sequence_set(1)
+        append = _append(tokens, limits)
+        if append is None:
+            return None
+        return Replace(number, by_uid, append.mailbox, append.stretch)
+
+    return parse
+
+
+_APPENDS: Final[Mapping[str, Callable[[Tokens, Limits], Append | Replace | None]]] = {
+    "APPEND": _append,
+    "REPLACE": _replace(by_uid=False),
+    "UID REPLACE": _replace(by_uid=True),
+}
+"""Commands whose literals are streamed."""
+
+
+def _whole(verb: str) -> Parse:
+    """For one of them without any literal that is streamed: all of it comes from URLs."""
+
+    def parse(tokens: Tokens, limits: Limits) -> Command:
+        command = _APPENDS[verb](tokens, limits)
+        if command is None:
+            raise Bad("Expected a mailbox's name")
+        return command
+
+    return parse
 
 
 def _uid_expunge(tokens: Tokens, limits: Limits) -> Command:
@@ -466,7 +499,7 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "LSUB": _lsub,
     "NAMESPACE": _bare(Namespace()),
     "STATUS": _status,
-    "APPEND": _append,
+    **{verb: _whole(verb) for verb in _APPENDS},
     "GETQUOTA": _mailbox(GetQuota),
     "GETQUOTAROOT": _mailbox(GetQuotaRoot),
     "SETQUOTA": accounts.set_quota,

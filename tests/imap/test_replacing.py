@@ -1,0 +1,47 @@
+"""REPLACE amid other sessions and failures (what one alone sees is in a dialogue)."""
+
+from __future__ import annotations
+
+from mailhub.ports import StoreFault, StoreRefused, Uid
+from tests.imap.given import Talk
+from tests.rig import run
+
+
+def test_gone_meanwhile() -> None:
+    """What another session has expunged cannot be replaced, and nothing is appended."""
+    talk = Talk().select()
+    run(talk.store.inbox.expunge([Uid(2)]))
+    heard = talk.say("a REPLACE 2 INBOX {1+}\r\nx")
+    assert heard[-1] == "a NO [EXPUNGEISSUED] That message is gone"
+    assert len(talk.store.inbox.uids) == 2
+
+
+def test_read_only() -> None:
+    """EXAMINE allows none."""
+    talk = Talk().login()
+    talk.say("e EXAMINE INBOX")
+    assert talk.say("a REPLACE 1 INBOX {1+}\r\nx")[-1].startswith("a NO [READ-ONLY]")
+
+
+def test_upload_fails() -> None:
+    """Where the new message does not arrive the old one stays."""
+    talk = Talk().select()
+    talk.store.refusal = StoreRefused(StoreFault.OVER_QUOTA, "Over quota")
+    heard = talk.say("a UID REPLACE 1 INBOX {3+}\r\nxyz")
+    assert heard == ["a NO [OVERQUOTA] Over quota"]
+    assert list(talk.store.inbox.uids) == [1, 2, 3]
+    assert talk.store.uploads[-1].aborted
+
+
+def test_resynchronised() -> None:
+    """Who enabled QRESYNC hears how far it is with the end of the command."""
+    talk = Talk().login()
+    talk.say("e ENABLE QRESYNC")
+    talk.say("s SELECT INBOX")
+    heard = talk.say("a UID REPLACE 3 INBOX {1+}\r\nx")
+    assert heard[1:] == [
+        "* VANISHED 3",
+        "* 3 EXISTS",
+        "* 3 RECENT",
+        f"a OK [HIGHESTMODSEQ {talk.store.inbox.highest_modseq}] Replace completed",
+    ]
