@@ -54,6 +54,7 @@ from mailhub.relay.queuedesk import QueueDesk
 from mailhub.relay.remote import Directions, Remote
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Runner
+from mailhub.relay.tlsreporter import TlsReporter
 from mailhub.relay.traffic import Traffic
 from mailhub.sasl.server import ServerMechanisms
 from mailhub.store.files import Files
@@ -67,6 +68,8 @@ NONCE_OCTETS: Final = 18
 """Random octets of a SCRAM nonce."""
 TOKEN_OCTETS: Final = 4
 """Random octets that tell this run's file names from those of others."""
+REPORT_EVERY: Final = 7200.0
+"""Seconds between two rounds of TLS reports, at least; twice as many at most."""
 RESOLV_CONF: Final = "/etc/resolv.conf"
 
 
@@ -223,8 +226,25 @@ class Parts:
         self._assurances = Assurances(
             hub.spool, lambda line: self._log.warn("{line}", line=line), world.system.connect
         )
+        self.tls_reporter = TlsReporter(
+            self._assurances,
+            lambda: self.remote.resolver,
+            self.web,
+            self.operator.post,
+            hub.hostname,
+            world.now,
+            sending=settings.relay.tls_reports,
+        )
+        self._reporting = LoopingCall(lambda: Deferred.fromCoroutine(self.tls_reporter.report()))
+        self._reporting.clock = world.reactor
         self.protector = Protector(
-            self._assurances, self.web, world.reactor, world.now, settings.relay.protection
+            self._assurances,
+            self.web,
+            world.reactor,
+            world.now,
+            settings.relay.protection,
+            self.tls_reporter,
+            self.operator.tell,
         )
         self.remote = Remote(
             resolver,
@@ -362,6 +382,10 @@ class Parts:
         looking.addErrback(lambda failure: self._log.failure("looking at maildirs failed", failure))
         learning = self._learning.start(self.settings.store.index_every, now=False)
         learning.addErrback(lambda failure: self._log.failure("indexing failed", failure))
+        # Hubs that start together do not report together (RFC 8460 §4.1).
+        every = REPORT_EVERY * (1 + self.world.chance.random())
+        reporting = self._reporting.start(every, now=False)
+        reporting.addErrback(lambda failure: self._log.failure("TLS reports failed", failure))
         await self.local.recover(until)
         await self.ledger.recover(until)
 
@@ -384,6 +408,7 @@ class Parts:
         self.operator.postmaster = settings.hub.postmaster
         self.remote.limits = settings.relay.reach
         self.protector.limits = settings.relay.protection
+        self.tls_reporter.sending = settings.relay.tls_reports
         self.remote.directions = directions(settings)
         if settings.dns != before.dns and self.world.resolver is None:
             self.remote.resolver = self._resolver()  # what the other one knows is forgotten
@@ -393,7 +418,7 @@ class Parts:
 
     async def stop(self) -> None:
         """Finish what is under way, write it down, and let go of everything."""
-        for call in (self._looking, self._learning):
+        for call in (self._looking, self._learning, self._reporting):
             if call.running:
                 call.stop()
         await self.runner.stop()

@@ -260,6 +260,14 @@ RELAY: Final = Section(
             "How long a message waits for such a policy; it comes by itself for the next one.",
         ),
         Key(
+            "tls reports",
+            BOOLEAN,
+            "relay.tls_reports",
+            "Count what comes of the encryption to each domain, and report it daily to those that"
+            " ask for it, by mail from postmaster or over HTTPS. Such mail is not signed: some"
+            " receivers will drop it.",
+        ),
+        Key(
             "authorities",
             optional_text(PATH),
             "relay.authorities",

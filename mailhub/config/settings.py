@@ -146,6 +146,7 @@ class Relay:
         sources: Names of those to send from, where a provider has none of its own.
         known: Large providers are known without a section.
         replies: A file with a table of replies; ``""`` for none.
+        tls_reports: Domains that want it hear what came of the TLS to them.
     """
 
     tls: TlsDemand = TlsDemand.OPPORTUNISTIC
@@ -154,6 +155,7 @@ class Relay:
     sources: tuple[str, ...] = ()
     known: bool = True
     replies: str = ""
+    tls_reports: bool = False
     pool: PoolLimits = field(default_factory=PoolLimits)
     reach: RemoteLimits = field(default_factory=RemoteLimits)
     protection: ProtectionLimits = field(default_factory=ProtectionLimits)

@@ -28,8 +28,9 @@ from zope.interface import implementer
 
 from mailhub.net import anchor
 from mailhub.net.tls import VERSIONS, facts
+from mailhub.policy.protection import BY_DANE, VERIFIED
 from mailhub.ports import Tlsa
-from mailhub.smtp.wire import BY_DANE, VERIFIED, Secured
+from mailhub.smtp.wire import Secured
 
 _FAULTS: Final = {
     9: "not valid yet",

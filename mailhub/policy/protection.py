@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from mailhub.mail.reply import Refusal
 from mailhub.policy.dane import Standing, standing, usable
@@ -26,6 +27,12 @@ _STRICTNESS = (
     TlsDemand.REQUIRED,
     TlsDemand.VERIFIED,
 )
+
+
+VERIFIED: Final = "verified"
+"""Of a certificate that a public authority issued for the host."""
+BY_DANE: Final = "verified by DANE"
+"""Of one that the host's DNS promised."""
 
 
 class By(Enum):

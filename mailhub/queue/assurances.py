@@ -8,14 +8,16 @@ Used by the event loop's thread: rows are few and small, and nothing is synced.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from mailhub.policy.sts import Mode, StsPolicy
+from mailhub.policy.tlsrpt import Fault, Kind, Session
 from mailhub.queue.database import Connect, translated
 
 DATABASE: Final = "assurances.db"
@@ -26,6 +28,8 @@ POLICIES: Final = 100_000
 """Policies kept; the oldest go."""
 HOSTS: Final = 200_000
 """Hosts remembered to have offered TLS; those not seen for longest go."""
+KINDS: Final = 200
+"""Kinds of connection to one domain that are told apart in a day."""
 TRIM_EVERY: Final = 1000
 """Writes after which it is seen whether there are too many rows."""
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL")
@@ -44,6 +48,13 @@ _SCHEMA: Final = """
         seen REAL NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX offered_age ON offered (seen);
+    CREATE TABLE session (
+        day INTEGER NOT NULL,  -- since the epoch
+        domain TEXT NOT NULL,
+        kind TEXT NOT NULL,  -- JSON
+        count INTEGER NOT NULL,
+        PRIMARY KEY (day, domain, kind)
+    ) STRICT, WITHOUT ROWID;
 """
 
 
@@ -155,6 +166,44 @@ class Assurances:
         with translated(self._path):
             self._db.execute("DELETE FROM offered WHERE host=?", (host,))
 
+    # ---- What came of connections --------------------------------------------------------------
+
+    def count(self, day: int, session: Session) -> None:
+        """There was a connection, on a day."""
+        with translated(self._path):
+            changed = self._db.execute(
+                "UPDATE session SET count=count+1 WHERE day=? AND domain=? AND kind=?",
+                (day, session.domain, _to_text(session)),
+            ).rowcount
+            if not changed:
+                self._db.execute(
+                    "INSERT INTO session SELECT ?1, ?2, ?3, 1 WHERE"
+                    " (SELECT count(*) FROM session WHERE day=?1 AND domain=?2) < ?4",
+                    (day, session.domain, _to_text(session), KINDS),
+                )
+
+    def reportable(self, before: int) -> list[tuple[int, str]]:
+        """Days that have ended, and the domains to which there were connections on them."""
+        with translated(self._path):
+            rows = self._db.execute(
+                "SELECT DISTINCT day, domain FROM session WHERE day<? ORDER BY day, domain",
+                (before,),
+            ).fetchall()
+        return [(day, domain) for day, domain in rows]
+
+    def counted(self, day: int, domain: str) -> dict[Session, int]:
+        """How many connections of each kind there were."""
+        with translated(self._path):
+            rows = self._db.execute(
+                "SELECT kind, count FROM session WHERE day=? AND domain=?", (day, domain)
+            ).fetchall()
+        return {_from_text(domain, kind): count for kind, count in rows}
+
+    def reported(self, day: int, domain: str) -> None:
+        """They have been reported, or never will be."""
+        with translated(self._path):
+            self._db.execute("DELETE FROM session WHERE day=? AND domain=?", (day, domain))
+
     def _trim(self, table: str, name: str, age: str, most: int) -> None:
         """Now and then, let the oldest rows go where there are too many."""
         self._writes += 1
@@ -164,3 +213,21 @@ class Assurances:
                 f" LIMIT max(0, (SELECT count(*) FROM {table}) - ?))",
                 (most,),
             )
+
+
+def _to_text(session: Session) -> str:
+    kind = asdict(session)
+    del kind["domain"]
+    kind |= {"kind": session.kind.value, "fault": session.fault and session.fault.value}
+    return json.dumps(kind, sort_keys=True, separators=(",", ":"))
+
+
+def _from_text(domain: str, text: str) -> Session:
+    kind = json.loads(text)
+    kind |= {
+        "kind": Kind(kind["kind"]),
+        "fault": kind["fault"] and Fault(kind["fault"]),
+        "lines": tuple(kind["lines"]),
+        "patterns": tuple(kind["patterns"]),
+    }
+    return Session(domain, **kind)

@@ -63,6 +63,18 @@ class Operator:
         sending = Deferred.fromCoroutine(self._send(self.postmaster, subject, text))
         sending.addErrback(lambda failure: self._log.failure("no note to postmaster", failure))
 
+    async def post(self, path: Path, content: bytes) -> None:
+        """Send a message of our own from nobody to somebody elsewhere.
+
+        Raises:
+            OSError: The disk said no.
+            Refusal: Nothing can be sent there.
+        """
+        envelope = Envelope(NULL, (Recipient(path),), body=Body.SEVEN_BIT)
+        item = new_item(self._ids(), self._now(), envelope, (None,), len(content))
+        await self._journal.accept(item, content)
+        self._announce(item, Octets(content))
+
     async def _send(self, postmaster: Path, subject: str, text: str) -> None:
         try:
             expanded = await self._expand(Recipient(postmaster))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -19,8 +19,10 @@ from twisted.logger import Logger
 
 from mailhub.mail.reply import Refusal
 from mailhub.policy.limits import ProtectionLimits
-from mailhub.policy.protection import NOTHING, Assurance
+from mailhub.policy.protection import NOTHING, Assurance, Protection
+from mailhub.policy.route import Exchange, TlsDemand
 from mailhub.policy.sts import SIZE_LIMIT, BadPolicy, Mode, parse_policy, record_id
+from mailhub.policy.tlsrpt import Fault
 from mailhub.ports import FetchFailed, LookupFailed, NoSuchDomain, Tlsa, Web
 from mailhub.queue.assurances import Assurances, Kept
 from mailhub.relay.names import Names, is_address
@@ -32,6 +34,22 @@ RETRY: Final = 300.0
 """Seconds before a policy that could not be fetched is asked for again (RFC 8461 §3.3)."""
 OFFER_KEPT: Final = 86_400.0
 """Seconds for which it is not written again that a host offers TLS."""
+
+
+class Witness(Protocol):
+    """Wants to know what came of each connection; `relay.tlsreporter` is one."""
+
+    def connected(
+        self,
+        domain: str,
+        assurance: Assurance,
+        needed: Protection,
+        certificate: str,
+        fault: Fault | None,
+        where: tuple[str, str],
+        words: str = "",
+    ) -> None:
+        """See `relay.tlsreporter`."""
 
 
 @dataclass(slots=True)
@@ -65,8 +83,12 @@ class Protector:
         clock: IReactorTime,
         time: Callable[[], float],
         limits: ProtectionLimits,
+        reporter: Witness,
+        news: Callable[[str, str], None],
     ) -> None:
         self.limits = limits
+        self._reporter = reporter
+        self._news = news
         self._kept = assurances
         self._web = web
         self._clock = clock
@@ -131,6 +153,7 @@ class Protector:
             del self._fetches[domain]
         except (FetchFailed, BadPolicy) as error:
             fetch.failed, fetch.fault = self._time(), str(error)
+            self._missed(domain, _sts_fault(error), fetch.fault)
             self._log.info("no MTA-STS policy of {domain}: {why}", domain=domain, why=fetch.fault)
         finally:
             waiting, fetch.waiting = fetch.waiting or [], None
@@ -156,9 +179,9 @@ class Protector:
     # ---- Of a host -------------------------------------------------------------------------
 
     async def records(
-        self, host: str, port: int, names: Names, assurance: Assurance
+        self, host: str, hop: Exchange, names: Names, assurance: Assurance
     ) -> tuple[Tlsa, ...]:
-        """A host's TLSA records, where they can be believed (RFC 7672 §2.2).
+        """An exchange's TLSA records, where they can be believed (RFC 7672 §2.2).
 
         Raises:
             Refusal: They cannot be had, and so the host cannot be used now: somebody
@@ -173,18 +196,47 @@ class Protector:
         if not addresses.authentic:
             return ()
         try:
-            answer = await names.tlsa(f"_{port}._tcp.{host}")
+            answer = await names.tlsa(f"_{hop.port}._tcp.{host}")
         except NoSuchDomain:
             return ()
         except LookupFailed as failure:
+            self._missed(hop.domain, Fault.DNSSEC, str(failure), host)
             words = f"Looking up the TLSA records of {host} failed: {failure}"
             raise Refusal(451, "7.5", words) from None
         return answer.records if answer.authentic else ()
 
-    # ---- What a host once offered ------------------------------------------------------------
+    # ---- What came of it -------------------------------------------------------------------
 
-    def offers(self, host: str) -> None:
-        """A host offers TLS: it will be expected of it."""
+    def connected(
+        self,
+        hop: Exchange,
+        assurance: Assurance,
+        needed: Protection,
+        certificate: str,
+        fault: Fault | None,
+        where: tuple[str, str],
+        words: str,
+    ) -> None:
+        """A connection has come as far as TLS, or failed to; as `policy.tlsrpt.session` has it."""
+        self._reporter.connected(hop.domain, assurance, needed, certificate, fault, where, words)
+        host, address = where
+        if certificate:
+            self._offers(host)
+        elif fault is Fault.NOT_OFFERED and self._offered(host):
+            self._news(
+                f"{host} offers no TLS any more",
+                f"{host} [{address}] used to offer TLS, and now it does not. Mail to {hop.domain}"
+                " goes there in the clear, unless you demand TLS of it. Somebody on the way may"
+                " be hiding the offer.",
+            )
+
+    def _missed(self, domain: str, fault: Fault, words: str, host: str = "") -> None:
+        """There was no finding out what a domain demands."""
+        needed = Protection(TlsDemand.OPPORTUNISTIC)
+        self._reporter.connected(domain, NOTHING, needed, "", fault, (host, ""), words)
+
+    def _offers(self, host: str) -> None:
+        """Expect TLS of a host from now on."""
         try:
             seen = self._kept.offered(host)
             if seen is None or self._time() > seen + OFFER_KEPT:
@@ -192,8 +244,8 @@ class Protector:
         except OSError as error:
             self._log.error("what hosts offer cannot be kept: {why}", why=error)
 
-    def downgraded(self, host: str) -> bool:
-        """Whether a host that offers no TLS now offered it before; it is told once."""
+    def _offered(self, host: str) -> bool:
+        """Whether TLS was expected of a host, which it is no more."""
         try:
             seen = self._kept.offered(host)
             if seen is not None:
@@ -202,3 +254,9 @@ class Protector:
             self._log.error("what hosts offered cannot be read: {why}", why=error)
             return False
         return seen is not None
+
+
+def _sts_fault(error: FetchFailed | BadPolicy) -> Fault:
+    if isinstance(error, BadPolicy):
+        return Fault.STS_INVALID
+    return Fault.STS_WEBPKI if error.untrusted else Fault.STS_FETCH

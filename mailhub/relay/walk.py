@@ -34,6 +34,7 @@ from mailhub.policy.limits import Family, RemoteLimits
 from mailhub.policy.protection import NOTHING, Assurance, Protection, protection
 from mailhub.policy.provider import Provider
 from mailhub.policy.route import Exchange, Hop, Shuffle, TlsDemand
+from mailhub.policy.tlsrpt import Fault
 from mailhub.ports import Attempt, Content, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.relay import blame
 from mailhub.relay.pool import Link, Peer, Pool, Seat
@@ -43,7 +44,7 @@ from mailhub.relay.race import race
 from mailhub.relay.traffic import Gate, PutOff
 from mailhub.sasl.client import Credentials
 from mailhub.smtp.handover import Handover
-from mailhub.smtp.wire import Broken, LoginFailed, Unreadable, Unwelcome
+from mailhub.smtp.wire import Broken, LoginFailed, Unreadable, Untrusted, Unwelcome
 
 CUT: Final = Broken(Reply(451, "3.2", ("Cut short",)), "content")
 """What ends a connection whose message was called off."""
@@ -116,6 +117,7 @@ class Walk:
         assurance: Assurance = NOTHING,
     ) -> None:
         self._assurance = assurance
+        self._needed: dict[str, Protection] = {}  # by host
         self._means = means
         self._hop = hop
         self._hosts = hosts
@@ -182,9 +184,9 @@ class Walk:
         hop, assurance, protector = self._hop, self._assurance, self._means.protector
         configured = self._provider.demand(hop.tls)
         records: tuple[Tlsa, ...] = ()
-        if protector is not None and configured is not TlsDemand.NONE:
-            records = await protector.records(host, hop.port, self._progress.names, assurance)
-        return protection(
+        if protector is not None and isinstance(hop, Exchange) and configured is not TlsDemand.NONE:
+            records = await protector.records(host, hop, self._progress.names, assurance)
+        needed = self._needed[host] = protection(
             configured,
             host,
             assurance,
@@ -192,6 +194,7 @@ class Walk:
             require_tls=self._progress.envelope.require_tls,
             named=not isinstance(hop, Exchange),
         )
+        return needed
 
     def _promise(self, host: str, records: tuple[Tlsa, ...]) -> Promise | None:
         if not records:
@@ -391,6 +394,8 @@ class Walk:
         finally:
             self._gate.unseat(link)
         self._note(link, numbers, handover)
+        if not reused:
+            self._weigh(link, handover.fault)
         attempt = self._attempt(link, started, handover, reused=reused)
         self._progress.attempts.append(attempt)
         if handover.fault is None:
@@ -439,6 +444,26 @@ class Walk:
             self._gate.refused(verdict, reply, link.session.stage)
         if handover.fault is not None:
             self._note_fault(link, handover.fault)
+
+    def _weigh(self, link: Link, fault: Broken | None) -> None:
+        """Tell what came of the encryption of a new connection, if it came so far."""
+        protector, hop, session = self._means.protector, self._hop, link.session
+        plain = link.tls is TlsDemand.NONE  # by demand, or after it was seen that TLS fails
+        if protector is None or not isinstance(hop, Exchange) or plain:
+            return
+        found = None
+        certificate = "" if session.secured is None else session.secured.certificate
+        if fault is not None and fault.handshake:
+            found = Fault.VALIDATION
+        elif not certificate:
+            early = fault is not None and fault.stage in ("connect", "banner", "ehlo")
+            if early and not isinstance(fault, Untrusted):
+                return
+            found = Fault.NOT_OFFERED
+        needed = self._needed[link.peer.host]
+        where = link.peer.host, link.address
+        words = "" if fault is None or found is None else fault.reply.text
+        protector.connected(hop, self._assurance, needed, certificate, found, where, words)
 
     def _unfit(self, link: Link, reply: Reply, number: int) -> None:
         about = _about(link.peer.host, link.address, reply)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mailhub.mail.reply import Reply
+from mailhub.policy.protection import BY_DANE, VERIFIED
 from mailhub.ports import Tls
 
 
@@ -54,12 +55,6 @@ TIMEOUTS: Final = Timeouts()
 
 
 # ---- The connection ------------------------------------------------------------------------
-
-
-VERIFIED: Final = "verified"
-"""Of a certificate that a public authority issued for the host."""
-BY_DANE: Final = "verified by DANE"
-"""Of one that the host's DNS promised."""
 
 
 @dataclass(frozen=True, slots=True)

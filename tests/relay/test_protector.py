@@ -12,14 +12,17 @@ from twisted.internet.task import Clock
 
 from mailhub.mail.reply import Refusal
 from mailhub.policy.limits import ProtectionLimits
-from mailhub.policy.protection import NOTHING, Assurance
+from mailhub.policy.protection import NOTHING, Assurance, Protection
+from mailhub.policy.route import Exchange, TlsDemand
 from mailhub.policy.sts import Mode, StsPolicy
+from mailhub.policy.tlsrpt import Fault
 from mailhub.ports import Answer, FetchFailed, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.queue.assurances import Assurances
 from mailhub.relay.names import Names
 from mailhub.relay.protector import RETRY, Protector
 
 DOMAIN, HOST = "far.example", "mx.far.example"
+HOP = Exchange(DOMAIN)
 TEXT = b"version: STSv1\nmode: enforce\nmx: mx.far.example\nmax_age: 10000\n"
 POLICY = StsPolicy(Mode.ENFORCE, (HOST,), 10_000)
 RECORD = Tlsa(3, 1, 1, bytes(32))
@@ -36,9 +39,17 @@ class World:
         self.tlsa_answer: Any = Answer((RECORD,), authentic=True)
         self.authentic = True
         self.asked: list[str] = []
+        self.news: list[str] = []
+        self.faults: list[Fault | None] = []
         self.assurances = Assurances(str(directory), lambda _: None)
         self.protector = Protector(
-            self.assurances, self, self.clock, self.clock.seconds, ProtectionLimits(patience=10)
+            self.assurances,
+            self,
+            self.clock,
+            self.clock.seconds,
+            ProtectionLimits(patience=10),
+            self,
+            lambda subject, _: self.news.append(subject),
         )
 
     # ---- ports.Resolver and ports.Web --------------------------------------------------------
@@ -81,6 +92,19 @@ class World:
     async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
         raise AssertionError
 
+    def connected(
+        self,
+        domain: str,
+        assurance: Assurance,
+        needed: Protection,
+        certificate: str,
+        fault: Fault | None,
+        where: tuple[str, str],
+        words: str = "",
+    ) -> None:
+        assert domain == DOMAIN
+        self.faults.append(fault)
+
     # ---- Asking ------------------------------------------------------------------------------
 
     def names(self) -> Names:
@@ -100,7 +124,7 @@ class World:
 
     def records(self, host: str = HOST, *, authentic: bool = True) -> Any:
         found: list[Any] = []
-        work = self.protector.records(host, 25, self.names(), Assurance(authentic=authentic))
+        work = self.protector.records(host, HOP, self.names(), Assurance(authentic=authentic))
         done = Deferred.fromCoroutine(work)
         done.addCallbacks(found.append, lambda failure: found.append(failure.value))
         [result] = found
@@ -201,8 +225,10 @@ class TestPolicies:
         for name in ("policy", "keep", "offered", "offers"):
             monkeypatch.setattr(world.assurances, name, fail)
         assert world.policy() is None
-        world.protector.offers(HOST)
-        assert not world.protector.downgraded(HOST)
+        needed = Protection(TlsDemand.OPPORTUNISTIC)
+        for certificate, fault in (("verified", None), ("", Fault.NOT_OFFERED)):
+            world.protector.connected(HOP, NOTHING, needed, certificate, fault, (HOST, ""), "")
+        assert world.news == []
 
 
 class TestRecords:
@@ -249,11 +275,41 @@ class TestRecords:
         assert world.records() == ()
 
 
-def test_downgrade(world: World) -> None:
-    """A host that offered TLS and no longer does is told of once."""
-    protector = world.protector
-    assert not protector.downgraded(HOST)
-    protector.offers(HOST)
-    protector.offers(HOST)
-    assert protector.downgraded(HOST)
-    assert not protector.downgraded(HOST)
+class TestConnections:
+    """What came of the encryption is told to whoever wants to know."""
+
+    def meet(self, world: World, certificate: str, fault: Fault | None = None) -> None:
+        needed = Protection(TlsDemand.OPPORTUNISTIC)
+        where = (HOST, "192.0.2.1")
+        world.protector.connected(HOP, NOTHING, needed, certificate, fault, where, "")
+
+    def test_downgrade(self, world: World) -> None:
+        """A host that offered TLS and no longer does is told of, once."""
+        self.meet(world, "", Fault.NOT_OFFERED)
+        assert world.news == [], "it never did"
+        self.meet(world, "verified")
+        self.meet(world, "verified")
+        self.meet(world, "", Fault.NOT_OFFERED)
+        self.meet(world, "", Fault.NOT_OFFERED)
+        assert world.news == ["mx.far.example offers no TLS any more"]
+        assert len(world.faults) == 5
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            (FetchFailed("404"), Fault.STS_FETCH),
+            (FetchFailed("expired", untrusted=True), Fault.STS_WEBPKI),
+            (b"no policy", Fault.STS_INVALID),
+        ],
+    )
+    def test_policies(self, world: World, text: Any, fault: Fault) -> None:
+        """Failures to get a policy are told apart (RFC 8460 §4.3.2.2)."""
+        world.text = text
+        world.policy()
+        assert world.faults == [fault]
+
+    def test_records(self, world: World) -> None:
+        """So are TLSA records that cannot be had."""
+        world.tlsa_answer = LookupFailed("SERVFAIL")
+        world.records()
+        assert world.faults == [Fault.DNSSEC]

@@ -19,7 +19,9 @@ from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.net.clienttls import ClientTls
 from mailhub.net.tls import CertificateMap
 from mailhub.policy.limits import Family, PoolLimits, ProtectionLimits, RemoteLimits
+from mailhub.policy.protection import Assurance, Protection
 from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
+from mailhub.policy.tlsrpt import Fault
 from mailhub.ports import LookupFailed, Mx, NoSuchDomain, Outcome, Tlsa
 from mailhub.queue.assurances import Assurances
 from mailhub.relay.pool import Pool
@@ -523,9 +525,26 @@ class TestProtection:
     def protect(self, world: World, kept: Assurances, policy: bytes = b"") -> None:
         clock = world.network
         world.options["protector"] = Protector(
-            kept, Web(policy), clock, clock.seconds, ProtectionLimits()
+            kept, Web(policy), clock, clock.seconds, ProtectionLimits(), self, self.tell
         )
+        self.seen: list[tuple[str, str, Fault | None]] = []
+        self.news: list[str] = []
         world.texts = {"_mta-sts.example.org": [b"v=STSv1; id=1;"]} if policy else {}
+
+    def tell(self, subject: str, text: str) -> None:
+        self.news.append(subject)
+
+    def connected(
+        self,
+        domain: str,
+        assurance: Assurance,
+        needed: Protection,
+        certificate: str,
+        fault: Fault | None,
+        where: tuple[str, str],
+        words: str = "",
+    ) -> None:
+        self.seen.append((where[0], certificate, fault))
 
     def record(self, made: Authority, usage: int) -> Tlsa:
         certificate = read_chain(made.files.chain)[0]
@@ -543,6 +562,7 @@ class TestProtection:
         assert outcome.attempts[0].certificate == "verified by DANE"
         [again] = world.deliver().attempts
         assert again.reused, "the same terms, the same connection"
+        assert self.seen == [("a.example", "verified by DANE", None)], "a connection counts once"
 
     def test_dane_broken(self, world: World, made: Authority, kept: Assurances) -> None:
         """A host with another certificate, or without TLS, or without an answer, is passed by."""
@@ -558,6 +578,10 @@ class TestProtection:
         world.promises["_25._tcp.b.example"] = [Tlsa(0, 1, 1, bytes(32))]
         outcome = world.deliver()
         assert told(outcome) == ["454 4.7.4"], "useless records, but TLS is a must"
+        assert [(host, fault) for host, _, fault in self.seen[-2:]] == [
+            ("a.example", None),
+            ("b.example", Fault.NOT_OFFERED),
+        ]
         world.promises["_25._tcp.a.example"] = LookupFailed("SERVFAIL")
         world.promises["_25._tcp.b.example"] = LookupFailed("SERVFAIL")
         world.network.attempts.clear()
@@ -586,6 +610,7 @@ class TestProtection:
         start(world.pool.stop())
         world.trust(made)
         assert told(world.deliver()) == ["454 4.7.4"], "no TLS where it is demanded"
+        assert self.news == ["b.example offers no TLS any more"]
 
 
 class TestSmarthost:
