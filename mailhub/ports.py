@@ -954,6 +954,15 @@ class Reach(MailStore, Protocol):
             StoreRefused: TOO_MANY_ENTRIES; CANNOT for a value that an entry may not have.
         """
 
+    def watch_metadata(self, told: Callable[[str, Sequence[str]], None]) -> None:
+        """Call `told` with name and entries after each change of annotations by others.
+
+        An empty name is the server.
+        """
+
+    def unwatch_metadata(self) -> None:
+        """Stop doing so."""
+
     async def quota_root(self, name: str) -> str:
         """The quota root of a mailbox: empty for the account's own, else its owner's address."""
 

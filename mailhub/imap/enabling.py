@@ -15,6 +15,8 @@ IMPLIED: Final[Mapping[str, frozenset[str]]] = {
     "QRESYNC": frozenset({"QRESYNC", "CONDSTORE"}),  # RFC 7162 §3.2.3
     "UTF8=ACCEPT": frozenset({"UTF8=ACCEPT"}),  # RFC 6855 §3
     "UIDONLY": frozenset({"UIDONLY"}),
+    "METADATA": frozenset({"METADATA", "METADATA-SERVER"}),  # RFC 5464 §4.1
+    "METADATA-SERVER": frozenset({"METADATA-SERVER"}),
 }
 """What ENABLE knows, with all that it brings along."""
 
@@ -44,6 +46,8 @@ def switch_on(state: State, names: list[str]) -> bytes:
         utf8="UTF8=ACCEPT" in state.enabled,
         uid_only="UIDONLY" in state.enabled,
     )
+    if "METADATA-SERVER" in state.enabled:
+        state.watch_annotations()
     selected = state.selected
     if selected is None:
         return b""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from mailhub.imap import metadata
 from mailhub.imap.command import Idle
 from mailhub.imap.contexts import told
 from mailhub.imap.reader import Reader
@@ -40,6 +41,8 @@ class Idling:
         if selected is not None:
             async for piece in told(self._state, expunges=True):
                 yield piece
+        for piece in metadata.tell(self._state):
+            yield piece
         line = reader.line()
         if line is None:
             return

@@ -9,7 +9,7 @@ from typing import Final
 from mailhub.imap.capability import capabilities, login_allowed
 from mailhub.imap.command import Authenticate, Login, StartTls, Unauthenticate
 from mailhub.imap.reader import Reader
-from mailhub.imap.response import Bad, No, Ok
+from mailhub.imap.response import Bad, Bye, No, Ok
 from mailhub.imap.state import Output, Phase, State
 from mailhub.ports import Account, LoginFault, LoginRefused
 from mailhub.sasl.mechanism import Exchange, Malformed
@@ -134,6 +134,9 @@ async def unauthenticate(state: State, _command: Unauthenticate) -> AsyncGenerat
 
     The selected mailbox is left without expunging anything.
     """
+    if state.deflated:
+        # It may not be refused, and compression cannot be taken back       (RFC 8437 §2)
+        raise Bye("Connect again: this connection is compressed")
     await state.log_out()
     yield Ok("Unauthenticate completed", f"CAPABILITY {capabilities(state)}")
 

@@ -64,6 +64,13 @@ def _wanted(entries: Mapping[str, bytes], asked: Asked) -> Iterator[str]:
                 yield entry
 
 
+def tell(state: State) -> Iterator[bytes]:
+    """Tell the client whose annotations others have changed, if it asked for that."""
+    while state.annotated:
+        name = next(iter(state.annotated))
+        yield changed_response(_shown(state, name), list(state.annotated.pop(name)))
+
+
 def changed_response(name: bytes, entries: Sequence[str]) -> bytes:
     """The METADATA response that tells of changes without values (RFC 5464 §4.4.2)."""
     return b"* METADATA %b %b\r\n" % (

@@ -343,6 +343,8 @@ class Session:
         bad = isinstance(end, Bad)
         if state.selected is not None and not bad:
             yield from state.selected.tell(expunges=not self._quiet)
+        if not bad:
+            yield from metadata.tell(state)
         condition = "OK" if isinstance(end, Ok) else end.status
         yield status(self._tag, condition, end.text, end.code)
         self._errors = self._errors + 1 if bad else 0
@@ -410,12 +412,12 @@ class Session:
         return Reader(limits.line_before_login, limits.command)
 
     def _changed(self) -> None:
-        """The mailbox has changed: keep up, and tell an idle client."""
+        """There is news, of the mailbox as a rule: keep up, and tell an idle client."""
         selected = self._state.selected
         if selected is not None:
             selected.view.catch_up()
-            if self._state.idle:
-                self.wake()
+        if self._state.idle:
+            self.wake()
 
 
 def _nobody() -> None:

@@ -6,10 +6,10 @@ only.  What they yield is an `Output`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from mailhub.imap.census import Census
 from mailhub.imap.extract import Known
@@ -21,6 +21,9 @@ from mailhub.imap.settings import Limits, Settings
 from mailhub.imap.view import View
 from mailhub.ports import Account, Client, Logins, Mailbox, Reach, Reaches, Tls
 from mailhub.sasl.mechanism import Mechanisms
+
+ANNOTATED: Final = 100
+"""Mailboxes of which a client will be told that others changed their annotations."""
 
 
 class Phase(Enum):
@@ -125,6 +128,8 @@ class State:
         deflated: The connection is compressed, or about to be.
         tag: Of the command under way.
         idle: In IDLE.
+        annotated: Annotations that others have changed, and the client has not been told of,
+            by mailbox; the latest so many mailboxes.
         changed: Called after each change in the selected mailbox.
         refused_logins: Since the connection began.
         enabled: Extensions that ENABLE has switched on (RFC 5161 §3.1).
@@ -148,6 +153,7 @@ class State:
     deflated: bool = False
     tag: bytes = b"*"
     idle: bool = False
+    annotated: dict[str, dict[str, None]] = field(default_factory=dict)
     refused_logins: int = 0
     enabled: frozenset[str] = frozenset()
     manner: Manner = PLAIN
@@ -169,6 +175,18 @@ class State:
         assert self.selected is not None
         return self.selected
 
+    def watch_annotations(self) -> None:
+        """Hear from now on of annotations that others change (RFC 5464 §4.1)."""
+        self.store.watch_metadata(self._annotated)
+
+    def _annotated(self, name: str, entries: Sequence[str]) -> None:
+        if name and "METADATA" not in self.enabled:
+            return
+        self.annotated.setdefault(name, {}).update(dict.fromkeys(entries))
+        while len(self.annotated) > ANNOTATED:
+            self.annotated.pop(next(iter(self.annotated)))
+        self.changed()
+
     def name(self, octets: bytes) -> str:
         """A mailbox's name, as a command gave it.
 
@@ -184,6 +202,9 @@ class State:
     async def log_out(self) -> None:
         """Forget the login and all that came with it; harmless without one."""
         await self.deselect()
+        if self.mail is not None and "METADATA-SERVER" in self.enabled:
+            self.mail.unwatch_metadata()
+        self.annotated.clear()
         if self.account is not None:
             self.census.leave(self.account.id)
         self.account = self.mail = None

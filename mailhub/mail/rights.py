@@ -32,8 +32,9 @@ OWNERS: Final = Rights("la")
 """What no list takes from an owner."""
 NEW: Final = "kxte"
 """The rights that RFC 2086 did not have, as the capability RIGHTS= tells them (RFC 4314 §2.2)."""
-VIRTUAL: Final[Mapping[str, str]] = {"c": "k", "d": "xte"}
-"""What RFC 2086 called them (RFC 4314 §2.1.1)."""
+VIRTUAL: Final[Mapping[str, str]] = {"c": "kx", "d": "te"}
+"""What RFC 2086 called them (RFC 4314 §2.1.1); ``x`` may stand with either, and Dovecot and Cyrus
+have it so."""
 
 _FLAGS: Final = {"\\seen": "s", "\\deleted": "t"}
 """Flags with a right of their own; all others need ``w``."""

@@ -134,6 +134,11 @@ class AccountStore:
         if self.mailboxes.get(mailbox.box.directory) is mailbox:
             del self.mailboxes[mailbox.box.directory]
 
+    def replaced(self) -> None:
+        """A maildir of the account is another one now: perhaps all of it."""
+        self.profiles.forget()
+        self.made = False
+
     @asynccontextmanager
     async def _held(self, names: Iterable[str]) -> AsyncIterator[list[SharedMailbox]]:
         """Mailboxes with their locks."""

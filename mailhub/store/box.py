@@ -63,6 +63,10 @@ class Vanished(StoreRefused):
         super().__init__(StoreFault.NONEXISTENT, "No such mailbox")
 
 
+class Replaced(Vanished):
+    """The mailbox has been deleted, and another one put in its place."""
+
+
 class Box:
     """One mailbox on disk.
 
@@ -91,6 +95,7 @@ class Box:
         self.seen = (0, 0)
         self._profiles = profiles
         self._generation = -1
+        self._identity = 0  # of its `cur`; 0 before it was loaded
         self._missed = False
         self._verify_at = math.inf
 
@@ -119,8 +124,13 @@ class Box:
             IndexLost: Try again.
         """
         files = self.ground.files
-        if not maildir.exists(files, self.path):
-            raise Vanished(self)
+        try:
+            identity = maildir.changed(files, self.path).identity
+        except (FileNotFoundError, NotADirectoryError):
+            raise Vanished(self) from None
+        if self._identity not in (0, identity):
+            raise Replaced(self)
+        self._identity = identity
         adopted, uid_list = None, self._uid_list()
         if uid_list is None:
             adopted = dovecot.load(files, self.path)
@@ -224,11 +234,15 @@ class Box:
 
         Raises:
             Vanished: It was deleted.
+            Replaced: Another maildir stands in its place.
         """
         try:
-            return maildir.changed(self.ground.files, self.path)
+            found = maildir.changed(self.ground.files, self.path)
         except FileNotFoundError:
             raise Vanished(self) from None
+        if found.identity != self._identity:
+            raise Replaced(self)
+        return found.new, found.cur
 
     def disturbed(self) -> bool:
         """Whether files and index may differ; asked without the mailbox's lock it is a guess.

@@ -11,6 +11,7 @@ from mailhub.store import maildir, quota, subscriptions, uidlist
 from mailhub.store.durable import Corrupt, sync_directory
 from mailhub.store.files import Files
 from mailhub.store.ground import Ground
+from mailhub.store.guess import special_uses
 from mailhub.store.index import Index, IndexLost
 from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of, mailbox_of, parents
 from mailhub.store.profile import Profiles
@@ -146,8 +147,16 @@ def make_account(
     """
     files = ground.files
     if maildir.exists(files, account):
+        # A maildir that Dovecot or another program made has its own mailboxes, and keeps to them.
+        profiles.begin(
+            lambda: {
+                directory_of(name): uses
+                for name, uses in special_uses(names(files, account)).items()
+            }
+        )
         return
-    # A maildir that Dovecot or another program made has its own mailboxes, and keeps to them.
+    maildir.make_directories(files, account)
+    profiles.begin(dict)
     for name, uses in mailboxes.items():
         directory = directory_of(name)
         maildir.make(files, account + b"/" + directory, folder=True)

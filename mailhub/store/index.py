@@ -62,6 +62,7 @@ class Index:
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
         self._identity = 0
+        self._inode = 0
         self._version = 0
         self.generation = 0
         self.departures = 0
@@ -118,6 +119,8 @@ class Index:
         self._pool.used(self)
 
     def _opened(self) -> sqlite3.Connection:
+        if self._database is not None and self._inode != self._found():
+            self._close()  # it was removed, or another one put in its place
         if self._database is None:
             self._database = self._connect()
         return self._database
@@ -134,8 +137,16 @@ class Index:
             database.close()
             raise
         self._version = database.execute("PRAGMA data_version").fetchone()[0]
+        self._inode = self._found()
         self._identify(identity)
         return database
+
+    def _found(self) -> int:
+        """Which file lies at our path; 0 for none."""
+        try:
+            return self._files.stat(self._path).st_ino
+        except FileNotFoundError:
+            return 0
 
     def _check(self, database: sqlite3.Connection) -> None:
         """Notice that another process has rebuilt the index."""

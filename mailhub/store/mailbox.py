@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from mailhub.imap.sequence import merged
 from mailhub.mail.part import Part
@@ -37,7 +37,7 @@ from mailhub.ports import (
     UidValidity,
 )
 from mailhub.store import change, placing, reading, reconcile
-from mailhub.store.box import Box, Delta, Vanished
+from mailhub.store.box import Box, Delta, Replaced, Vanished
 from mailhub.store.content import LargeContent, ReadCache, WholeContent
 from mailhub.store.index import IndexLost
 from mailhub.store.indexed import IndexedMailbox
@@ -48,6 +48,7 @@ from mailhub.store.state import difference
 from mailhub.store.work import wholly
 
 T = TypeVar("T")
+REPLACED: Final = "The mailbox was replaced by another one"
 Told = list[tuple["SharedMailbox", Delta]]
 """What a job has to tell of mailboxes, in order."""
 
@@ -66,6 +67,9 @@ class Owner(Protocol):
 
     def forget(self, mailbox: SharedMailbox) -> None:
         """Keep a mailbox no longer."""
+
+    def replaced(self) -> None:
+        """A maildir of the account is another one now."""
 
     def note(self, octets: int, messages: int) -> None:
         """Blocking: record that messages came or went, for the quota."""
@@ -168,7 +172,7 @@ class SharedMailbox(IndexedMailbox):
             except Vanished as error:
                 for mailbox in (self, *others):
                     if mailbox.box is error.box:
-                        mailbox.vanish()
+                        mailbox.leave_to(error)
                 raise
             except OSError as error:
                 raise as_refused(error) from error
@@ -188,11 +192,23 @@ class SharedMailbox(IndexedMailbox):
         told: Told = []
         try:
             await wholly(self._disk, partial(job, told), partial(_apply_all, told))
-        except Vanished:
-            self.vanish()
+        except Vanished as error:
+            self.leave_to(error)
             raise
         except (OSError, IndexLost) as error:
             raise as_refused(error) from error
+
+    def leave_to(self, error: Vanished) -> None:
+        """It is not there any more, or is another one."""
+        if not isinstance(error, Replaced):
+            self.vanish()
+            return
+        self.gone = True
+        self.ended = REPLACED
+        self.account.forget(self)
+        self.account.replaced()
+        for woken in list(self._watchers):
+            woken()
 
     def vanish(self) -> None:
         """It was deleted: all messages are gone."""

@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailhub.store.durable import MODE, sync_directory
 from mailhub.store.files import Files
@@ -40,7 +40,7 @@ def make(files: Files, path: bytes, *, folder: bool) -> None:
     Raises:
         OSError: The disk said no.
     """
-    _make_directories(files, path)
+    make_directories(files, path)
     if folder:
         descriptor = files.open(path + b"/" + FOLDER, os.O_WRONLY | os.O_CREAT, MODE)
         files.close(descriptor)
@@ -50,13 +50,18 @@ def make(files: Files, path: bytes, *, folder: bool) -> None:
     sync_directory(files, path)
 
 
-def _make_directories(files: Files, path: bytes) -> None:
+def make_directories(files: Files, path: bytes) -> None:
+    """Make a directory and those above it, durably, as far as they are not there.
+
+    Raises:
+        OSError: The disk said no.
+    """
     try:
         files.mkdir(path, DIRECTORY_MODE)
     except FileExistsError:
         return
     except FileNotFoundError:
-        _make_directories(files, os.path.dirname(path))
+        make_directories(files, os.path.dirname(path))
         with suppress(FileExistsError):
             files.mkdir(path, DIRECTORY_MODE)
     sync_directory(files, os.path.dirname(path))
@@ -114,9 +119,22 @@ def directories(files: Files, account: bytes) -> list[bytes]:
     return [b"", *sorted(found)]
 
 
-def changed(files: Files, path: bytes) -> tuple[int, int]:
-    """When ``new`` and ``cur`` changed last, in nanoseconds."""
-    return files.stat(path + b"/new").st_mtime_ns, files.stat(path + b"/cur").st_mtime_ns
+class Changed(NamedTuple):
+    """When a maildir changed last, in nanoseconds.
+
+    Attributes:
+        identity: Of ``cur``: another number if another maildir stands in its place.
+    """
+
+    new: int
+    cur: int
+    identity: int
+
+
+def changed(files: Files, path: bytes) -> Changed:
+    """When ``new`` and ``cur`` changed last."""
+    status = files.stat(path + b"/cur")
+    return Changed(files.stat(path + b"/new").st_mtime_ns, status.st_mtime_ns, status.st_ino)
 
 
 class Finder:

@@ -97,6 +97,11 @@ class Profiles:
         with self._lock:
             return self._load()
 
+    def forget(self) -> None:
+        """Read the file anew when it is next asked for: it may be another one."""
+        with self._lock:
+            self._kept = None
+
     def next_uid_validity(self) -> int:
         """A UIDVALIDITY that no mailbox of this account ever had."""
         with self._lock:
@@ -131,6 +136,12 @@ class Profiles:
             if uses:
                 kept[directory] = uses
             self._save(replace(now, uses=kept))
+
+    def begin(self, uses: Callable[[], Mapping[bytes, tuple[str, ...]]]) -> None:
+        """Begin with these uses, if there is no file yet."""
+        with self._lock:
+            if self._kept is None and read_file(self._files, self._path) is None:
+                self._save(Profile(uses=uses()))
 
     def _load(self) -> Profile:
         if self._kept is None:

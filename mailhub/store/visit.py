@@ -176,6 +176,9 @@ class Visit(MailboxState):
     # ---- Following the mailbox below ---------------------------------------------------------
 
     def _follow(self) -> None:
+        if self.base.ended:
+            self.wake()
+            return
         changes = self.base.changes(self._followed)
         assert changes is not None, "told of each change"
         self._followed = self.base.cursor

@@ -449,6 +449,7 @@ class FakeStore:
     def __init__(self, quota: Quota = UNLIMITED) -> None:
         self.admin = False
         self.others = "Other Users/"
+        self.unwatch_metadata()
         self.entries: dict[str, bytes] = {}
         self.boxes: dict[str, FakeMailbox] = {}
         self.subscribed: set[str] = set()
@@ -596,6 +597,12 @@ class FakeStore:
                 entries.pop(entry, None)
             else:
                 entries[entry] = value
+
+    def watch_metadata(self, told: Callable[[str, Sequence[str]], None]) -> None:
+        self.annotated = told
+
+    def unwatch_metadata(self) -> None:
+        self.annotated = lambda _name, _entries: None
 
     async def quota_root(self, name: str) -> str:
         self.box(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailhub.imap.command import Asked
 from mailhub.imap.metadata import changed_response, metadata_response
 from mailhub.imap.settings import Limits
+from mailhub.imap.state import ANNOTATED
 from tests.imap.given import Talk
 
 ENTRIES = {
@@ -57,3 +58,42 @@ def test_limit() -> None:
         "a NO [METADATA MAXSIZE 4] The value is too long"
     ]
     assert talk.say('b SETMETADATA INBOX (/private/a "1234")') == ["b OK Setmetadata completed"]
+
+
+def test_told_unasked() -> None:
+    """Whoever enabled it is told at the end of a command what others changed (RFC 5464 §4.1)."""
+    talk = Talk().login()
+    talk.store.annotated("INBOX", ["/shared/a"])
+    assert talk.say("a NOOP") == ["a OK Nothing done"]
+    assert talk.say("b ENABLE METADATA-SERVER")[0] == "* ENABLED METADATA-SERVER"
+    talk.store.annotated("INBOX", ["/shared/a"])
+    talk.store.annotated("", ["/shared/a"])
+    assert talk.say("c NOOP") == ['* METADATA "" /shared/a', "c OK Nothing done"]
+    talk.say("d ENABLE METADATA")
+    talk.store.annotated("INBOX", ["/shared/a", "/private/b"])
+    talk.store.annotated("INBOX", ["/shared/a"])
+    assert talk.say("e NOOP")[:-1] == ["* METADATA INBOX /shared/a /private/b"]
+    assert talk.say("f NOOP")[:-1] == []
+
+
+def test_told_amid_idle() -> None:
+    """An idle client is woken for it, with or without a mailbox."""
+    talk = Talk().login()
+    talk.say("a ENABLE METADATA")
+    talk.say("b IDLE")
+    talk.store.annotated("Work", ["/shared/a"])
+    assert talk.woken == 1
+    assert talk.heard() == ["* METADATA Work /shared/a"]
+
+
+def test_not_told_after_login() -> None:
+    """What was enabled ends with the login; what is not fetched does not pile up."""
+    talk = Talk().login()
+    talk.say("a ENABLE METADATA")
+    for number in range(ANNOTATED + 5):
+        talk.store.annotated(f"m{number}", ["/shared/a"])
+    assert len(talk.session._state.annotated) == ANNOTATED
+    talk.say("b UNAUTHENTICATE")
+    talk.store.annotated("INBOX", ["/shared/a"])
+    talk.login()
+    assert talk.say("c NOOP") == ["c OK Nothing done"]

@@ -53,7 +53,7 @@ def test_modified() -> None:
     """SETACL replaces, adds and takes."""
     before = rights("lrs")
     assert modified(before, "w") == "w"
-    assert modified(before, "+wc") == "lrswk"
+    assert modified(before, "+wc") == "lrswkx"
     assert modified(before, "-sd") == "lr"
     assert modified(before, "") == ""
 

@@ -104,7 +104,7 @@ class TestOpening:
         store = hub.store
         files.arm(-1)
         assert run(store.open("INBOX")) is mailbox
-        assert files.made == ["stat", "stat"]
+        assert files.made == ["stat", "stat", "stat"], "new, cur, and the index"
 
     def test_cold(self, tmp_path: Path) -> None:
         """A mailbox that nobody touched since is read from the index alone."""
