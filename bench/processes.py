@@ -36,6 +36,16 @@ def cpu(roots: list[int]) -> float:
     return total / _TICKS
 
 
+def cpu_exactly(pid: int) -> float:
+    """Seconds on a CPU of one process's threads that live, to the nanosecond, not to the tick.
+
+    The ticks of `cpu` favour who sleeps and wakes often: for small differences they are too coarse.
+    """
+    # time spent on the cpu (in nanoseconds): the first field of proc(5)'s schedstat
+    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(file.read_text(encoding="ascii").split()[0]) for file in files) / 1e9
+
+
 def memory(roots: list[int]) -> int:
     """Proportional resident octets of the trees: pages shared by n processes count 1/n each."""
     total = 0

@@ -51,6 +51,7 @@ from mailhub.relay.pool import Pool
 from mailhub.relay.protector import Protector
 from mailhub.relay.providerdesk import ProviderDesk
 from mailhub.relay.queuedesk import QueueDesk
+from mailhub.relay.recall import forgotten
 from mailhub.relay.remote import Directions, Remote
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Runner
@@ -377,6 +378,7 @@ class Parts:
     async def start(self) -> None:
         """Take up what an earlier run left: queue and unfiled mail."""
         until = self.ids()
+        await self._recall()
         self.runner.start()
         looking = self._looking.start(self.settings.store.look, now=False)
         looking.addErrback(lambda failure: self._log.failure("looking at maildirs failed", failure))
@@ -388,6 +390,16 @@ class Parts:
         reporting.addErrback(lambda failure: self._log.failure("TLS reports failed", failure))
         await self.local.recover(until)
         await self.ledger.recover(until)
+
+    async def _recall(self) -> None:
+        """Begin journeys again that were lost in a crash."""
+        if not self.settings.journey.keep:
+            return
+        try:
+            for queue_id, event in await self.scribe.ask(forgotten, self._presence):
+                self.scribe.note(queue_id, event)
+        except OSError as error:
+            self._log.error("journeys were not looked at: {why}", why=error)
 
     def obey(self, settings: Settings) -> None:
         """Obey other settings, all but those whose keys wait for a restart."""

@@ -100,7 +100,7 @@ class Scribe:
         self._lost = 0
         self._timer: IDelayedCall | None = None
         self._writing = False
-        self._idle: Deferred[None] | None = None
+        self._idle: list[Deferred[None]] = []
         self._stopped = False
         self._purged = 0.0
         self._watchers: list[Watcher] = []
@@ -155,13 +155,24 @@ class Scribe:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._writing or self._count:
-            if not self._writing:
-                self._begin()
-            else:
-                self._idle = Deferred()
-                await self._idle
+        await self.catch_up()
         self._journeys.close()
+
+    async def catch_up(self) -> None:
+        """Write what has happened so far, if it waits."""
+        await self._quiet()
+        if self._count and not self._writing:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._begin()
+        await self._quiet()
+
+    async def _quiet(self) -> None:
+        """Wait for the batch under way, if there is one."""
+        if self._writing:
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            await idle
 
     # ---- Writing ---------------------------------------------------------------------------
 
@@ -202,6 +213,6 @@ class Scribe:
         self._writing = False
         if self._count and not self._stopped:
             self._timer = self._clock.callLater(self.limits.wait, self._begin)
-        if self._idle is not None:
-            idle, self._idle = self._idle, None
-            idle.callback(None)
+        idle, self._idle = self._idle, []
+        for waiting in idle:
+            waiting.callback(None)

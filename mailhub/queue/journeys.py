@@ -156,17 +156,14 @@ class Batch:
     __slots__ = ("_names", "texts")
 
     def __init__(self) -> None:
-        self.texts: dict[QueueId, list[str]] = {}
+        self.texts: dict[QueueId, str] = {}
         self._names: list[int] = []  # checksum and number of the queue id, in turn
 
     def add(self, queue_id: QueueId, events: Sequence[Event]) -> None:
         """This has happened next to a message."""
         text = to_text(events)
         known = self.texts.get(queue_id)
-        if known is None:
-            self.texts[queue_id] = [text]
-        else:
-            known.append(text)
+        self.texts[queue_id] = text if known is None else f"{known},{text}"
         for event in events:
             if isinstance(event, Accepted):
                 number = to_number(queue_id)
@@ -176,8 +173,8 @@ class Batch:
     def rows(self) -> list[Any]:
         """Number of the queue id and text of each part, in turn."""
         found: list[Any] = []
-        for queue_id, texts in self.texts.items():
-            found += (to_number(queue_id), ",".join(texts))
+        for queue_id, text in self.texts.items():
+            found += (to_number(queue_id), text)
         return found
 
     def names(self, bucket: int) -> list[int]:
@@ -379,6 +376,11 @@ class Journeys:
             "SELECT id, journey, events FROM event WHERE id>? ORDER BY id LIMIT ?", than, limit
         )
         return [_written(row) for row in found]
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest queue id of which anything is known; 0 for none."""
+        return int(self._row("SELECT coalesce(max(journey), 0) FROM event")[0])
 
     @property
     def latest(self) -> int:

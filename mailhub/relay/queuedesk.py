@@ -115,6 +115,7 @@ class QueueDesk:
         now = self._now()
         self._loading = []
         try:
+            await self._scribe.catch_up()
             found = await self._scribe.ask(_found, str(account.path), now, now - self.limits.recent)
             box = QueueBox(
                 account, self.name, self, self._close, found.validity, found.floor, owners

@@ -196,6 +196,25 @@ def test_stop_waits(rig: Rig, tmp_path: Path) -> None:
     assert len([it for part in again.load(ONE) for it in part.events]) == 2
 
 
+def test_catch_up(rig: Rig) -> None:
+    """Whoever wants to read what has happened need not wait for the timer."""
+    run(rig.scribe.catch_up())
+    rig.scribe.note(ONE, event(1))
+    run(rig.scribe.catch_up())
+    assert rig.kept() == [event(1)]
+    assert not rig.clock.getDelayedCalls()
+    rig.disk.hold = True
+    rig.scribe.note(ONE, event(2))
+    rig.clock.advance(0.25)
+    rig.scribe.note(ONE, event(3))
+    waiting = [Deferred.fromCoroutine(rig.scribe.catch_up()) for _ in range(2)]
+    for _ in range(2):
+        assert not any(caught_up.called for caught_up in waiting)
+        rig.disk.held.pop().callback(None)
+    assert all(caught_up.called for caught_up in waiting)
+    assert rig.kept() == [event(1), event(2), event(3)]
+
+
 def test_asked(rig: Rig) -> None:
     """Questions to the database are asked where it is used."""
     rig.scribe.note(ONE, event(1))

@@ -168,6 +168,15 @@ class TestChanged:
         assert not world.reactor.tcpClients
         assert "* 0 EXISTS" in imap(world).say("s SELECT Queue\r\n")
 
+    def test_gone_for_those_who_come_back(self, world: World) -> None:
+        """What was deleted is gone also for one who opens the mailbox in the next moment."""
+        submit(world)
+        refuse(world)
+        peer = imap(world)
+        peer.say("d STORE 1 +FLAGS (\\Deleted)\r\n")
+        peer.say("e EXPUNGE\r\n")
+        assert "* 0 EXISTS" in peer.say("s SELECT Queue\r\n")
+
     def test_what_is_being_sent(self, world: World) -> None:
         """While a connection is made nothing can be cancelled, and that is said."""
         queue_id = submit(world)
