@@ -18,6 +18,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from itertools import chain
 from typing import Final
 
@@ -232,7 +233,7 @@ class Fetching:
             if self._identified:
                 await self._add_identities(rows, table)
             if self._opens or (not self._excerpts and max(rows.sizes) > LARGE):
-                async for piece in self._messages(rows, table):
+                async for piece in gathered(self._messages(rows, table)):
                     yield piece
                 batches.rows = self._next_rows(len(rows.uids), sum(rows.sizes))
                 continue
@@ -390,6 +391,24 @@ class Fetching:
                 yield head
             yield piece
         yield b")\r\n"
+
+
+async def gathered(small: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Pieces joined as far as may be: each costs something at every level above us."""
+    found: list[bytes] = []
+    size = 0
+    async with aclosing(small):
+        async for piece in small:
+            if size and (size + len(piece) > PIECE or not piece):
+                yield b"".join(found)
+                found, size = [], 0
+            if piece:
+                found.append(piece)
+                size += len(piece)
+            else:
+                yield b""
+    if size:
+        yield b"".join(found)
 
 
 def _uids(rows: Rows) -> Sequence[Uid]:

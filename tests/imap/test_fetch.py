@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.imap.fetch import Spans, spans
+from mailhub.imap.fetch import Spans, gathered, spans
 from mailhub.imap.response import PIECE
 from mailhub.imap.sequence import merged
 from mailhub.ports import StoreFault, StoreRefused, Uid
@@ -278,6 +278,16 @@ class TestSteps:
         heard = talk.raw(b"b FETCH 3:* (BODY.PEEK[HEADER])\r\n")
         assert literals(heard)[1:] == [head + b"\r\n"]
         assert (0, None) not in talk.store.inbox.contents[-1].reads
+
+    def test_gathered(self) -> None:
+        """Small pieces go together; an empty one lets others have their turn."""
+
+        async def small() -> AsyncGenerator[bytes, None]:
+            for piece in (b"a", b"b", b"", b"c", b"x" * (PIECE - 1), b"yy"):
+                yield piece
+
+        found = run(collected(gathered(small())))
+        assert found == [b"ab", b"", b"c" + b"x" * (PIECE - 1), b"yy"]
 
 
 async def collected(pieces: AsyncGenerator[bytes, None]) -> list[bytes]:
