@@ -37,6 +37,10 @@ COMMANDS: Final = {
     "provider": ("mailhub.cli.provider:provider", "Look at providers, suspend them, set a pace."),
     "journey": ("mailhub.cli.journey:journey", "Show what happened to a message, and why."),
     "explain": ("mailhub.cli.explain:explain", "Say what would happen to a message, and why."),
+    "simulate": (
+        "mailhub.cli.simulate:simulate",
+        "Try a campaign, or a configuration, in a virtual internet.",
+    ),
     "index": ("mailhub.cli.index:index", "Rebuild the indexes over the maildirs."),
     "send": ("mailhub.cli.send:send", "Send a message through submission."),
 }

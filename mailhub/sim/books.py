@@ -77,6 +77,15 @@ class Account:
                 return min(second + 1.0, self.last)
         return None
 
+    def handed(self, part: float) -> float:
+        """The age at which this part was handed in, to the slot."""
+        wanted, sum_ = part * self.handed_in, 0
+        for number in sorted(self.slots):
+            sum_ += self.slots[number].handed_in
+            if sum_ >= wanted:
+                return number * SLOT
+        return 0.0
+
 
 class Ledger:
     """A `receiver.Books` for a campaign.

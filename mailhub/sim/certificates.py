@@ -10,12 +10,13 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha256
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -76,6 +77,12 @@ class Certificates:
         context.use_certificate(certificate)
         context.use_privatekey(self._server)
         return _Context(context)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the public key of all servers: the data of a TLSA record ``3 1 1``."""
+        public = self._server.public_key()
+        return sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
     def _signed(
         self,

@@ -31,6 +31,7 @@ from mailhub.sim.disk import FaultyDisk, QuickDisk
 from mailhub.sim.names import SimResolver
 from mailhub.sim.network import Host
 from mailhub.sim.threads import COSTS, SimThreads
+from mailhub.sim.web import SimWeb
 from mailhub.sim.world import World
 
 CHEAP: Final = Cost(memory=64, passes=1, iterations=4096)
@@ -133,6 +134,7 @@ class SimHub:
             boot_id=f"{self.host.name} boot {self.boots}",
             threads=lambda number, pool: SimThreads(host, number, costs.get(pool, 0.0)),
             resolver=SimResolver(host, self.world.names, trusted=self.settings.dns.trusted),
+            web=SimWeb(host, self.world.pages),
             system=self.disk,
             both_families=True,
         )

@@ -99,6 +99,27 @@ _UNKNOWN: Final = Reply(550, "1.1", ("No such user here",))
 _FULL: Final = Reply(452, "2.2", ("The mailbox is full",))
 
 
+class Dane(Enum):
+    """What its TLSA records say (RFC 7672); they count where its zone is signed."""
+
+    NONE = "none"
+    GOOD = "good"
+    WRONG = "wrong"
+    """They belong to another certificate."""
+
+
+class Sts(Enum):
+    """What its MTA-STS policy says (RFC 8461)."""
+
+    NONE = "none"
+    ENFORCE = "enforce"
+    TESTING = "testing"
+    WRONG = "wrong"
+    """It enforces, and names other hosts than its own."""
+    MISSING = "missing"
+    """It is announced, and not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manners:
     """One provider.
@@ -134,6 +155,7 @@ class Manners:
         outages: When it is not there, and `outage` how that looks.
         drops: For stages, the share of times that the connection is dropped there.
         lost_replies: The share of messages that it takes without its reply getting through.
+        dane: Its TLSA records; ``sts`` its MTA-STS policy.
         names_fault: What its DNS suffers from during `names_fails`.
         secure: Its zones are signed.
         model: ``package.module:Class`` of a `sim.receiver.Receiver` to use in place of ours.
@@ -175,6 +197,8 @@ class Manners:
     lost_replies: float = 0.0
     pipelining: Pipelining = Pipelining.YES
     tls: Certificate = Certificate.NONE
+    dane: Dane = Dane.NONE
+    sts: Sts = Sts.NONE
     names_fault: str = ""
     names_fails: tuple[Window, ...] = ()
     secure: bool = False
@@ -201,6 +225,7 @@ class Why(Enum):
     GREYLISTED = "greylisting"
     OUTAGE = "its outage"
     CAPACITY = "its own capacity"
+    SLOW = "its slow answers"
     FAULTS = "faults on the way"
     FULL = "full mailboxes"
     UNKNOWN = "unknown users"
@@ -209,6 +234,6 @@ class Why(Enum):
 
 LIMITS: Final = (
     *(Why.BLOCKED, Why.OUTAGE, Why.RATE, Why.CONNECTIONS),
-    *(Why.GREYLISTED, Why.FAULTS, Why.CAPACITY),
+    *(Why.GREYLISTED, Why.FAULTS, Why.CAPACITY, Why.FULL),
 )
 """What slows a campaign down, what is told first where several do."""

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from mailhub.ports import Tlsa
+from mailhub.relay.protector import WELL_KNOWN
 from mailhub.sim.certificates import Certificates
-from mailhub.sim.manners import Certificate, Manners, Outage, Window
+from mailhub.sim.manners import Certificate, Dane, Manners, Outage, Sts, Window
 from mailhub.sim.names import Fault
 from mailhub.sim.network import Host, Port
 from mailhub.sim.notices import bounce, complaint
@@ -68,6 +70,9 @@ class Providers:
         for domain in manners.domains:
             world.names.mail(domain, *names)
             self._trouble(domain, manners)
+            self._publish(domain, names, manners)
+        for name in names:
+            self._pin(name, manners)
         for window in manners.outages:
             self._outage(receiver, window, ports)
         receiver.late = lambda message: self._late(receiver, message)
@@ -85,6 +90,29 @@ class Providers:
             start = self.world.start
             fault = Fault(manners.names_fault)
             zone.faults.append((fault, start + window.start, start + window.end))
+
+    def _pin(self, host: str, manners: Manners) -> None:
+        """Give a host its TLSA records."""
+        if manners.secure:
+            self.world.names.zone(host).secure = True
+        if manners.dane is Dane.NONE:
+            return
+        right = manners.dane is Dane.GOOD and self._certificates is not None
+        data = self._certificates.fingerprint if self._certificates and right else bytes(32)
+        self.world.names.add("tlsa", f"_{PORT}._tcp.{host}", Tlsa(3, 1, 1, data))
+
+    def _publish(self, domain: str, names: tuple[str, ...], manners: Manners) -> None:
+        """Let a domain have its MTA-STS policy."""
+        if manners.sts is Sts.NONE or "*" in domain:
+            return
+        self.world.names.add("txt", f"_mta-sts.{domain}", b"v=STSv1; id=1")
+        if manners.sts is Sts.MISSING:
+            return
+        mode = "testing" if manners.sts is Sts.TESTING else "enforce"
+        hosts = ("mx.elsewhere.example",) if manners.sts is Sts.WRONG else names
+        lines = ["version: STSv1", f"mode: {mode}", *(f"mx: {host}" for host in hosts)]
+        policy = "".join(f"{line}\r\n" for line in (*lines, "max_age: 604800"))
+        self.world.pages.put(f"mta-sts.{domain}", WELL_KNOWN, policy.encode())
 
     # ---- Outages ---------------------------------------------------------------------------
 

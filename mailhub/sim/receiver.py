@@ -245,6 +245,7 @@ class Conversation(TwistedProtocol):
         out, self._out = self._out, []
         if self._manners.pipelining is Pipelining.DISORDERED and len(out) > 2:
             out[1], out[2] = out[2], out[1]
+            self.receiver.books.refused(self.receiver, Why.FAULTS, 0, self.receiver.world.now)
         if self._manners.tarpit:
             self._later(self._manners.tarpit * len(out), b"".join(out))
         else:
@@ -342,6 +343,7 @@ class Conversation(TwistedProtocol):
         self._flush()
         if certificate is Certificate.BROKEN:
             self.transport.write(b"this is no handshake\r\n")
+            self.receiver.books.refused(self.receiver, Why.FAULTS, 0, self.receiver.world.now)
             return
         self.transport.startTLS(self.receiver.context)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Final
 
-from mailhub.config.settings import Listen, Settings
+from mailhub.config.settings import SERVICES, Listen, Settings
 from mailhub.config.values import Endpoint
 from mailhub.mail.address import Path
 from mailhub.policy.route import Smarthost, route
@@ -149,7 +149,9 @@ class _Simulation:
         for manners, hop in smarthosts:
             self.providers.add(manners, port=hop.port, implicit=hop.implicit)
         self._collect()
-        self.hub = self._hub()
+        surface = atlas.surface
+        link = Link(surface.latency, surface.jitter, surface.bandwidth)
+        self.hub = hub_of(world, plan.settings, self.providers.authorities, link)
         self._whose: dict[tuple[Path, str], str] = {}
 
     def _collect(self) -> None:
@@ -159,38 +161,6 @@ class _Simulation:
         collector = self.providers.add(manners, Collector)
         assert isinstance(collector, Collector), "that is its class"
         collector.ledger = self.ledger
-
-    def _hub(self) -> SimHub:
-        world, surface, given = self.world, self.plan.atlas.surface, self.plan.settings
-        link = Link(surface.latency, surface.jitter, surface.bandwidth)
-        host = world.host(given.hub.hostname, link=link)
-        trusted = (*given.access.trusted, LOOPBACK)
-        settings = replace(
-            given,
-            listen=Listen(
-                **dict.fromkeys(given.listen.all(), ()),  # type: ignore[arg-type]  # services' names
-                connections=given.listen.connections,
-                connections_per_address=given.listen.connections_per_address,
-            ),
-            tls=replace(given.tls, offered=False, certificates=()),
-            access=replace(given.access, trusted=trusted),
-            store=replace(given.store, look=LOOK),
-            relay=replace(given.relay, authorities=self._authorities(given.relay.authorities)),
-        )
-        listen = replace(settings.listen, smtp=(Endpoint("", _PORT),))
-        return SimHub(world, host, replace(settings, listen=listen), accounts={})
-
-    def _authorities(self, given: str) -> str:
-        """The operator's authorities and the world's, in one file."""
-        ours = self.providers.authorities
-        if not ours or not given:
-            return ours or given
-        path = f"{self.world.root}/authorities.pem"
-        with open(path, "wb") as file:
-            for name in (given, ours):
-                with open(name, "rb") as source:
-                    file.write(source.read() + b"\n")
-        return path
 
     # ---- Handing in ------------------------------------------------------------------------
 
@@ -263,6 +233,44 @@ class _Simulation:
             blocks,
             waiting,
         )
+
+
+def hub_of(world: World, given: Settings, authorities: str, link: Link | None = None) -> SimHub:
+    """An operator's hub in a world: what its configuration says, but for where it is.
+
+    It has no mailboxes to look after, and writes no journeys: nobody would read them.
+
+    `authorities` is a file with the world's own, or ``""``.
+    """
+    listen = replace(
+        Listen(**dict.fromkeys(SERVICES, ())),  # type: ignore[arg-type]  # services' names
+        smtp=(Endpoint("", _PORT),),
+        connections=given.listen.connections,
+        connections_per_address=given.listen.connections_per_address,
+    )
+    relay = replace(given.relay, authorities=_together(world, given.relay.authorities, authorities))
+    settings = replace(
+        given,
+        listen=listen,
+        tls=replace(given.tls, offered=False, certificates=()),
+        access=replace(given.access, trusted=(*given.access.trusted, LOOPBACK)),
+        store=replace(given.store, look=LOOK, index_every=LOOK),
+        relay=relay,
+        journey=replace(given.journey, keep=0.0),
+    )
+    return SimHub(world, world.host(given.hub.hostname, link=link), settings)
+
+
+def _together(world: World, given: str, ours: str) -> str:
+    """The operator's authorities and the world's, in one file."""
+    if not ours or not given:
+        return ours or given
+    path = f"{world.root}/authorities.pem"
+    with open(path, "wb") as file:
+        for name in (given, ours):
+            with open(name, "rb") as source:
+                file.write(source.read() + b"\n")
+    return path
 
 
 class _Feed:

@@ -28,6 +28,7 @@ from mailhub.sim.clock import Clock
 from mailhub.sim.names import Names
 from mailhub.sim.network import Host, Network
 from mailhub.sim.trace import Trace
+from mailhub.sim.web import Pages
 from mailhub.sim.wire import Link
 
 START: Final = datetime(2026, 3, 2, 6, tzinfo=UTC).timestamp()
@@ -75,6 +76,7 @@ class World:
         self.clock = Clock(start)
         self.trace = Trace(start, listen)
         self.names = Names()
+        self.pages = Pages()
         self.network = Network(self.clock, self.trace, self.chance("network"))
         self.hosts: dict[str, Host] = {}
         self.root = tempfile.mkdtemp(prefix="mailhub-world-")

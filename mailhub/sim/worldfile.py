@@ -9,6 +9,8 @@ beside this module: ``calm``, ``providers`` and ``hostile``.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -29,7 +31,7 @@ from mailhub.config.values import (
     many,
     some,
 )
-from mailhub.sim.manners import Certificate, Manners, Outage, Pipelining
+from mailhub.sim.manners import Certificate, Dane, Manners, Outage, Pipelining, Sts
 from mailhub.sim.names import Fault
 from mailhub.sim.sections import (
     DROPS,
@@ -169,6 +171,8 @@ _PROVIDER: Final = Section(
         ),
         Key("pipelining", _words(Pipelining), "pipelining", "What becomes of commands in a row."),
         Key("tls", _words(Certificate), "tls", "Whether it offers TLS, and what is wrong with it."),
+        Key("dane", _words(Dane), "dane", "Its TLSA records; they count where it is signed."),
+        Key("mta-sts", _words(Sts), "sts", "Its MTA-STS policy."),
         Key(
             "dns",
             choice({"": "", **{it.value: it.value for it in Fault}}),
@@ -199,7 +203,11 @@ def load(name: str) -> Atlas:
     if name in SHIPPED:
         return parsed(name, files(__package__).joinpath(f"{name}.ini").read_text("utf-8"))
     with open(name, encoding="utf-8", errors="replace") as file:
-        return parsed(name, file.read())
+        text = file.read()
+    here = os.path.dirname(os.path.abspath(name))
+    if here not in sys.path:
+        sys.path.append(here)  # where its models are
+    return parsed(name, text)
 
 
 def parsed(name: str, text: str) -> Atlas:

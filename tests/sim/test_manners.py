@@ -25,5 +25,5 @@ def test_defaults_do_no_harm() -> None:
 
 def test_limits_are_told_apart() -> None:
     """What does not slow a campaign down is no limit of it."""
-    assert not {Why.UNKNOWN, Why.FULL, Why.OTHER} & set(LIMITS)
+    assert not {Why.UNKNOWN, Why.OTHER} & set(LIMITS)
     assert len({why.value for why in Why}) == len(Why)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from mailhub.ports import Mx
-from mailhub.sim.manners import Certificate, Manners, Outage, Window
+from mailhub.ports import FetchFailed, Mx
+from mailhub.relay.protector import WELL_KNOWN
+from mailhub.sim.manners import Certificate, Dane, Manners, Outage, Sts, Window
 from mailhub.sim.names import Fault
 from mailhub.sim.providers import Providers
 from mailhub.sim.sender import SenderFactory
@@ -119,3 +120,31 @@ def test_complaints_that_nobody_is_told_of() -> None:
     source = post.receiver.memory.source(post.client.addresses[0])
     assert source.score < 100
     assert len(post.books.taken) == 1
+
+
+def test_dane_and_mta_sts() -> None:
+    """A provider publishes what it says of its TLS; what is wrong with that is what was asked."""
+    world = World()
+    providers = Providers(world)
+    for name, dane, sts in (
+        ("good", Dane.GOOD, Sts.ENFORCE),
+        ("bad", Dane.WRONG, Sts.WRONG),
+        ("gone", Dane.NONE, Sts.MISSING),
+        ("none", Dane.NONE, Sts.NONE),
+    ):
+        manners = Manners(
+            name, (f"{name}.example",), tls=Certificate.GOOD, dane=dane, sts=sts, secure=True
+        )
+        providers.add(manners)
+    records, pages = world.names.records, world.pages
+    [good] = records("tlsa", "_25._tcp.mx.good.example") or []
+    [bad] = records("tlsa", "_25._tcp.mx.bad.example") or []
+    assert (good.usage, good.selector, good.matching) == (3, 1, 1)
+    assert good.data != bad.data
+    assert records("tlsa", "_25._tcp.mx.gone.example") is None
+    assert b"mx: mx.good.example\r\n" in pages.find("mta-sts.good.example", WELL_KNOWN)
+    assert b"mx: mx.elsewhere" in pages.find("mta-sts.bad.example", WELL_KNOWN)
+    assert records("txt", "_mta-sts.gone.example") == [b"v=STSv1; id=1"]
+    with pytest.raises(FetchFailed):
+        pages.find("mta-sts.gone.example", WELL_KNOWN)
+    assert records("txt", "_mta-sts.none.example") is None

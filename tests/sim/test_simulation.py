@@ -178,3 +178,34 @@ def test_reading_reports() -> None:
     )
     assert list(failures(report)) == ["a@b", "e@f"]
     assert list(failures(b"Subject: x\r\n\r\n")) == []
+
+
+STRICT = """
+[provider Good]
+domains = good.example
+weight = 1
+signed = yes
+tls = good
+dane = good
+mta-sts = enforce
+[provider Pinned]
+domains = pinned.example
+weight = 1
+signed = yes
+tls = good
+dane = wrong
+[provider Strict]
+domains = strict.example
+weight = 1
+tls = good
+mta-sts = wrong
+"""
+
+
+def test_promises_of_tls_are_kept() -> None:
+    """Mail does not go where DANE or MTA-STS say that it must not."""
+    campaign = parsed("test", "[mail x]\nrecipients = 30\nsize = 1K\n")
+    plan = Plan(settings("[dns]\ntrusted = yes\n"), world(STRICT), campaign, until=3600.0)
+    delivered = {it.name: it.delivered for it in simulate(plan).ledger.accounts}
+    assert delivered["Good"] > 0
+    assert delivered["Pinned"] == delivered["Strict"] == 0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from mailhub.config.load import ConfigError
+from mailhub.sim.campaign import SECTIONS as CAMPAIGN
+from mailhub.sim.campaign import Stream
 from mailhub.sim.manners import Certificate, Manners, Outage, Rate, Window
 from mailhub.sim.sections import sample
 from mailhub.sim.worldfile import SECTIONS, SHIPPED, Surface, load, model_of, parsed
@@ -108,8 +111,27 @@ def test_every_key_fills_something() -> None:
     assert parsed("sample", plain).providers == (Manners("x", ("*",)),)
 
 
-def test_models() -> None:
-    """A class is named by its module."""
+def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class is named by its module, which may lie beside the world file."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "moody_provider.py").write_text(
+        "from mailhub.sim.receiver import Receiver\nclass Moody(Receiver):\n    pass\n"
+    )
+    (tmp_path / "w.ini").write_text("[provider A]\ndomains = *\nmodel = moody_provider:Moody\n")
+    assert load(str(tmp_path / "w.ini")).providers[0].model == "moody_provider:Moody"
     assert model_of("mailhub.sim.receiver:Receiver").__name__ == "Receiver"
     with pytest.raises(ValueError, match="expected"):
         model_of("mailhub.sim.receiver")
+
+
+def test_the_documentation() -> None:
+    """docs/worlds.md has every key of a world file and of a campaign file, with its default."""
+    text = (Path(__file__).parents[2] / "docs" / "worlds.md").read_text()
+    rows = dict(re.findall(r"(?m)^\| `([^`]+)` \| `?([^|`]*)`? \|", text))
+    wanted = {
+        key.name: key.kind.show(getattr(default, key.target))
+        for section, default in ((SECTIONS[1], Manners("x")), (CAMPAIGN[0], Stream("x")))
+        for key in section.keys
+        if key.target != "path"
+    }
+    assert {name: rows.get(name, "?").strip() for name in wanted} == wanted

@@ -1,0 +1,286 @@
+"""``mailhub simulate``: what a campaign, or a change of the configuration, will do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mailhub.cli.place import Place
+from mailhub.config.values import parse_duration
+
+if TYPE_CHECKING:
+    from mailhub.config.settings import Settings
+    from mailhub.sim.result import Outcome, Result
+    from mailhub.sim.simulation import Plan, Progress
+
+SAMPLE: Final = "[hub]\nhostname = mx.sender.example\n"
+"""The configuration that is used where none is named: every default."""
+SPARKS: Final = " ▁▂▃▄▅▆▇█"
+SPARK_WIDTH: Final = 24
+
+
+def _duration(context: click.Context, parameter: click.Parameter, value: str | None) -> float:  # noqa: ARG001
+    if value is None:
+        return 0.0
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise click.BadParameter(f"expected a duration such as 5d, not {value}") from None
+
+
+@click.command(short_help="Try a campaign, or a configuration, in a virtual internet.")
+@click.option("--config", metavar="FILE", help="The configuration to try.  [default: a sample]")
+@click.option("--against", metavar="FILE", help="Another one, to be seen beside it.")
+@click.option(
+    "--world",
+    metavar="WORLD",
+    default="providers",
+    show_default=True,
+    help="calm, providers, hostile, or a file.",
+)
+@click.option("--campaign", metavar="FILE", help="What is sent.  [default: a sample]")
+@click.option("--seed", default="1", show_default=True, help="Of all that is left to chance.")
+@click.option(
+    "--until", metavar="DURATION", callback=_duration, help="Stop then.  [default: all settled]"
+)
+@click.option("--report", metavar="FILE", help="Write a page with plots.")
+@click.option("--journeys", metavar="FILE", help="Replay what `mailhub journey --json` recorded.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result alone, as JSON.")
+@click.pass_obj
+def simulate(
+    place: Place,
+    config: str | None,
+    against: str | None,
+    world: str,
+    campaign: str | None,
+    seed: str,
+    until: float,
+    report: str | None,
+    journeys: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Run a configuration against a world of providers, in virtual time.
+
+    Nothing is sent, and nothing of a hub is touched. The same seed and files give the
+    same result, everywhere. A world file says how providers behave; docs/worlds.md
+    describes it, and the campaign file.
+    """
+    settings = _settings(place, config)
+    with _quiet():
+        if journeys is not None:
+            _replay(settings, journeys, seed, until, as_json=as_json)
+            return
+        results = _results(settings, against, world, campaign, seed, until)
+    if report is not None:
+        from mailhub.sim.report import page  # noqa: PLC0415
+
+        _write(report, page(*results))
+    if as_json:
+        texts = [result.as_json() for result in results]
+        click.echo(
+            texts[0] if len(texts) == 1 else f'{{"after": {texts[0]}, "before": {texts[1]}}}'
+        )
+        return
+    for result in reversed(results):
+        _show(result, against if result is not results[0] else None)
+    if report is not None:
+        click.echo(f"report: {report}")
+
+
+def _settings(place: Place, config: str | None) -> Settings:
+    from mailhub.config.load import load, parse  # noqa: PLC0415
+
+    if config is not None:
+        return load(config)
+    if place.config is not None or place.state is not None:
+        return place.settings()
+    settings, _ = parse(SAMPLE)
+    return settings
+
+
+def _results(
+    settings: Settings,
+    against: str | None,
+    world: str,
+    campaign: str | None,
+    seed: str,
+    until: float,
+) -> list[Result]:
+    """The result; and, behind it, what the configuration beside it came to."""
+    from mailhub.config.load import load  # noqa: PLC0415
+    from mailhub.sim import campaign as campaigns  # noqa: PLC0415
+    from mailhub.sim import worldfile  # noqa: PLC0415
+    from mailhub.sim.result import concluded  # noqa: PLC0415
+    from mailhub.sim.simulation import Plan  # noqa: PLC0415
+    from mailhub.sim.simulation import simulate as run  # noqa: PLC0415
+
+    given = [("", settings)]
+    if against is not None:
+        given.append((against, load(against)))
+    atlas, sent = worldfile.load(world), campaigns.load(campaign)
+    results = []
+    for name, each in given:
+        plan = Plan(each, atlas, sent, seed, until)
+        with _progress(plan, name) as progress:
+            results.append(concluded(run(plan, progress)))
+    return results
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let the hub's log go nowhere: a million lines that nobody asked for."""
+    from twisted.logger import globalLogBeginner  # noqa: PLC0415
+
+    if not getattr(_quiet, "done", False):
+        globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+        _quiet.done = True  # type: ignore[attr-defined]  # it can be begun once
+    yield
+
+
+@contextmanager
+def _progress(plan: Plan, name: str) -> Iterator[Progress | None]:
+    """A bar on the terminal; None where nobody sees it."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    from mailhub.sim.result import duration  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[age]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        title = name or plan.atlas.name
+        task = bar.add_task(title, total=plan.campaign.total, age="")
+
+        def told(ledger: Any, age: float) -> None:
+            bar.update(task, completed=ledger.settled, age=f"{duration(age)} simulated")
+
+        yield told
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+# ---- Showing it ----------------------------------------------------------------------------
+
+
+def _show(result: Result, name: str | None) -> None:
+    """The result for a person: a table, and the answer."""
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    grid.add_column("provider")
+    for heading in ("sent", "deferred", "bounced", "waiting", "twice", "in doubt"):
+        grid.add_column(heading, justify="right")
+    grid.add_column("pace")
+    for heading in ("50 %", "95 %", "100 %"):
+        grid.add_column(heading, justify="right")
+    grid.add_column("limited by", overflow="fold")
+    grid.add_column("reputation", justify="right")
+    for outcome in result.providers:
+        grid.add_row(*_row(outcome))
+    if name is not None:
+        console.print(f"[bold]{os.path.basename(name)}[/bold]")
+    console.print(grid)
+    for outcome in result.providers:
+        if len(outcome.limits) > 1 or outcome.blocks:
+            console.print(f"  {outcome.name}: {_course(outcome)}", style="dim", soft_wrap=True)
+    console.print(f"\n[bold]{result.answer}[/bold]", soft_wrap=True)
+    for error in dict.fromkeys(result.errors):
+        console.print(f"the hub logged: {error.splitlines()[0]}", style="red", soft_wrap=True)
+
+
+def _row(outcome: Outcome) -> list[str]:
+    from mailhub.sim.result import duration  # noqa: PLC0415
+
+    def number(value: int) -> str:
+        return f"{value}" if value else "·"
+
+    def age(value: float | None) -> str:
+        return "" if value is None else duration(value)
+
+    return [
+        outcome.name,
+        number(outcome.delivered),
+        number(outcome.deferred),
+        number(outcome.bounced + outcome.refused),
+        number(outcome.waiting),
+        number(outcome.duplicates),
+        number(outcome.in_doubt),
+        sparks(outcome.pace),
+        age(outcome.half),
+        age(outcome.most),
+        age(outcome.all),
+        outcome.limit,
+        f"{outcome.reputation:g}" + (f" ({outcome.blocks} blocks)" if outcome.blocks else ""),
+    ]
+
+
+def _course(outcome: Outcome) -> str:
+    from mailhub.sim.result import duration  # noqa: PLC0415
+
+    shown = [
+        f"{stretch.why} {duration(stretch.start) if stretch.start else '0'}–{duration(stretch.end)}"
+        for stretch in outcome.limits[:6]
+    ]
+    more = len(outcome.limits) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def sparks(values: tuple[float, ...], width: int = SPARK_WIDTH) -> str:
+    """A course of values as a line of small bars."""
+    if not values or not any(values):
+        return ""
+    size = len(values) / min(width, len(values))
+    means = [
+        sum(values[int(n * size) : max(int((n + 1) * size), int(n * size) + 1)]) / size
+        for n in range(min(width, len(values)))
+    ]
+    top = max(means)
+    last = len(SPARKS) - 1
+    return "".join(SPARKS[min(last, -int(-mean / top * last // 1))] for mean in means)
+
+
+# ---- Replaying -----------------------------------------------------------------------------
+
+
+def _replay(settings: Settings, path: str, seed: str, until: float, *, as_json: bool) -> None:
+    from mailhub.cli.show import print_json  # noqa: PLC0415
+    from mailhub.sim.replay import read, replay  # noqa: PLC0415
+
+    recorded = read(path)
+    changes = replay(settings, recorded, seed, until)
+    if as_json:
+        print_json([change.as_dict() for change in changes])
+        return
+    for change in changes:
+        click.echo(str(change))
+    count = sum(len(it.recipients) for it in recorded)
+    words = f"{len(changes)} of {count} recipients" if changes else f"none of {count} recipients"
+    click.echo(f"{words} would fare otherwise")
