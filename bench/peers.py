@@ -1,8 +1,8 @@
 """The two servers under test, each started on private loopback ports with its own state.
 
 A `Peer` offers the same four things: ``smtp`` (port 25's role), ``imap``,
-``pop3`` and ``imaps``, with accounts ``user0@bench.example`` … and the
-password `PASSWORD`.
+``pop3`` and ``imaps``, with accounts ``user0@bench.example`` … and the password
+`PASSWORD`; and hands mail for `SINK` on to ``sink``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from bench.postfix import Postfix, search_path
 
 PASSWORD = "bench-password"
 DOMAIN = "bench.example"
+SINK = "sink.example"
+"""A domain whose mail goes on to port ``sink`` of this machine."""
 ACCOUNTS = 8
 
 
@@ -83,7 +85,9 @@ class Classic:
     name = "Postfix + Dovecot"
 
     def __init__(self) -> None:
-        self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps", "lmtp")}
+        self.ports = {
+            name: free_port() for name in ("smtp", "imap", "pop3", "imaps", "lmtp", "sink")
+        }
         self._home = new_home("classic")
         self._home.chmod(0o755)
         self._dovecot: subprocess.Popen[bytes] | None = None
@@ -94,6 +98,8 @@ class Classic:
 virtual_mailbox_domains = {DOMAIN}
 virtual_mailbox_maps = static:ok
 virtual_transport = lmtp:inet:127.0.0.1:{self.ports["lmtp"]}
+relay_domains = {SINK}
+transport_maps = inline:{{ {{ {SINK} = smtp:[127.0.0.1]:{self.ports["sink"]} }} }}
 """,
         )
 
@@ -196,7 +202,7 @@ class Mailhub:
 
     def __init__(self, more: str = "") -> None:
         self._more = more
-        self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps")}
+        self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps", "sink")}
         self._home = new_home("mailhub")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -224,6 +230,14 @@ certificates = {cert} {key}
 
 [auth]
 plaintext on loopback = yes
+
+[smtp]
+trusted networks = 127.0.0.0/8
+
+[route sink]
+host = 127.0.0.1:{ports["sink"]}
+tls = none
+recipients = {SINK}
 
 [limits]
 connections per address = 100000

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from bench import processes, reading
 from bench.clients import Imap, Line, Pop, greet, message, send, source
 from bench.figure import Figure
-from bench.peers import Peer, address, used
+from bench.peers import SINK, Peer, address, used
+from bench.relay import Far, Sink
 
 Step = Callable[[Peer], list[Figure]]
 
@@ -148,6 +149,40 @@ def append(peer: Peer) -> list[Figure]:
     ]
 
 
+def relay(peer: Peer) -> list[Figure]:
+    """4 KB messages from 20 sessions, relayed to Postfix's smtp-sink."""
+    messages = 3000
+    with Sink(peer.ports["sink"], messages) as sink:
+        spent, started = used(peer), time.perf_counter()
+        source(peer.ports["smtp"], sessions=20, messages=messages, size=4096, to=f"someone@{SINK}")
+        sink.wait()
+        seconds = time.perf_counter() - started
+    cost = (used(peer) - spent) / messages * 1e3
+    return [
+        Figure("relayed, 20 sessions, 4 KB", messages / seconds, "messages/s"),
+        Figure("server CPU, relayed", cost, "ms/message", more=False),
+    ]
+
+
+def relay_far(peer: Peer) -> list[Figure]:
+    """The same to a sink 100 ms away, and smtp-source, which pipelines nothing, straight to it."""
+    messages = 1000
+    with Far(peer.ports["sink"], messages) as far:
+        started = time.perf_counter()
+        source(peer.ports["smtp"], sessions=20, messages=messages, size=4096, to=f"someone@{SINK}")
+        far.wait()
+        rate = messages / (time.perf_counter() - started) / far.connections
+    alone = 40
+    with Far(peer.ports["sink"], alone + 1) as far:  # a sink that has them all does not say 221
+        plain = alone / source(
+            far.port, sessions=1, messages=alone, size=4096, to=f"someone@{SINK}"
+        )
+    return [
+        Figure("relayed, 100 ms away, a connection", rate, "messages/s"),
+        Figure("the same against an unpipelined client", rate / plain, "times"),
+    ]
+
+
 STEPS: dict[str, Step] = {
     "idle": idle_plain,
     "idle-tls": idle_tls,
@@ -160,5 +195,7 @@ STEPS: dict[str, Step] = {
     "imap": reading.reading,
     "turns": reading.turns,
     "logins": reading.logins,
+    "relay": relay,
+    "relay-far": relay_far,
 }
 """The steps in the order in which they run: memory first, in a server that has done nothing yet."""

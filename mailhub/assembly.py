@@ -32,11 +32,13 @@ from mailhub.net.web import HttpsClient
 from mailhub.policy.classify import Classifier
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import News
-from mailhub.policy.route import Hop, matching, route, routed
+from mailhub.policy.retry import Schedule
+from mailhub.policy.route import Hop, matching, route, routed, sent_by
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Client, Content, Disk, Logins, Resolver, Web
 from mailhub.queue.assurances import Assurances
 from mailhub.queue.change import Select
+from mailhub.queue.flow import Flow
 from mailhub.queue.item import Item, QueueIds
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.reputes import Reputes
@@ -184,13 +186,14 @@ class Parts:
 
     def _open_queue(self) -> None:
         settings, world, hub = self.settings, self.world, self.settings.hub
+        self._schedules = settings.schedules()
         self.reporter = Reporter(
             hub.hostname,
             self.ids,
             world.now,
             world.number,
             lambda recipient: members(recipient, self.accounts, self.settings.aliases),
-            settings.schedule,
+            self._schedule,
             settings.bounce,
             hub.postmaster,
         )
@@ -270,7 +273,7 @@ class Parts:
             world.reactor,
             world.now,
             world.chance.random,
-            settings.schedule,
+            self._schedule,
             settings.local,
             self.scribe,
         )
@@ -288,10 +291,12 @@ class Parts:
             world.reactor,
             world.now,
             world.chance.random,
-            settings.schedule,
+            self._schedule,
             settings.runner,
             self.scribe,
             self._verdicts,
+            self._weigh,
+            self._schedules.longest,
         )
         self.intake = HubIntake(
             self.journal,
@@ -326,7 +331,7 @@ class Parts:
         """An item was committed: local delivery and the runner take up their work."""
         maillog.accepted(item)
         self.local.accepted(item, content)
-        if item.remote:
+        if item.remote or item.release > item.arrived:
             self.runner.accepted(item, content)
 
     def logins(self, client: Client) -> Logins:
@@ -361,14 +366,29 @@ class Parts:
         """The runner is built after those who wake it."""
         self.runner.wake()
 
-    def _route(self, reverse_path: Path, path: Path) -> Hop:
+    def _route(self, reverse_path: Path, path: Path, way: str = "") -> Hop:
         relay = self.settings.relay
-        return route(reverse_path, path, self.settings.routes, port=relay.port, tls=relay.tls)
+        routes = self.settings.routes
+        if way:
+            return sent_by(way, path, routes, port=relay.port, tls=relay.tls)
+        return route(reverse_path, path, routes, port=relay.port, tls=relay.tls)
 
-    def _verdicts(self, reverse_path: Path, path: Path) -> tuple[Verdict, ...]:
+    def _verdicts(self, reverse_path: Path, path: Path, way: str) -> tuple[Verdict, ...]:
         """Why mail goes where `_route` says."""
-        found = matching(reverse_path, path, self.settings.routes)
-        return routed(self._route(reverse_path, path), found)
+        hop = self._route(reverse_path, path, way)
+        if way:
+            return (Verdict(f"route: to {hop.name}, as the operator said"),)
+        return routed(hop, matching(reverse_path, path, self.settings.routes))
+
+    def _schedule(self, item: Item, place: int) -> Schedule:
+        """How long and how often a recipient is tried."""
+        path, fate = item.envelope.recipients[place].path, item.fates[place]
+        found = matching(item.envelope.reverse_path, path, self.settings.routes)
+        name = getattr(fate, "route", "") or ("" if found is None else found.name)
+        return self._schedules.find(item.flow.name, name)
+
+    def _weigh(self, flow: Flow) -> float:
+        return self.settings.classes.weight(flow.name, flow.priority)
 
     def _resolver(self) -> Resolver:
         return resolver_of(self.settings, self.world)
@@ -412,8 +432,9 @@ class Parts:
         self.journal.limits = settings.journal
         self.scribe.obey(settings.journey, settings.origins.told)
         self.mail.limits = settings.journey
-        self.reporter.obey(settings.schedule, settings.bounce, settings.hub.postmaster)
-        self.local.obey(settings.schedule, settings.local)
+        self._schedules = settings.schedules()
+        self.reporter.obey(settings.bounce, settings.hub.postmaster)
+        self.local.obey(settings.local)
         self.ledger.limits = settings.local
         self.pool.obey(settings.relay.pool, settings.relay.patience)
         self.traffic.obey(settings.relay.pool)
@@ -426,7 +447,7 @@ class Parts:
             self.remote.resolver = self._resolver()  # what the other one knows is forgotten
             if isinstance(self.web, HttpsClient):
                 self.web.resolver = self.remote.resolver
-        self.runner.obey(settings.schedule, settings.runner)
+        self.runner.obey(settings.runner, self._schedules.longest)
 
     async def stop(self) -> None:
         """Finish what is under way, write it down, and let go of everything."""

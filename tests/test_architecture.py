@@ -17,7 +17,7 @@ CODE = ROOT / "mailhub"
 CORE = {"mail", "policy", "trust", "sasl", "smtp", "pop3", "imap", "sieve", "ports"}
 """Decides: no Twisted, no clock, no randomness, no I/O."""
 CORE_MODULES = {
-    *("queue.item", "queue.dsn", "queue.journey", "queue.change", "queue.rows"),
+    *("queue.flow", "queue.item", "queue.dsn", "queue.journey", "queue.change", "queue.rows"),
     *("queue.event", "queue.standing", "queue.timeline", "queue.letter"),
 }
 KEEP = {"store", "queue", "accounts", "config"}

@@ -17,6 +17,7 @@ from mailhub.cli.place import Place
 from mailhub.cli.show import done, json_option, listing, print_json
 from mailhub.mail.address import NULL
 from mailhub.ports import QueueId
+from mailhub.queue.amend import START, At
 from mailhub.queue.change import Amend, Cancel, Flush, Hold, Release, Select
 from mailhub.queue.item import Item, to_number
 from mailhub.queue.rows import State
@@ -191,7 +192,9 @@ def _amend(place: Place, change: Amend, what: str) -> None:
     changed = 0
     settings = place.existing()
     with _spool(place) as spool:
-        while count := spool.amend(change):
+        at: At | None = START
+        while at is not None:
+            count, at = spool.amend(change, at)
             changed += count
     if changed:
         wake(settings.hub.control)

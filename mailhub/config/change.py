@@ -11,6 +11,7 @@ from mailhub.config.load import filled
 from mailhub.config.provider import PREFIX, SOURCE_PREFIX
 from mailhub.config.schema import ROUTE_PREFIX, SECTIONS
 from mailhub.config.settings import Settings
+from mailhub.config.waiting import CLASS_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def changes(old: Settings, new: Settings) -> Changes:
                 (restart if key.restart else live).append(f"[{section.name}] {key.name}")
     live += _of_kind(ROUTE_PREFIX, old.routes, new.routes)
     live += _of_kind(PREFIX, old.providers, new.providers)
+    live += _of_kind(CLASS_PREFIX, old.classes.all, new.classes.all)
     live += _of_kind(SOURCE_PREFIX, old.sources, new.sources)
     if old.replies != new.replies and old.relay.replies == new.relay.replies:
         live.append("what replies mean")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mailhub.config.key import AT_LEAST_ONE, PATIENCE, Key, Section
+from mailhub.config.keys_queue import schedule_keys
 from mailhub.config.values import (
     BOOLEAN,
     COUNT,
@@ -37,19 +38,7 @@ QUEUE: Final = Section(
     "Mail that could not be handed on yet. Most refusals of the first minutes are greylisting;"
     " later ones are hosts that are down for hours.",
     (
-        Key(
-            "delays",
-            some(PATIENCE),
-            "schedule.delays",
-            "The waits after the first, second, ... failed attempt.",
-        ),
-        Key(
-            "factor",
-            bounded(FACTOR, 1.0),
-            "schedule.factor",
-            "By which the last of them grows with each attempt after that.",
-        ),
-        Key("longest delay", PATIENCE, "schedule.maximum", "No wait is longer."),
+        *schedule_keys("schedule."),
         Key(
             "jitter",
             PERCENT,
@@ -58,22 +47,23 @@ QUEUE: Final = Section(
             " together does not come back together.",
         ),
         Key(
-            "lifetime",
-            PATIENCE,
-            "schedule.lifetime",
-            "After which mail goes back to its sender. The standard asks for 4d to 5d.",
-        ),
-        Key(
-            "delay warning",
-            DURATION,
-            "schedule.warning",
-            "After which its sender is told that it is late. 0 for never.",
+            "least attempts",
+            AT_LEAST_ONE,
+            "schedule.least",
+            "Made in any case: a machine that slept for a week, or whose clock was wrong, gives"
+            " nothing up for that.",
         ),
         Key(
             "bounce whole",
             SIZE,
             "bounce.message",
             "A failed message up to this size goes back whole, of a larger one the header.",
+        ),
+        Key(
+            "gather notices",
+            DURATION,
+            "runner.gather",
+            "How long a failure may wait for others of the same message, to be told together.",
         ),
         Key("bounce header", bounded(SIZE, 1024), "bounce.header", "So much of that header."),
         Key(
@@ -104,7 +94,7 @@ QUEUE: Final = Section(
             "ready per hop",
             AT_LEAST_ONE,
             "runner.ready_per_hop",
-            "The same for one domain or smarthost.",
+            "The same of one sender and class for one domain or smarthost.",
         ),
         Key(
             "fresh content",
@@ -116,7 +106,8 @@ QUEUE: Final = Section(
             "look again",
             PATIENCE,
             "runner.sleep",
-            "How often the queue is looked at when nothing is due, in case the clock was set.",
+            "How often, while something waits, the clock is looked at: it may have been set, or"
+            " the machine may have slept.",
         ),
         Key(
             "grace",
@@ -490,5 +481,6 @@ ROUTE: Final = Section(
             "password_file",
             "A file with the password in its first line, readable by the hub's user alone.",
         ),
+        *schedule_keys(),
     ),
 )

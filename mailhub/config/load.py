@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from mailhub.config import contradiction, files, ini, provider
+from mailhub.config import contradiction, files, ini, provider, waiting
 from mailhub.config.ini import Entry, Ini, Mistake
 from mailhub.config.key import Key, Section
 from mailhub.config.origin import Origins
@@ -75,6 +75,9 @@ def parse(
     settings = replace(settings, routes=routes, origins=origins)
     settings, unusable = _ways_out(settings, given)
     mistakes += unusable
+    classes, unfit = waiting.classes(_sections(given, waiting.CLASS_PREFIX))
+    settings = replace(settings, classes=classes)
+    mistakes += unfit
     settings, unnamed = _named(settings, machine, given)
     mistakes += [*given.mistakes, *unnamed]
     mistakes += contradiction.found(settings, given.lines)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailhub.config.ini import Mistake
+from mailhub.config.waiting import wishes
 from mailhub.policy.route import (
     SUBMISSION_PORT,
     SUBMISSIONS_PORT,
@@ -69,11 +70,12 @@ class Draft:
 
     def _route(self, hop: Smarthost | None, tls: TlsDemand) -> Route:
         recipients, senders = (self._values.get(key, ()) for key in ("recipients", "senders"))
+        wanted = wishes(f"route {self._name}", self._values)
         spare = bool(self._values.get("spare"))
         for key in ("recipients", "senders"):
             if spare and key in self._lines:
                 self._wrong(key, "no mail is matched by a spare route")
-        return Route(self._name, hop, recipients, senders, tls, spare)
+        return Route(self._name, hop, recipients, senders, tls, spare, wanted)
 
     def _password(self, *, implicit: bool, tls: TlsDemand) -> str:
         username = self._values.get("username", "")

@@ -61,6 +61,18 @@ spare = yes
 mx = *.neighbour.example
 messages per hour = 600
 """,
+    "class NAME": """\
+For example, alarms before everything else, and newsletters that are given up after a day:
+
+[class alarm]
+accounts = monitor@example.com
+weight = 100
+delays = 1m, 2m, 5m
+
+[class bulk]
+lifetime = 1d
+delay warning = 0
+""",
     "source NAME": """\
 For example, two addresses in turn, but one of them only for Google:
 

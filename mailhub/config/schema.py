@@ -14,6 +14,7 @@ from mailhub.config.keys_delivery import DNS, JOURNEY, QUEUE, RELAY, ROUTE
 from mailhub.config.keys_hub import ADDRESSES, AUTH, HUB, LIMITS, LISTEN, TLS
 from mailhub.config.keys_mail import IMAP, POP3, SMTP, STORE, SUBMISSION
 from mailhub.config.keys_provider import PROVIDER, SOURCE
+from mailhub.config.keys_queue import CLASS
 
 SECTIONS: Final = (
     HUB,
@@ -34,7 +35,7 @@ SECTIONS: Final = (
 )
 """All that there is one of, in the order of the sample file."""
 
-NAMED: Final = (ROUTE, PROVIDER, SOURCE)
+NAMED: Final = (ROUTE, PROVIDER, SOURCE, CLASS)
 """Those that there are many of, each with a name behind its kind: ``[route NAME]``."""
 
 ROUTE_PREFIX: Final = "route "

@@ -32,6 +32,7 @@ from mailhub.policy.limits import (
     RunnerLimits,
 )
 from mailhub.policy.provider import Provider, Source
+from mailhub.policy.queueclass import Classes, Schedules
 from mailhub.policy.retry import Schedule
 from mailhub.policy.route import SMTP_PORT, Route, TlsDemand
 from mailhub.pop3.settings import Limits as Pop3
@@ -213,10 +214,15 @@ class Settings:
     relay: Relay = field(default_factory=Relay)
     dns: Dns = Dns()
     routes: tuple[Route, ...] = ()
+    classes: Classes = field(default_factory=Classes)
     origins: Origins = field(default_factory=Origins, compare=False)
     providers: tuple[Provider, ...] = field(default_factory=provider.known)
     sources: tuple[Source, ...] = ()
     replies: tuple[Rule, ...] = field(default_factory=replies.known)
+
+    def schedules(self) -> Schedules:
+        """How long and how often mail is tried, by class and route."""
+        return Schedules(self.schedule, self.classes, {it.name: it.wishes for it in self.routes})
 
     @property
     def aliases(self) -> Aliases:

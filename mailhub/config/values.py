@@ -179,6 +179,18 @@ def _parse_mailbox(text: str) -> str:
 MAILBOX: Final = Kind("a mailbox's name such as Queue", _parse_mailbox, str)
 
 
+_FIELD: Final = re.compile(r"[!-9;-~]+(?:\s*:.*)?")
+
+
+def _parse_field(text: str) -> str:
+    if not _FIELD.fullmatch(text):
+        raise ValueError
+    return text
+
+
+FIELD: Final = Kind("a field's name, or Name: value, value", _parse_field, str)
+
+
 def _parse_host(text: str) -> str:
     try:
         domain = parse_domain(text)
@@ -222,6 +234,13 @@ def _parse_mail_address(text: str) -> Address:
         raise ValueError
     return path
 
+
+def _parse_name(text: str) -> str:
+    return str(_parse_mail_address(text)).casefold() if "@" in text else _parse_pattern(text)
+
+
+NAME: Final = Kind("an address, a domain, *.domain or *", _parse_name, to_unicode)
+"""Whom something is for (`policy.queueclass.named`)."""
 
 MAIL_ADDRESS: Final = Kind(
     "an address such as postmaster@example.com", _parse_mail_address, lambda path: path.shown
@@ -314,6 +333,21 @@ def many(kind: Kind[T]) -> Kind[tuple[T, ...]]:
         return ", ".join(kind.show(value) for value in values)
 
     return Kind(f"a list, each item {kind.expected}", parse, show)
+
+
+def lines(kind: Kind[T]) -> Kind[tuple[T, ...]]:
+    """Values on lines of their own, commas and all; one at least."""
+
+    def parse(text: str) -> tuple[T, ...]:
+        values = tuple(kind.parse(line.strip()) for line in text.split("\n") if line.strip())
+        if not values:
+            raise ValueError
+        return values
+
+    def show(values: Iterable[T]) -> str:
+        return "\n    ".join(kind.show(value) for value in values)
+
+    return Kind(f"lines, each {kind.expected}", parse, show)
 
 
 def some(kind: Kind[T]) -> Kind[tuple[T, ...]]:

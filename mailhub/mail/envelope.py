@@ -49,6 +49,21 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliverBy:
+    """The BY parameter: until when a message is to be delivered (RFC 2852 §4).
+
+    Attributes:
+        seconds: From the moment of MAIL; may be past where `returned` is false.
+        returned: By-mode R: what is late comes back. Else (N) its sender is told of the delay.
+        trace: Each relay that takes it is to be reported.
+    """
+
+    seconds: int
+    returned: bool
+    trace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """One mail transaction's envelope (RFC 5321 §2.3.1).
 
@@ -57,6 +72,10 @@ class Envelope:
         utf8: MAIL had SMTPUTF8 (RFC 6531 §3.4).
         require_tls: MAIL had REQUIRETLS (RFC 8689 §2).
         size: What MAIL announced with SIZE, octets (RFC 1870 §6), or None.
+        hold_for: Seconds that the message is not to be sent (RFC 4865 §4), or None.
+        hold_until: Likewise the moment, seconds since the epoch.
+        by: MAIL had BY (RFC 2852 §4).
+        priority: MT-PRIORITY, -9 to 9 (RFC 6710 §4.1); None where MAIL had none.
     """
 
     reverse_path: Path = NULL
@@ -67,6 +86,10 @@ class Envelope:
     utf8: bool = False
     require_tls: bool = False
     size: int | None = None
+    hold_for: int | None = None
+    hold_until: float | None = None
+    by: DeliverBy | None = None
+    priority: int | None = None
 
     def to(self, recipient: Recipient) -> Envelope:
         """The same envelope with one recipient more."""

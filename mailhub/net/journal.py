@@ -43,6 +43,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -51,12 +52,13 @@ from mailhub.net.content import FileContent, LargeContent, Octets
 from mailhub.net.disk import Lock
 from mailhub.policy.limits import JournalLimits
 from mailhub.ports import Content, Disk, QueueId
+from mailhub.queue.amend import START, At
 from mailhub.queue.change import (
     Accept,
     Amend,
     Change,
     Drop,
-    Due,
+    Edit,
     Filed,
     Promised,
     Settle,
@@ -65,7 +67,16 @@ from mailhub.queue.change import (
 from mailhub.queue.database import Busy
 from mailhub.queue.item import Item
 from mailhub.queue.journey import Attempted
+from mailhub.queue.look import Reading
 from mailhub.queue.spool import Spool
+
+LOOP_ROWS: Final = 2000
+"""Rows above which even the statements are run in the writer's thread."""
+
+
+def _rows(change: Change) -> int:
+    """About how many rows a change writes."""
+    return len(change.item.fates) if isinstance(change, Accept) else 1
 
 
 async def at_once() -> None:
@@ -179,13 +190,23 @@ class Journal:
             OSError: The disk said no; some may be done.
         """
         total = 0
-        while True:
+        at: At | None = START
+        while at is not None:
             async with self._exclusive:
                 self._refuse_if_closed()
-                count = await self._writer.run(self._spool.amend, change)
+                count, at = await self._writer.run(self._spool.amend, change, at)
             total += count
-            if not count:
-                return total
+        return total
+
+    async def edit(self, change: Edit) -> bool:
+        """Correct a recipient, or add one: see `Spool.edit`.
+
+        Raises:
+            OSError: The disk said no.
+        """
+        async with self._exclusive:
+            self._refuse_if_closed()
+            return await self._writer.run(self._spool.edit, change)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -226,6 +247,9 @@ class Journal:
         marks, self._marks = self._marks, []
         changes: list[Change] = [*marks, *(each for unit in batch for each in unit.changes)]
         try:
+            if sum(map(_rows, changes)) > LOOP_ROWS:
+                await self._writer.run(self._spool.apply, changes)
+                return [(unit, None) for unit in batch]
             try:
                 self._spool.stage(changes)
             except Busy:
@@ -261,25 +285,18 @@ class Journal:
 
     # ---- Reading ---------------------------------------------------------------------------
 
-    def load(self, queue_id: QueueId) -> Item | None:
-        """An item, or None if it has left."""
-        return self._reads.load(queue_id)
+    @property
+    def reads(self) -> Reading:
+        """For quick looks at the spool, in the loop's thread."""
+        return self._reads
 
-    def due(self, now: float, after: Due | float, limit: int) -> list[Due]:
-        """Recipients whose moment has come: see `Spool.due`."""
-        return self._reads.due(now, after, limit)
-
-    def destined(self, domain: str, now: float, limit: int) -> list[Due]:
-        """Likewise of one domain."""
-        return self._reads.destined(domain, now, limit)
+    def load(self, queue_id: QueueId, numbers: Sequence[int] | None = None) -> Item | None:
+        """An item, or the part of it with these recipients, or None if it has left."""
+        return self._reads.load(queue_id, numbers)
 
     def floor(self) -> int:
         """For `queue.item.QueueIds`: see `Spool.floor`."""
         return self._reads.floor()
-
-    def next_due(self, after: float) -> float | None:
-        """The first moment later than `after` for which a recipient waits."""
-        return self._reads.next_due(after)
 
     # ---- Start and end ---------------------------------------------------------------------
 

@@ -110,11 +110,12 @@ class RunnerLimits:
         recipients: Recipients in one attempt: 100 must be taken everywhere
             (RFC 5321 §4.5.3.1.8).
         ready: Recipients waiting in memory, in all.
-        ready_per_hop: … and for one next hop.
+        ready_per_hop: … and of one flow for one next hop.
         page: Rows of the index looked at before others have their turn.
         cache: Octets of fresh content kept in memory until it is attempted.
-        sleep: Seconds after which the index is looked at in any case: the
-            clock may have been set, or another process may have been at work.
+        sleep: Seconds that the next moment is waited for at once, at most: the clock
+            may be set meanwhile, or the machine may sleep.
+        gather: Seconds that a failure may wait to be told together with others.
         grace: Seconds that attempts under way are given when the hub stops.
     """
 
@@ -122,10 +123,11 @@ class RunnerLimits:
     attempts_per_hop: int = 20
     recipients: int = 100
     ready: int = 10_000
-    ready_per_hop: int = 1000
+    ready_per_hop: int = 500
     page: int = 200
     cache: int = 32 * 1024 * 1024
-    sleep: float = 300.0
+    sleep: float = 60.0
+    gather: float = 60.0
     grace: float = 30.0
 
 

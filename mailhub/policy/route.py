@@ -14,13 +14,14 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import groupby
 from typing import Any, Final
 
 from mailhub.mail.address import Path, literal_address
 from mailhub.mail.reply import Refusal
+from mailhub.policy.retry import Wishes
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Mx
@@ -122,6 +123,7 @@ class Route:
             has none, and only ``*`` matches it.
         tls: For exchanges only; a smarthost brings its own.
         spare: It matches nothing: only the detours of providers lead there.
+        wishes: Where the schedule of mail that goes this way differs.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Route:
     senders: tuple[str, ...] = ()
     tls: TlsDemand = TlsDemand.OPPORTUNISTIC
     spare: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 def route(
@@ -151,6 +154,36 @@ def route(
     if found is None:
         return Exchange(path.domain, port, tls)
     return found.hop or Exchange(path.domain, port, found.tls)
+
+
+DIRECT: Final = "direct"
+"""The way past all routes: to the exchanges of the recipient's domain."""
+
+
+def sent_by(
+    way: str,
+    path: Path,
+    routes: Iterable[Route],
+    *,
+    port: int = SMTP_PORT,
+    tls: TlsDemand = TlsDemand.OPPORTUNISTIC,
+) -> Hop:
+    """The next hop of a recipient whose way an operator has said.
+
+    That is `DIRECT`, the name of a route, or ``host:port``.
+
+    Raises:
+        Refusal: 451 4.3.5 for a route that there is no more.
+    """
+    if way == DIRECT:
+        return Exchange(path.domain, port, tls)
+    for each in routes:
+        if each.name == way:
+            return each.hop or Exchange(path.domain, port, each.tls)
+    host, colon, number = way.rpartition(":")
+    if not colon or not number.isdecimal():
+        raise Refusal(451, "3.5", f"There is no route {way} any more")
+    return Smarthost(way, host.strip("[]"), int(number), TlsDemand.OPPORTUNISTIC)
 
 
 def routed(hop: Hop, found: Route | None) -> tuple[Verdict, Verdict]:
@@ -192,10 +225,11 @@ def _rank(patterns: Sequence[str], domain: str) -> int:
     """How closely the best of the patterns fits: -1 not at all, 0 like everything else."""
     if not patterns:
         return 0
-    return max(_fit(pattern, domain) for pattern in patterns)
+    return max(fit(pattern, domain) for pattern in patterns)
 
 
-def _fit(pattern: str, domain: str) -> int:
+def fit(pattern: str, domain: str) -> int:
+    """How closely a pattern fits a domain: -1 not at all, 0 like everything else."""
     if pattern == "*":
         return 0
     if pattern.startswith("*."):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from mailhub.mail.address import Path
 from mailhub.ports import AccountId, QueueId
+from mailhub.queue.flow import COMMON, Flow
 from mailhub.queue.item import Item
 from mailhub.queue.journey import Attempted
 
@@ -37,12 +38,25 @@ class Accept:
 class Settle:
     """New fates for those recipients in which `before` and `after` differ.
 
-    An item without an open recipient leaves the spool.
+    An item without an open recipient leaves the spool, once its sender has been told all.
+
+    Attributes:
+        owed: Places of recipients whose sender is to be told later.
+        owed_at: When, at the latest.
     """
 
     before: Item
     after: Item
     attempts: tuple[Attempted, ...] = ()
+    owed: tuple[int, ...] = ()
+    owed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The sender is told what was owed of all recipients of this part of an item."""
+
+    item: Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +146,57 @@ class Cancel:
     now: float
 
 
-Amend = Flush | Hold | Release | Cancel
+@dataclass(frozen=True, slots=True)
+class Reroute:
+    """Pending and held recipients go another way, the pending ones `now`.
+
+    Attributes:
+        route: The name of a route, ``direct`` for the exchanges of the domain, or
+            ``host:port``; ``""`` for what the configuration says.
+    """
+
+    select: Select
+    route: str
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Respread:
+    """Recipients whose moment lies behind `latest` are due by then.
+
+    For moments that were written when the clock was ahead: none was put off on
+    purpose, for that is said by their first attempt being still to come.
+
+    Attributes:
+        earliest: They are spread from here on, so that they do not all come back together.
+    """
+
+    select: Select
+    earliest: float
+    latest: float
+
+
+Amend = Flush | Hold | Release | Cancel | Reroute | Respread
 """What operators do, in this process or another: to whatever is in a fitting state."""
 
-Change = Accept | Settle | Filed | Drop | Promised | Kept
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Other recipients for one item: an address corrected, or one more.
+
+    Attributes:
+        number: Whose path is replaced; None to add a recipient.
+        account: Where the new path ends here: the account.
+    """
+
+    queue_id: QueueId
+    number: int | None
+    path: Path
+    account: AccountId | None
+    now: float
+
+
+Change = Accept | Settle | Told | Filed | Drop | Promised | Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +204,8 @@ class Due:
     """A recipient whose moment has come.
 
     Attributes:
-        local: It is a mailbox of ours whose first filing failed.
+        local: It is a mailbox of ours whose first filing failed, or was put off.
+        route: As `queue.item.Pending.route`.
     """
 
     due: float
@@ -152,6 +214,21 @@ class Due:
     path: Path
     reverse_path: Path
     local: bool
+    flow: Flow = COMMON
+    route: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """All pending recipients of one flow and one domain: what the runner looks at first.
+
+    Attributes:
+        due: The moment of the first of them.
+    """
+
+    flow: Flow
+    domain: str
+    due: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ whom to tell.
 
 Invariants:
 
-1. A recipient is known by its number, its place in the envelope, which never changes.
+1. A recipient is known by its number, its place in the message's envelope, which never
+   changes. A part of an item has some of the recipients, in order, and knows their
+   numbers; what is done to a part is said by the place in the part.
 2. A settled fate never changes: each transition refuses, or leaves, what is settled.
 3. A failure is reported once: by the one transition that made it, and never again.
 4. Nothing is reported to the null reverse-path (RFC 5321 §4.5.5), and nobody
@@ -23,8 +25,10 @@ from typing import Final
 from mailhub.mail.address import NULL
 from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.mail.reply import Reply
+from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
 from mailhub.ports import AccountId, QueueId
+from mailhub.queue.flow import COMMON, Flow
 
 # ---- Fates ---------------------------------------------------------------------------------
 
@@ -39,6 +43,10 @@ class Pending:
         reply: What the last one ended with.
         host: Whose words `reply` is; ``""`` for our own.
         warned: The sender has been told of the delay.
+        cause: What stands behind `reply`.
+        put_off: It was not to be attempted when it was accepted, but later: one of
+            ours is then not filed at once, but when it is due like any other.
+        route: The way an operator has sent it, instead of the configured one; ``""`` for none.
     """
 
     due: float
@@ -46,6 +54,9 @@ class Pending:
     reply: Reply | None = None
     host: str = ""
     warned: bool = False
+    cause: Cause | None = None
+    put_off: bool = False
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +156,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A message in the queue, but for its content.
+    """A message in the queue, but for its content; or a part of one, with some of its recipients.
 
     Attributes:
         arrived: Seconds since the epoch.
@@ -156,6 +167,8 @@ class Item:
         head: Octets that stand before the content in its file: the trace
             fields of the only, local, recipient. Empty where the content is
             not in a file of its own.
+        numbers: Of a part: the numbers of its recipients. Empty where all are here.
+        total: Of a part: how many recipients the whole item has.
     """
 
     queue_id: QueueId
@@ -166,10 +179,40 @@ class Item:
     fates: tuple[Fate, ...]
     origin: Origin = Origin()
     head: bytes = b""
+    flow: Flow = COMMON
+    numbers: tuple[int, ...] = ()
+    total: int = 0
 
     def __post_init__(self) -> None:
         if not len(self.envelope.recipients) == len(self.places) == len(self.fates):
             raise ValueError(f"{self.queue_id}: a place and a fate for each recipient")
+
+    @property
+    def whole(self) -> bool:
+        """Whether all recipients are here."""
+        return not self.numbers or len(self.numbers) == self.total
+
+    def number(self, place: int) -> int:
+        """The number of the recipient at a place."""
+        return self.numbers[place] if self.numbers else place
+
+    @property
+    def release(self) -> float:
+        """The moment it is first to be attempted: when it arrived, or later as its sender wished.
+
+        The schedule's times count from here (RFC 4865 §5).
+        """
+        envelope = self.envelope
+        wished = envelope.hold_until
+        if envelope.hold_for is not None:
+            wished = self.arrived + envelope.hold_for
+        return self.arrived if wished is None else max(self.arrived, wished)
+
+    @property
+    def deadline(self) -> float | None:
+        """The moment by which it is to be delivered, if there is one (RFC 2852 §4)."""
+        by = self.envelope.by
+        return None if by is None else self.arrived + by.seconds
 
     @property
     def open(self) -> tuple[int, ...]:
@@ -201,8 +244,8 @@ class Item:
 
 
 def is_fresh(fate: Fate) -> bool:
-    """Whether it was never attempted."""
-    return isinstance(fate, Pending) and fate.attempts == 0
+    """Whether it is to be attempted the moment it was accepted, and was not yet."""
+    return isinstance(fate, Pending) and fate.attempts == 0 and not fate.put_off
 
 
 def new_item(
@@ -213,10 +256,15 @@ def new_item(
     size: int,
     origin: Origin = Origin(),
     head: bytes = b"",
+    flow: Flow = COMMON,
 ) -> Item:
-    """An item as it is accepted: each recipient due at once."""
-    fates = (Pending(arrived),) * len(envelope.recipients)
-    return Item(queue_id, arrived, envelope, size, tuple(places), fates, origin, head)
+    """An item as it is accepted: each recipient due at once, or when it is to be released."""
+    fates: tuple[Fate, ...] = (Pending(arrived),) * len(envelope.recipients)
+    item = Item(queue_id, arrived, envelope, size, tuple(places), fates, origin, head, flow)
+    if item.release > arrived:
+        fates = tuple(Pending(item.release, put_off=it is not None) for it in item.places)
+        item = replace(item, fates=fates)
+    return item
 
 
 # ---- Transitions ---------------------------------------------------------------------------
@@ -234,6 +282,17 @@ class Answer:
     host: str = ""
     dsn: bool = False
     again: float | None = None
+    cause: Cause | None = None
+
+
+def local_answer(reply: Reply) -> Answer:
+    """What came of filing for a recipient of ours."""
+    full = not reply.positive and reply.detail == "2.2"
+    return Answer(reply, cause=Cause.MAILBOX_FULL if full else None)
+
+
+LATE: Final = Reply(550, "4.7", ("Not delivered by the time its sender set",))
+"""What those are told who said that late mail is to come back (RFC 2852 §4.1.4)."""
 
 
 def attempted(
@@ -246,9 +305,9 @@ def attempted(
     """The item after an attempt that ended with `answers`.
 
     Recipients without an answer stay as they were. Once the item has outlived
-    `schedule`, a temporary reply is a failure like any other. A recipient that
-    was put on hold meanwhile stays so, unless the attempt has settled it.
-    `chance` is for the jitter of the next moment (`Schedule.delay`).
+    `schedule`, or its sender's deadline, a temporary reply is a failure like any
+    other. A recipient that was put on hold meanwhile stays so, unless the attempt
+    has settled it. `chance` is for the jitter of the next moment (`Schedule.delay`).
 
     Raises:
         ValueError: An answer for a recipient that was settled before.
@@ -267,12 +326,30 @@ def attempted(
             warned = before.pending.warned
             later = _later(item, before.pending, answer, now, schedule, chance, warned=warned)
             fates[number] = Held(later, before.why)
-        elif schedule.expired(item.arrived, now):
+        elif is_late(item, now) or _expired(item, before, answer, now, schedule):
             fates[number] = Failed(answer.reply, now, answer.host, expired=True)
         else:
-            warned = before.warned or schedule.warns(item.arrived, now)
+            warned = before.warned or _warns(item, schedule, now)
             fates[number] = _later(item, before, answer, now, schedule, chance, warned=warned)
     return replace(item, fates=tuple(fates))
+
+
+def is_late(item: Item, now: float) -> bool:
+    """Whether the sender wants it back rather than delivered now (RFC 2852 §4.1.4)."""
+    by = item.envelope.by
+    return by is not None and by.returned and now >= item.arrived + by.seconds
+
+
+def _expired(item: Item, before: Pending, answer: Answer, now: float, schedule: Schedule) -> bool:
+    """Whether a temporary reply is final; what was put off counts as tried enough."""
+    attempts = before.attempts + 1 if answer.again is None else schedule.least
+    return schedule.expired(item.release, now, attempts)
+
+
+def _warns(item: Item, schedule: Schedule, now: float) -> bool:
+    """Whether a failure now is to be told as a delay."""
+    deadline = item.deadline
+    return schedule.warns(item.release, now) or (deadline is not None and now >= deadline)
 
 
 def _success(place: Local | None, answer: Answer, now: float) -> Fate:
@@ -294,8 +371,21 @@ def _later(
     if answer.again is not None:
         return _put_off(item, before, answer, now, schedule, warned=warned)
     attempts = before.attempts + 1
-    due = schedule.due(item.arrived, now, attempts, warned=warned, chance=chance)
-    return Pending(due, attempts, answer.reply, answer.host, warned)
+    due = schedule.due(
+        item.release, now, attempts, warned=warned, chance=chance, cause=answer.cause
+    )
+    deadline = item.deadline
+    if deadline is not None and now < deadline:
+        due = min(due, deadline)  # what happens then, an attempt decides
+    return replace(
+        before,
+        due=due,
+        attempts=attempts,
+        reply=answer.reply,
+        host=answer.host,
+        warned=warned,
+        cause=answer.cause,
+    )
 
 
 def _put_off(
@@ -303,11 +393,20 @@ def _put_off(
 ) -> Pending:
     """It was no attempt, but its sender is told of the delay, and of the end, in time."""
     assert answer.again is not None
-    ends = [item.arrived + schedule.lifetime]
+    ends = [item.release + schedule.lifetime]
     if schedule.warning and not warned:
-        ends.append(item.arrived + schedule.warning)
+        ends.append(item.release + schedule.warning)
+    if item.deadline is not None:
+        ends.append(item.deadline)
     due = min(answer.again, *(end for end in ends if end > now))
-    return replace(before, due=due, reply=answer.reply, host=answer.host, warned=warned)
+    return replace(
+        before,
+        due=due,
+        reply=answer.reply,
+        host=answer.host,
+        warned=warned,
+        cause=answer.cause,
+    )
 
 
 def hold(item: Item, numbers: Iterable[int], why: str) -> Item:
@@ -420,10 +519,17 @@ def _wants(recipient: Recipient, action: Action) -> bool:
     return bool(asked & _WANTED[action])
 
 
-def addressed(item: Item, numbers: Iterable[int]) -> Envelope:
-    """The envelope with these recipients only, as a next hop is offered it."""
+def addressed(item: Item, numbers: Iterable[int], now: float) -> Envelope:
+    """The envelope with these recipients only, as a next hop is offered it.
+
+    The time that is left for delivery is what is passed on (RFC 2852 §4.2).
+    """
     recipients = tuple(item.envelope.recipients[number] for number in numbers)
-    return replace(item.envelope, recipients=recipients)
+    envelope = item.envelope
+    if envelope.by is None:
+        return replace(envelope, recipients=recipients)
+    left = int(item.arrived + envelope.by.seconds - now)
+    return replace(envelope, recipients=recipients, by=replace(envelope.by, seconds=left))
 
 
 # ---- Queue ids -----------------------------------------------------------------------------

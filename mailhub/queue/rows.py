@@ -2,7 +2,8 @@
 
 Invariants:
 
-1. `item(item_row(i), recipient rows of i) == i`, whatever the fates.
+1. `item(item_row(i, flow), recipient rows of i, i.flow) == i`, whatever the fates,
+   but that the moment of release is always absolute.
 2. A row's `State` alone says which kind of fate it is; the columns that a
    kind has no use for are NULL or zero.
 """
@@ -14,9 +15,11 @@ from enum import IntEnum
 from typing import Any
 
 from mailhub.mail.address import Path
-from mailhub.mail.envelope import Body, Envelope, Notify, Recipient, Return
+from mailhub.mail.envelope import Body, DeliverBy, Envelope, Notify, Recipient, Return
 from mailhub.mail.reply import Reply
+from mailhub.policy.cause import Cause
 from mailhub.ports import AccountId
+from mailhub.queue.flow import Flow
 from mailhub.queue.item import (
     Cancelled,
     Delivered,
@@ -64,12 +67,15 @@ SETTLED = 10
 
 ITEM_COLUMNS = (
     "id, arrived, size, reverse_local, reverse_domain, body, ret, envid, utf8, require_tls,"
-    " announced, address, helo, protocol, account, head"
+    " announced, release, by_seconds, by_mode, priority, address, helo, protocol, account, head,"
+    " flow, total"
 )
 RECIPIENT_COLUMNS = (
-    "item, number, state, due, attempts, warned, local, domain, notify, orcpt, account, mailbox,"
-    " reply, host, why"
+    "item, number, local, domain, flow, notify, orcpt, account, mailbox,"
+    " state, due, attempts, warned, reply, host, why, cause, route"
 )
+FATE_COLUMNS = "state, due, attempts, warned, reply, host, why, cause, route"
+"""Those of them that an attempt changes."""
 
 
 def printable(text: str) -> str:
@@ -77,9 +83,10 @@ def printable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def item_row(item: Item) -> ItemRow:
-    """What `ITEM_COLUMNS` name."""
+def item_row(item: Item, flow: int) -> ItemRow:
+    """What `ITEM_COLUMNS` name; `flow` is the number of the item's flow."""
     envelope = item.envelope
+    by = envelope.by
     origin = item.origin
     return (
         to_number(item.queue_id),
@@ -93,47 +100,48 @@ def item_row(item: Item) -> ItemRow:
         envelope.utf8,
         envelope.require_tls,
         envelope.size,
+        item.release if item.release > item.arrived else None,
+        None if by is None else by.seconds,
+        None if by is None else ("R" if by.returned else "N") + ("T" if by.trace else ""),
+        envelope.priority,
         origin.address,
         printable(origin.helo),
         origin.protocol,
         printable(origin.account),
         item.head,
+        flow,
+        item.total or len(item.fates),
     )
 
 
-def recipient_rows(item: Item) -> list[RecipientRow]:
+def recipient_rows(item: Item, flow: int) -> list[RecipientRow]:
     """What `RECIPIENT_COLUMNS` name, for each recipient."""
     number = to_number(item.queue_id)
     return [
         (
             number,
-            n,
-            state,
-            due,
-            attempts,
-            warned,
+            item.number(place_in),
             recipient.path.local,
             recipient.path.domain,
+            flow,
             None if recipient.notify is None else recipient.notify.value,
             recipient.orcpt,
             None if place is None else place.account,
             None if place is None else place.mailbox,
-            reply,
-            host,
-            why,
+            *fate_row(fate, place),
         )
-        for n, (recipient, place, fate) in enumerate(
+        for place_in, (recipient, place, fate) in enumerate(
             zip(item.envelope.recipients, item.places, item.fates, strict=True)
         )
-        for state, due, attempts, warned, reply, host, why in (fate_row(fate, place),)
     ]
 
 
-FateRow = tuple[State, float, int, bool, str | None, str | None, str | None]
+_Text = str | None
+FateRow = tuple[State, float, int, bool, _Text, _Text, _Text, _Text, _Text]
 
 
 def fate_row(fate: Fate, place: Local | None) -> FateRow:
-    """The columns state, due, attempts, warned, reply, host, why."""
+    """What `FATE_COLUMNS` name."""
     match fate:
         case Pending():
             fresh = place is not None and is_fresh(fate)
@@ -141,22 +149,38 @@ def fate_row(fate: Fate, place: Local | None) -> FateRow:
         case Held():
             return _pending_row(State.HELD, fate.pending, printable(fate.why))
         case Delivered():
-            return State.DELIVERED, fate.at, 0, False, reply_to_text(fate.reply), None, None
+            return _settled_row(State.DELIVERED, fate.at, fate.reply)
         case Relayed():
             state = State.PASSED_ON if fate.dsn else State.RELAYED
-            return state, fate.at, 0, False, reply_to_text(fate.reply), fate.host, None
+            return _settled_row(state, fate.at, fate.reply, fate.host)
         case Expanded():
-            return State.EXPANDED, fate.at, 0, False, reply_to_text(fate.reply), None, None
+            return _settled_row(State.EXPANDED, fate.at, fate.reply)
         case Failed():
             state = State.EXPIRED if fate.expired else State.FAILED
-            return state, fate.at, 0, False, reply_to_text(fate.reply), fate.host, None
+            return _settled_row(state, fate.at, fate.reply, fate.host)
         case Cancelled():
-            return State.CANCELLED, fate.at, 0, False, None, None, None
+            return _settled_row(State.CANCELLED, fate.at)
+
+
+def _settled_row(
+    state: State, at: float, reply: Reply | None = None, host: str | None = None
+) -> FateRow:
+    text = None if reply is None else reply_to_text(reply)
+    return state, at, 0, False, text, host, None, None, None
 
 
 def _pending_row(state: State, fate: Pending, why: str | None) -> FateRow:
-    reply = None if fate.reply is None else reply_to_text(fate.reply)
-    return state, fate.due, fate.attempts, fate.warned, reply, fate.host or None, why
+    return (
+        state,
+        fate.due,
+        fate.attempts,
+        fate.warned,
+        None if fate.reply is None else reply_to_text(fate.reply),
+        fate.host or None,
+        why,
+        None if fate.cause is None else fate.cause.value,
+        fate.route or None,
+    )
 
 
 def expected(fate: Fate, place: Local | None) -> tuple[State, State]:
@@ -165,56 +189,69 @@ def expected(fate: Fate, place: Local | None) -> tuple[State, State]:
     return state, State.FILED if state is State.LOCAL else state
 
 
-def item(row: ItemRow, recipients: Iterable[RecipientRow]) -> Item:
-    """The item of these rows; those of the recipients in order of their numbers."""
+def item(row: ItemRow, recipients: Iterable[RecipientRow], flow: Flow) -> Item:
+    """The item of these rows; those of the recipients, all or some, in order of their numbers."""
     (number, arrived, size, reverse_local, reverse_domain, body, ret, envid, utf8, require_tls,
-     announced, address, helo, protocol, account, head) = row  # fmt: skip
+     announced, release, seconds, mode, priority, address, helo, protocol, account, head,
+     _, total) = row  # fmt: skip
     rows = list(recipients)
     envelope = Envelope(
         Path(reverse_local, reverse_domain),
-        tuple(_recipient(each) for each in rows),
+        tuple(Recipient(Path(r[2], r[3]), _notify(r[5]), r[6]) for r in rows),
         Body(body),
         None if ret is None else Return(ret),
         envid,
         bool(utf8),
         bool(require_tls),
         announced,
+        None,
+        release,
+        None if mode is None else DeliverBy(seconds, "R" in mode, "T" in mode),
+        priority,
     )
+    part = len(rows) < total
     return Item(
         to_queue_id(number),
         arrived,
         envelope,
         size,
-        tuple(_place(each) for each in rows),
-        tuple(_fate(each) for each in rows),
+        tuple(None if r[7] is None else Local(AccountId(r[7]), r[8]) for r in rows),
+        tuple(_fate(r) for r in rows),
         Origin(address, helo, protocol, account),
         head,
+        flow,
+        tuple(r[1] for r in rows) if part else (),
+        total if part else 0,
     )
 
 
-def _recipient(row: Sequence[Any]) -> Recipient:
-    notify = None if row[8] is None else Notify(row[8])
-    return Recipient(Path(row[6], row[7]), notify, row[9])
-
-
-def _place(row: Sequence[Any]) -> Local | None:
-    return None if row[10] is None else Local(AccountId(row[10]), row[11])
+def _notify(value: int | None) -> Notify | None:
+    return None if value is None else Notify(value)
 
 
 _FINAL = Reply(250, "0.0", ("",))
 
 
 def _fate(row: Sequence[Any]) -> Fate:
-    _, _, code, due, attempts, warned, *_, text, host, why = row
+    code, due, attempts, warned, text, host, why, cause, route = row[9:18]
     state = State(code)
-    reply = None if text is None else reply_from_text(text)
-    pending = Pending(due, attempts, reply, host or "", bool(warned))
-    final = reply or _FINAL
+    final = reply = None if text is None else reply_from_text(text)
+    if final is None:
+        final = _FINAL
     match state:
-        case State.PENDING | State.LOCAL | State.FILED:
-            return pending
-        case State.HELD:
-            return Held(pending, why or "")
+        case State.PENDING | State.LOCAL | State.FILED | State.HELD:
+            pending = Pending(
+                due,
+                attempts,
+                reply,
+                host or "",
+                bool(warned),
+                None if cause is None else Cause(cause),
+                # One of ours that is not filed at once, and was not tried yet, was put off.
+                attempts == 0 and row[7] is not None and state in (State.PENDING, State.HELD),
+                route or "",
+            )
+            return Held(pending, why or "") if state is State.HELD else pending
         case State.DELIVERED:
             return Delivered(final, due)
         case State.RELAYED | State.PASSED_ON:

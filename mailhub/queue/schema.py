@@ -1,9 +1,15 @@
 """The tables of the spool, version by version.
 
-Two partial indexes hold what is pending and nothing else: by moment, to find
-what is due without looking at the rest, and by domain, to find what is due for
-one domain when its next hop has room again. Fresh local recipients are in
+What is pending is found in two steps, neither of which looks at what is not
+due. `strand` has one row for all pending recipients of one flow (whose mail it
+is, and of which class) to one domain, with the moment of the first of them: so
+900,000 recipients of one domain that does not answer are one row to whoever
+looks for the others. The index `waiting` holds the recipients themselves, in
+the order of their moments within each strand. Fresh local recipients are in
 neither: they are filed at once, and found by a scan after a crash.
+
+Whoever changes a pending recipient brings its strand up to date in the same
+transaction (`queue.strands`).
 """
 
 from __future__ import annotations
@@ -13,6 +19,13 @@ from typing import Final
 MIGRATIONS: Final = (
     """
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE flow (
+        id INTEGER PRIMARY KEY,
+        sender TEXT NOT NULL,
+        name TEXT NOT NULL,
+        priority INTEGER NOT NULL,
+        UNIQUE (sender, name, priority)
+    ) STRICT;
     CREATE TABLE item (
         id INTEGER PRIMARY KEY AUTOINCREMENT,  -- keeps the highest ever, see Spool.floor
         arrived REAL NOT NULL,
@@ -25,13 +38,22 @@ MIGRATIONS: Final = (
         utf8 INTEGER NOT NULL,
         require_tls INTEGER NOT NULL,
         announced INTEGER,
+        release REAL,
+        by_seconds INTEGER,
+        by_mode TEXT,
+        priority INTEGER,
         address TEXT NOT NULL,
         helo TEXT NOT NULL,
         protocol TEXT NOT NULL,
         account TEXT NOT NULL,
         head BLOB NOT NULL,
-        in_file INTEGER NOT NULL
+        flow INTEGER NOT NULL,
+        total INTEGER NOT NULL,  -- of its recipients
+        in_file INTEGER NOT NULL,
+        open INTEGER NOT NULL,  -- recipients that are not settled
+        owed REAL  -- the moment when its sender is to be told what is owed, if something is
     ) STRICT;
+    CREATE INDEX owing ON item (owed) WHERE owed IS NOT NULL;
     CREATE TABLE content (item INTEGER PRIMARY KEY, octets BLOB NOT NULL) STRICT;
     CREATE TABLE recipient (
         item INTEGER NOT NULL,
@@ -42,6 +64,7 @@ MIGRATIONS: Final = (
         warned INTEGER NOT NULL,
         local TEXT NOT NULL,
         domain TEXT NOT NULL,
+        flow INTEGER NOT NULL,  -- the item's
         notify INTEGER,
         orcpt TEXT,
         account INTEGER,
@@ -49,11 +72,20 @@ MIGRATIONS: Final = (
         reply TEXT,
         host TEXT,
         why TEXT,
+        cause TEXT,
+        route TEXT,
+        owed INTEGER NOT NULL DEFAULT 0,  -- its sender is still to be told
         PRIMARY KEY (item, number)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX due ON recipient (due, domain) WHERE state = 0;
-    CREATE INDEX destined ON recipient (domain, due) WHERE state = 0;
+    CREATE INDEX waiting ON recipient (flow, domain, due) WHERE state = 0;
     CREATE INDEX held ON recipient (domain) WHERE state = 1;
+    CREATE TABLE strand (
+        flow INTEGER NOT NULL,
+        domain TEXT NOT NULL,
+        due REAL NOT NULL,
+        PRIMARY KEY (flow, domain)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX first ON strand (flow, due);
     CREATE TABLE attempt (
         id INTEGER PRIMARY KEY,
         item INTEGER NOT NULL,
@@ -71,8 +103,6 @@ MIGRATIONS: Final = (
         in_doubt INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX attempted ON attempt (item);
-    """,
-    """
     CREATE TABLE promise (
         id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the number of the queue id in its file's name
         account INTEGER NOT NULL,

@@ -25,79 +25,57 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Final
 
-from mailhub.mail.address import Path
-from mailhub.ports import AccountId, QueueId
-from mailhub.queue import rows
+from mailhub.queue import amend, edit, rows
+from mailhub.queue.amend import START, At
 from mailhub.queue.change import (
     Accept,
     Amend,
     Cancel,
     Change,
-    Counts,
     Drop,
-    Due,
+    Edit,
     Filed,
-    Flush,
-    Hold,
     Kept,
     Promised,
-    Release,
-    Select,
     Settle,
     Stale,
-    Unfiled,
+    Told,
 )
 from mailhub.queue.content import DIRECTORY, System, files, path_of, sync_directory
 from mailhub.queue.database import Connect, Database
 from mailhub.queue.item import Item, to_number, to_queue_id
-from mailhub.queue.journey import (
-    Attempted,
-    from_row,
-    numbers_from_text,
-    numbers_to_text,
-    to_row,
-)
-from mailhub.queue.rows import ITEM_COLUMNS, RECIPIENT_COLUMNS, SETTLED, State
+from mailhub.queue.journey import Attempted, numbers_to_text, to_row
+from mailhub.queue.look import ATTEMPT_COLUMNS, Reading
+from mailhub.queue.rows import FATE_COLUMNS, ITEM_COLUMNS, RECIPIENT_COLUMNS, State
+from mailhub.queue.strands import Strands
 
 DATABASE: Final = "spool.db"
 LOST: Final = ".lost"
 """Behind the name of content whose item nobody knows."""
-AMEND_LIMIT: Final = 5000
-"""Recipients changed in one transaction: others can write in between."""
 ATTEMPTS_KEPT: Final = 250_000
 """Attempts remembered, of items that are here and of those that have left."""
 _ATTEMPTS_STEP: Final = 256
 """After so many new ones the oldest are forgotten."""
 
-_INSERT_ITEM: Final = f"INSERT INTO item ({ITEM_COLUMNS}, in_file) VALUES ({'?, ' * 16}?)"
-_INSERT_RECIPIENT: Final = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({'?, ' * 14}?)"
+_INSERT_ITEM: Final = f"INSERT INTO item ({ITEM_COLUMNS}, in_file, open) VALUES ({'?, ' * 23}?)"
+_INSERT_RECIPIENT: Final = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({'?, ' * 17}?)"
+_THIS: Final = "item=? AND number=? AND state IN (?, ?) AND local=? AND domain=?"
 _UPDATE_FATE: Final = (
-    "UPDATE recipient SET state=?, due=?, attempts=?, warned=?, reply=?, host=?, why=?"
-    " WHERE item=? AND number=? AND state IN (?, ?)"
+    f"UPDATE recipient SET ({FATE_COLUMNS})=({'?, ' * 8}?), owed=max(owed, ?) WHERE {_THIS}"
 )
-_ATTEMPT_COLUMNS: Final = (
-    "started, ended, host, address, port, tls, certificate, reused, stage, reply, in_doubt"
-)
+_LEAVE: Final = f"DELETE FROM recipient WHERE {_THIS}"
+_LEAVE_ITEM: Final = "DELETE FROM item WHERE id=? AND total=1 RETURNING id, in_file"
 _INSERT_ATTEMPT: Final = (
-    f"INSERT INTO attempt (item, numbers, {_ATTEMPT_COLUMNS}) VALUES ({'?, ' * 12}?)"
-)
-_FINISH: Final = (
-    "DELETE FROM item WHERE id=?1"
-    f" AND NOT EXISTS (SELECT 1 FROM recipient WHERE item=?1 AND state<{SETTLED})"
-    " RETURNING id, in_file"
-)
-# CROSS JOIN fixes the order: first the index of moments, then each one's item.
-_DUE: Final = (
-    "SELECT r.due, r.item, r.number, r.local, r.domain, i.reverse_local, i.reverse_domain,"
-    " r.account FROM recipient r CROSS JOIN item i ON i.id=r.item WHERE r.state=0 AND "
+    f"INSERT INTO attempt (item, numbers, {ATTEMPT_COLUMNS}) VALUES ({'?, ' * 12}?)"
 )
 
 
-class Spool:
+class Spool(Reading):
     """One connection to the spool in a directory, which is made if need be.
 
     `connect` opens databases, and `system` changes files: tests and simulations bring their own.
@@ -121,6 +99,7 @@ class Spool:
             sync_directory(directory, system)
             sync_directory(os.path.dirname(os.path.abspath(directory)), system)
         self._database = Database(f"{directory}/{DATABASE}", connect)
+        self._strands = Strands(self._database)
 
     def another(self) -> Spool:
         """A further connection to the same spool, for another thread."""
@@ -171,6 +150,15 @@ class Spool:
 
     def _write(self, changes: Sequence[Change]) -> None:
         self._gone = []
+        self._strands.begin()
+        try:
+            self._write_each(changes)
+            self._strands.refresh()
+        except BaseException:
+            self._strands.forget()
+            raise
+
+    def _write_each(self, changes: Sequence[Change]) -> None:
         marks: list[tuple[int, int]] = []
         dropped: set[int] = set()
         for change in changes:
@@ -188,6 +176,8 @@ class Spool:
                         dropped.add(item)
                     else:
                         self._drop(item, change)
+                case Told():
+                    self._told(change)
                 case Promised():
                     self._promise(change)
                 case Kept():
@@ -199,31 +189,83 @@ class Spool:
         if item.settled:
             return
         execute = self._database.execute
-        row = rows.item_row(item)
-        execute(_INSERT_ITEM, (*row, content is None))
+        flow = self._strands.number(item.flow)
+        row = rows.item_row(item, flow)
+        execute(_INSERT_ITEM, (*row, content is None, len(item.open)))
         if content is not None:
             execute("INSERT INTO content (item, octets) VALUES (?, ?)", (row[0], content))
-        recipients = rows.recipient_rows(item)
+        recipients = rows.recipient_rows(item, flow)
         if len(recipients) == 1:
             execute(_INSERT_RECIPIENT, recipients[0])
         else:
             self._database.execute_many(_INSERT_RECIPIENT, recipients)
+        for each in recipients:
+            if each[9] == State.PENDING:
+                self._strands.touch(flow, each[3])
 
     def _settle(self, change: Settle) -> None:
         before, after = change.before, change.after
-        item = to_number(after.queue_id)
-        fates = [
-            (*rows.fate_row(new, place), item, number, *rows.expected(old, place))
-            for number, (old, new, place) in enumerate(
-                zip(before.fates, after.fates, after.places, strict=True)
-            )
+        item, flow = to_number(after.queue_id), self._strands.number(after.flow)
+        changed = [
+            place
+            for place, (old, new) in enumerate(zip(before.fates, after.fates, strict=True))
             if old is not new and old != new
         ]
-        if fates and self._database.execute_many(_UPDATE_FATE, fates) != len(fates):
-            raise Stale(after.queue_id)
+        # Which row it must be, so that it is the one that `before` knows.
+        these = [_this(before, item, place) for place in changed]
+        for place in changed:
+            self._strands.touch(flow, before.envelope.recipients[place].path.domain)
         for each in change.attempts:
             self._record(item, each)
-        self._finish(item)
+        if len(changed) == 1 and after.settled and not change.owed and self._left(item, these[0]):
+            return
+        owed = set(change.owed)
+        updates = [
+            (*rows.fate_row(after.fates[place], after.places[place]), place in owed, *this)
+            for place, this in zip(changed, these, strict=True)
+        ]
+        if updates and self._database.execute_many(_UPDATE_FATE, updates) != len(updates):
+            raise Stale(after.queue_id)
+        if owed:
+            self._owe(item, change.owed_at)
+        self._close(item, len(before.open) - len(after.open))
+
+    def _left(self, item: int, this: tuple[int, int, State, State, str, str]) -> bool:
+        """Let an item go at once whose only recipient is settled: nearly all are so.
+
+        Raises:
+            Stale: The recipient is not what it should be.
+        """
+        gone = self._database.execute(_LEAVE_ITEM, (item,)).fetchall()
+        if not gone:
+            return False
+        if self._database.execute(_LEAVE, this).rowcount != 1:
+            raise Stale(to_queue_id(item))
+        self._database.execute("DELETE FROM content WHERE item=?", (item,))
+        self._note_files(gone)
+        return True
+
+    def _owe(self, item: int, at: float) -> None:
+        """The item stays until its sender is told."""
+        self._database.execute(
+            "UPDATE item SET owed=min(ifnull(owed, ?1), ?1) WHERE id=?2", (at, item)
+        )
+
+    def _told(self, change: Told) -> None:
+        """What was owed for these recipients is said."""
+        item = to_number(change.item.queue_id)
+        done = self._database.execute_many(
+            "UPDATE recipient SET owed=0 WHERE item=? AND number=? AND owed=1",
+            [(item, change.item.number(place)) for place in range(len(change.item.fates))],
+        )
+        if done != len(change.item.fates):
+            raise Stale(change.item.queue_id)
+        self._database.execute(
+            "UPDATE item SET owed=NULL WHERE id=?1"
+            " AND NOT EXISTS (SELECT 1 FROM recipient WHERE item=?1 AND owed=1)",
+            (item,),
+        )
+        self._close(item, 0)
 
     def _record(self, item: int, each: Attempted) -> None:
         """Keep an attempt's facts, the newest `attempts_kept` of all items together."""
@@ -251,21 +293,20 @@ class Spool:
             )
 
     def _drop(self, item: int, change: Drop) -> None:
-        self._database.execute_many(
+        done = self._database.execute_many(
             f"UPDATE recipient SET state={State.DELIVERED:d}, due=?"
             " WHERE item=? AND number=? AND state IN (2, 3)",
             [(change.at, item, number) for number in change.numbers],
         )
-        self._finish(item)
+        self._close(item, done)
 
-    def _finish(self, item: int) -> None:
-        """Let the item go if nothing of it is left to do."""
-        gone = self._database.execute(_FINISH, (item,)).fetchall()
-        if gone:
-            execute = self._database.execute
-            execute("DELETE FROM recipient WHERE item=?", (item,))
-            execute("DELETE FROM content WHERE item=?", (item,))
-            self._note_files(gone)
+    def _close(self, item: int, settled: int) -> None:
+        """So many more of an item's recipients are settled: let it go if nothing is left to do."""
+        row = self._database.execute(
+            "UPDATE item SET open=open-? WHERE id=? RETURNING open, owed", (settled, item)
+        ).fetchone()
+        if row is not None and row[0] <= 0 and row[1] is None:
+            self._forget({item})
 
     def _forget(self, items: set[int]) -> None:
         """Let these items go, whatever their recipients' state."""
@@ -290,8 +331,10 @@ class Spool:
 
     # ---- What operators do -----------------------------------------------------------------
 
-    def amend(self, change: Amend, limit: int = AMEND_LIMIT) -> int:
-        """Change up to `limit` recipients that fit; how many. Repeat until it is 0.
+    def amend(
+        self, change: Amend, at: At = START, limit: int = amend.LIMIT
+    ) -> tuple[int, At | None]:
+        """Change up to `limit` recipients that fit; how many, and where to go on, None at the end.
 
         Waits for other writers. Recipients being filed at this moment are left
         alone; one being attempted is not attempted any less for it.
@@ -299,26 +342,32 @@ class Spool:
         Raises:
             OSError: The disk said no.
         """
-        state, also, sets, values = _amendment(change)
-        where, parameters = _conditions(change.select)
         with self._database.transaction(patient=True):
             self._gone = []
-            keys = self._database.rows(
-                "SELECT r.item, r.number FROM recipient r JOIN item i ON i.id=r.item"
-                f" WHERE r.state {state} {also} {where} LIMIT ?",
-                *(values[:1] if also else ()),
-                *parameters,
-                limit,
-            )
-            self._database.execute_many(
-                f"UPDATE recipient SET {sets} WHERE item=? AND number=?",
-                [(*values, *key) for key in keys],
-            )
+            self._strands.begin()
+            keys, then = amend.step(self._database, change, at, limit)
+            for key in keys:
+                self._strands.touch(key.flow, key.domain)
+            self._strands.refresh()
             if isinstance(change, Cancel):
-                for item in sorted({item for item, _ in keys}):
-                    self._finish(item)
+                for item, settled in Counter(key.item for key in keys).items():
+                    self._close(item, settled)
         self.commit()
-        return len(keys)
+        return len(keys), then
+
+    def edit(self, change: Edit) -> bool:
+        """Correct a recipient that is not settled, or add one; whether there was one to correct.
+
+        Raises:
+            OSError: The disk said no.
+        """
+        with self._database.transaction(patient=True):
+            self._gone = []
+            self._strands.begin()
+            done = edit.edited(self._database, self._strands, change)
+            self._strands.refresh()
+        self.commit()
+        return done
 
     # ---- After a start ---------------------------------------------------------------------
 
@@ -332,6 +381,7 @@ class Spool:
         """
         database = self._database
         with database.transaction(patient=True):
+            self._strands.tidy()
             if database.row("SELECT value FROM meta WHERE name='boot'") != (boot_id,):
                 database.execute("UPDATE recipient SET state=2 WHERE state=3")
                 database.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (boot_id,))
@@ -349,184 +399,9 @@ class Spool:
                 self.system.rename(path, path + LOST)
         return len(orphans)
 
-    def floor(self) -> int:
-        """The number of the highest queue id that was ever here."""
-        row = self._database.row(
-            "SELECT max(seq) FROM sqlite_sequence WHERE name IN ('item', 'promise')"
-        )
-        return 0 if row is None or row[0] is None else int(row[0])
 
-    def promises(self, after: QueueId | None = None, limit: int = 200) -> list[Promised]:
-        """Promises not yet kept, in order of their ids, from `after` on."""
-        found = self._database.rows(
-            "SELECT id, account, mailbox, flags, date, octets FROM promise"
-            " WHERE id>? ORDER BY id LIMIT ?",
-            -1 if after is None else to_number(after),
-            limit,
-        )
-        return [
-            Promised(to_queue_id(row[0]), AccountId(row[1]), row[2], (*row[3].split(),), *row[4:])
-            for row in found
-        ]
-
-    def unfiled(self, after: QueueId | None = None, limit: int = 200) -> list[Unfiled]:
-        """Items with local recipients not yet dropped, in order of their ids, from `after` on."""
-        found = self._database.rows(
-            "SELECT DISTINCT item FROM recipient WHERE state IN (2, 3) AND item>?"
-            " ORDER BY item LIMIT ?",
-            to_number(after) if after else -1,
-            limit,
-        )
-        return [self._unfiled(item) for (item,) in found]
-
-    def _unfiled(self, number: int) -> Unfiled:
-        item = self.load(to_queue_id(number))
-        assert item is not None, "this connection alone removes local recipients"
-        states = dict(
-            self._database.rows("SELECT number, state FROM recipient WHERE item=?", number)
-        )
-        return Unfiled(
-            item,
-            tuple(n for n, state in states.items() if state == State.LOCAL),
-            tuple(n for n, state in states.items() if state == State.FILED),
-        )
-
-    # ---- Reading ---------------------------------------------------------------------------
-
-    def due(self, now: float, after: Due | float, limit: int) -> list[Due]:
-        """Pending recipients whose moment is not later than `now`, in order of moments.
-
-        Those behind `after`: the last one of an earlier call, or a moment that
-        is excluded itself.
-        """
-        if isinstance(after, Due):
-            where = "r.due<=? AND (r.due, r.domain, r.item, r.number)>(?, ?, ?, ?)"
-            item = to_number(after.queue_id)
-            key: tuple[Any, ...] = (after.due, after.path.domain, item, after.number)
-        else:
-            where, key = "r.due<=? AND r.due>?", (after,)
-        order = " ORDER BY r.due, r.domain, r.item, r.number LIMIT ?"
-        return [_due(row) for row in self._database.rows(_DUE + where + order, now, *key, limit)]
-
-    def destined(self, domain: str, now: float, limit: int) -> list[Due]:
-        """Likewise for the recipients of one domain, the longest due first."""
-        where = "r.domain=? AND r.due<=? ORDER BY r.due, r.item, r.number LIMIT ?"
-        return [_due(row) for row in self._database.rows(_DUE + where, domain, now, limit)]
-
-    def next_due(self, after: float) -> float | None:
-        """The first moment later than `after` for which a recipient waits."""
-        first = "SELECT due FROM recipient WHERE state=0 AND due>? ORDER BY due LIMIT 1"
-        row = self._database.row(first, after)
-        return None if row is None else float(row[0])
-
-    def load(self, queue_id: QueueId) -> Item | None:
-        """An item, or None if it has left."""
-        number = to_number(queue_id)
-        row = self._database.row(f"SELECT {ITEM_COLUMNS} FROM item WHERE id=?", number)
-        if row is None:
-            return None
-        recipients = self._database.rows(
-            f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE item=? ORDER BY number",
-            number,
-        )
-        # Between the two reads it may have left, with all its recipients.
-        return rows.item(row, recipients) if recipients else None
-
-    def content(self, queue_id: QueueId) -> bytes | str:
-        """An item's content: the octets, or the path of the file (head first) that holds them."""
-        row = self._database.row("SELECT octets FROM content WHERE item=?", to_number(queue_id))
-        return path_of(self.directory, queue_id) if row is None else cast(bytes, row[0])
-
-    def attempts(self, queue_id: QueueId) -> list[Attempted]:
-        """What was tried for an item, in order; it may have left since."""
-        found = self._database.rows(
-            f"SELECT numbers, {_ATTEMPT_COLUMNS} FROM attempt WHERE item=? ORDER BY id",
-            to_number(queue_id),
-        )
-        return [Attempted(numbers_from_text(row[0]), from_row(row[1:])) for row in found]
-
-    def present(self, numbers: Sequence[int]) -> set[int]:
-        """Those of these numbers of queue ids whose items are here."""
-        found = self._database.rows(
-            "SELECT id FROM item WHERE id IN (SELECT value FROM json_each(?))",
-            json.dumps(list(numbers)),
-        )
-        return {number for (number,) in found}
-
-    def find(
-        self,
-        select: Select,
-        after: QueueId | None = None,
-        limit: int = 100,
-        states: Iterable[State] = tuple(State),
-    ) -> list[Item]:
-        """Items with a recipient that fits, whole, in order of their ids, from `after` on."""
-        where, parameters = _conditions(select)
-        wanted = ", ".join(str(int(state)) for state in states)
-        found = self._database.rows(
-            "SELECT i.id FROM item i WHERE i.id>? AND EXISTS"
-            f" (SELECT 1 FROM recipient r WHERE r.item=i.id AND r.state IN ({wanted}) {where})"
-            " ORDER BY i.id LIMIT ?",
-            to_number(after) if after else -1,
-            *parameters,
-            limit,
-        )
-        items = [self.load(to_queue_id(number)) for (number,) in found]
-        return [item for item in items if item is not None]
-
-    def counts(self) -> Counts:
-        """How much there is. Looks at every recipient: not for the hub's own loop."""
-        states = self._database.rows("SELECT state, count(*) FROM recipient GROUP BY state")
-        [(items, oldest)] = self._database.rows("SELECT count(*), min(arrived) FROM item")
-        recipients = {State(state).name.lower(): count for state, count in states}
-        return Counts(items, recipients, oldest)
-
-
-def _due(row: Sequence[Any]) -> Due:
-    due, item, number, local, domain, reverse_local, reverse_domain, account = row
-    return Due(
-        due,
-        to_queue_id(item),
-        number,
-        Path(local, domain),
-        Path(reverse_local, reverse_domain),
-        account is not None,
-    )
-
-
-def _amendment(change: Amend) -> tuple[str, str, str, tuple[Any, ...]]:
-    """SQL of an amendment: the states it is for, a further condition, columns, their values.
-
-    The condition takes the first of the values.
-    """
-    match change:
-        case Flush(now=now):
-            return "=0", "AND r.due>?", "due=?", (now,)
-        case Hold(why=why):
-            return "=0", "", "state=1, why=?", (rows.printable(why),)
-        case Release(now=now):
-            return "=1", "", "state=0, why=NULL, due=?", (now,)
-        case Cancel(now=now):
-            fate = "attempts=0, warned=0, reply=NULL, host=NULL, why=NULL"
-            return "IN (0, 1)", "", f"state={State.CANCELLED:d}, due=?, {fate}", (now,)
-
-
-def _conditions(select: Select) -> tuple[str, list[Any]]:
-    """SQL of a selection, with tables i and r, and its parameters."""
-    where: list[str] = []
-    parameters: list[Any] = []
-    if select.queue_ids:
-        where.append("AND i.id IN (SELECT value FROM json_each(?))")
-        parameters.append(json.dumps([to_number(each) for each in select.queue_ids]))
-    for table, path in (("i.reverse_", select.sender), ("r.", select.recipient)):
-        if path is not None:
-            where.append(f"AND lower({table}local)=lower(?) AND {table}domain=?")
-            parameters += [path.local, path.domain]
-    for column, domain in (
-        ("i.reverse_domain", select.sender_domain),
-        ("r.domain", select.domain),
-    ):
-        if domain is not None:
-            where.append(f"AND {column}=?")
-            parameters.append(domain)
-    return " ".join(where), parameters
+def _this(item: Item, number: int, place: int) -> tuple[int, int, State, State, str, str]:
+    """What `_THIS` asks for: the row of a recipient, as long as it is as `item` has it."""
+    path = item.envelope.recipients[place].path
+    states = rows.expected(item.fates[place], item.places[place])
+    return number, item.number(place), *states, path.local, path.domain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mailhub.net.scribe import Recorder
-from mailhub.policy.retry import LIFETIME, Schedule
+from mailhub.policy.retry import Schedule
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Account, Attempt, Lookup, QueueId
@@ -78,22 +78,23 @@ def attempted(
 def fated(recorder: Recorder, before: Item, after: Item, at: float, schedule: Schedule) -> None:
     """Fates have changed, and that is written."""
     changed = [
-        number
-        for number, (was, fate) in enumerate(zip(before.fates, after.fates, strict=True))
+        place
+        for place, (was, fate) in enumerate(zip(before.fates, after.fates, strict=True))
         if was is not fate and was != fate
     ]
-    for fate, numbers in _grouped(after, changed):
-        event = _fated(recorder, after, tuple(numbers), fate, at, schedule)
+    for fate, places in _grouped(after, changed):
+        numbers = tuple(map(after.number, places))
+        event = _fated(recorder, after, numbers, fate, at, schedule)
         recorder.note(after.queue_id, event)
 
 
-def _grouped(item: Item, numbers: list[int]) -> Iterable[tuple[Fate, list[int]]]:
+def _grouped(item: Item, places: list[int]) -> Iterable[tuple[Fate, list[int]]]:
     """Recipients with the same fate together."""
-    if len(numbers) == 1:
-        return [(item.fates[numbers[0]], numbers)]
+    if len(places) == 1:
+        return [(item.fates[places[0]], places)]
     groups: dict[Fate, list[int]] = {}
-    for number in numbers:
-        groups.setdefault(item.fates[number], []).append(number)
+    for place in places:
+        groups.setdefault(item.fates[place], []).append(place)
     return groups.items()
 
 
@@ -111,7 +112,7 @@ def _fated(
     match fate:
         case Pending():
             state, due = State.DEFERRED, fate.due
-            rule = schedule.rule(item.arrived, due, fate.attempts)
+            rule = schedule.rule(item.release, due, fate.attempts, fate.cause)
         case Held():
             state, why = State.HELD, fate.why
         case Delivered():
@@ -122,7 +123,7 @@ def _fated(
             state = State.EXPANDED
         case Failed():
             state = State.EXPIRED if fate.expired else State.FAILED
-            rule = LIFETIME if fate.expired else None
+            rule = schedule.line("lifetime") if fate.expired else None
         case Cancelled():
             state = State.CANCELLED
     words = why if reply is None else reply.text
@@ -156,7 +157,8 @@ def reported(
     for group, notice in zip(groups, notices, strict=False):
         actions = {action.value: None for action in group.values()}
         queue_id = notice.item.queue_id
-        recorder.note(after.queue_id, Reported(at, tuple(group), " and ".join(actions), queue_id))
+        numbers = tuple(map(after.number, group))
+        recorder.note(after.queue_id, Reported(at, numbers, " and ".join(actions), queue_id))
         recorder.note(queue_id, accepted(notice.item, at, about=after.queue_id))
 
 

@@ -48,8 +48,8 @@ from mailhub.queue.change import Accept
 from mailhub.queue.item import Item, Origin, new_item
 from mailhub.relay import chronicle, maillog
 from mailhub.relay.addressees import Addressees, addressees
+from mailhub.relay.agents import Announce
 from mailhub.relay.report import Reporter
-from mailhub.relay.runner import Announce
 
 _HEADER_END: Final = b"\r\n\r\n"
 

@@ -1,66 +1,164 @@
-"""What waits to be attempted, in memory: for each next hop enough to keep it busy, and no more.
+"""What waits to be attempted, in memory: enough to keep each next hop busy, and no more.
+
+All that waits for one next hop is a `Lane`; what one flow (whose mail it is, and
+of which class) has waiting there is a `Line` of it. Whose turn it is is decided
+in two steps, by start-time fair queueing: senders first, then the flows of the
+sender, each with a tag that grows by 1/weight for every attempt; the least tag
+is next. So a campaign of any size takes its share and not more, and a single
+message of somebody who was silent is next. Within a flow its lines take turns,
+and in a line its items.
 
 Invariants:
 
-1. Memory is bounded by `RunnerLimits`, however much is due: what finds no room stays
-   in the spool, and only its domain is remembered (`Lane.backlog`).
+1. Memory is bounded by `RunnerLimits`, however much is due: a flow may fill half of
+   what is free, a line half of what is free too and `ready_per_hop` at most; a
+   flow of which nothing waits always finds a little room.
 2. A recipient is waiting or under way once at most.
-3. Turns are taken: between lanes, and in a lane between items, one attempt's
-   worth of recipients a turn. Neither a dead hop nor a large item holds up the others.
+3. No flow holds the last tenth of the attempts, in all or to one hop: whoever
+   comes finds a place.
+4. A line whose hop takes no more is looked at again only when the hop does.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from itertools import count
+from typing import Final
 
 from mailhub.policy.limits import RunnerLimits
 from mailhub.ports import QueueId
 from mailhub.queue.change import Due
+from mailhub.queue.flow import Flow
+
+RESERVE: Final = 10
+"""One part of so many is kept free of any single flow."""
+FOOTHOLD: Final = 16
+"""Recipients that a flow may have waiting however full memory is."""
+
+Weigh = Callable[[Flow], float]
+"""The weight of a flow; more is more turns."""
+
+
+class Line:
+    """The items of one flow that wait for one hop.
+
+    Attributes:
+        ready: For each item its recipients, in order of turns.
+        waiting: Those recipients, counted.
+        active: It is in the rota of its flow.
+    """
+
+    __slots__ = ("active", "course", "lane", "ready", "under_way", "waiting")
+
+    def __init__(self, lane: Lane, course: Course) -> None:
+        self.lane = lane
+        self.course = course
+        self.ready: dict[QueueId, list[Due]] = {}
+        self.waiting = 0
+        self.under_way = 0
+        self.active = False
 
 
 class Lane:
-    """The waiting items of one next hop, in order, and how many attempts are under way.
+    """One next hop.
 
     Attributes:
-        waiting: Recipients of the items in `ready`.
-        busy: Those and the recipients under way.
-        backlog: Domains for which more is due in the spool, as they were noticed.
+        under_way: Attempts.
+        parked: Lines with something ready, for which there was no place at the hop.
     """
 
-    __slots__ = ("backlog", "busy", "hop", "ready", "under_way", "waiting")
+    __slots__ = ("hop", "lines", "parked", "under_way")
 
     def __init__(self, hop: Hashable) -> None:
         self.hop = hop
         self.under_way = 0
+        self.lines: dict[Flow, Line] = {}
+        self.parked: dict[Line, None] = {}
+
+
+class Course:
+    """One flow, and where it stands.
+
+    Attributes:
+        tag: Of its next attempt, among the flows of its sender.
+        rota: Lines that can be served, each once.
+        held: Lines that cannot, because the flow has its share of all attempts already.
+    """
+
+    __slots__ = ("flow", "held", "lines", "rota", "sender", "tag", "under_way", "waiting")
+
+    def __init__(self, flow: Flow, sender: Sender) -> None:
+        self.flow = flow
+        self.sender = sender
+        self.tag = sender.clock
+        self.rota: deque[Line] = deque()
+        self.held: deque[Line] = deque()
+        self.lines = 0
         self.waiting = 0
-        self.busy = 0
-        self.backlog: dict[str, None] = {}
-        self.ready: dict[QueueId, list[int]] = {}
+        self.under_way = 0
+
+
+class Sender:
+    """Whose mail flows are.
+
+    Attributes:
+        tag: Of its next attempt, among the senders.
+        clock: The tag of the flow that was served last.
+        queued: It has an entry in the heap of senders.
+    """
+
+    __slots__ = ("clock", "courses", "queued", "tag")
+
+    def __init__(self, tag: float) -> None:
+        self.tag = tag
+        self.clock = 0.0
+        self.courses: dict[Flow, Course] = {}
+        self.queued = False
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt's worth of an item's recipients, taken out of a lane."""
+    """One attempt's worth of an item's recipients, taken out of a line."""
 
-    lane: Lane
+    line: Line
     queue_id: QueueId
-    numbers: tuple[int, ...]
+    dues: tuple[Due, ...]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the recipients."""
+        return tuple(due.number for due in self.dues)
+
+    @property
+    def hop(self) -> Hashable:
+        """Where it goes."""
+        return self.line.lane.hop
+
+    @property
+    def flow(self) -> Flow:
+        """Whose turn it was."""
+        return self.line.course.flow
 
 
 class Lanes:
-    """All lanes, and whose turn it is.
+    """All that waits in memory, and whose turn it is.
 
     Attributes:
         limits: May be replaced; what is under way or waits already is let be.
+        weigh: Likewise.
     """
 
-    def __init__(self, limits: RunnerLimits) -> None:
+    def __init__(self, limits: RunnerLimits, weigh: Weigh = lambda _: 1.0) -> None:
         self.limits = limits
+        self.weigh = weigh
         self._lanes: dict[Hashable, Lane] = {}
-        self._rota: deque[Lane] = deque()  # lanes with something ready, each once
-        self._hungry: dict[Lane, None] = {}  # lanes with a backlog
+        self._senders: dict[str, Sender] = {}
+        self._heap: list[tuple[float, int, Sender]] = []
+        self._order = count()
+        self._clock = 0.0  # the tag of the sender that was served last
         self._waiting = 0  # recipients waiting, in all lanes
         self._under_way = 0
         self._busy: dict[QueueId, set[int]] = {}  # recipients waiting or under way
@@ -69,102 +167,213 @@ class Lanes:
         """How many lanes there are: the hops that something is done or waited for."""
         return len(self._lanes)
 
-    @property
-    def hungry(self) -> bool:
-        """Whether more is due than there was room for."""
-        return bool(self._hungry)
-
     def busy(self, queue_id: QueueId) -> bool:
         """Whether a recipient of the item is waiting or under way."""
         return queue_id in self._busy
 
+    def how_busy(self, queue_id: QueueId) -> int:
+        """How many recipients of the item are waiting or under way."""
+        return len(self._busy.get(queue_id, ()))
+
+    def knows(self, due: Due) -> bool:
+        """Whether a recipient is waiting or under way."""
+        return due.number in self._busy.get(due.queue_id, ())
+
+    def room(self, flow: Flow) -> int:
+        """How many more recipients of a flow may wait."""
+        course = self._course(flow)
+        free = max(self.limits.ready - self._waiting, 0)
+        return max(free // 2, FOOTHOLD) - (course.waiting if course is not None else 0)
+
+    def roomy(self, flow: Flow) -> bool:
+        """Whether it is worth looking for more of a flow: half of its room is free."""
+        course = self._course(flow)
+        return course is None or course.waiting <= self.room(flow)
+
+    def wants(self, hop: Hashable, flow: Flow) -> bool:
+        """Likewise of a flow to one hop."""
+        lane = self._lanes.get(hop)
+        line = lane.lines.get(flow) if lane is not None else None
+        limit = min(self.limits.ready_per_hop, self.room(flow))
+        return limit > 0 and (line is None or 2 * line.waiting <= limit)
+
+    def idle(self, flow: Flow) -> bool:
+        """Whether nothing of a flow waits or is under way."""
+        return self._course(flow) is None
+
+    def _course(self, flow: Flow) -> Course | None:
+        sender = self._senders.get(flow.sender)
+        return sender.courses.get(flow) if sender is not None else None
+
+    # ---- In --------------------------------------------------------------------------------
+
     def admit(self, hop: Hashable, due: Due) -> bool:
-        """Let a recipient wait for its hop; false if there is no room, which is remembered."""
-        if due.number in self._busy.get(due.queue_id, ()):
+        """Let a recipient wait for its hop; false if there is no room."""
+        if self.knows(due):
             return True
+        room = self.room(due.flow)
+        if room <= 0:
+            return False
+        lane = self._lanes.get(hop)
+        line = lane.lines.get(due.flow) if lane is not None else None
+        if line is None:
+            line = self._line(hop, due.flow)
+        elif line.waiting >= min(self.limits.ready_per_hop, room):
+            return False
+        line.ready.setdefault(due.queue_id, []).append(due)
+        line.waiting += 1
+        line.course.waiting += 1
+        self._waiting += 1
+        self._busy.setdefault(due.queue_id, set()).add(due.number)
+        if not line.active and line not in line.lane.parked and line not in line.course.held:
+            self._activate(line)
+        return True
+
+    def _line(self, hop: Hashable, flow: Flow) -> Line:
         lane = self._lanes.get(hop)
         if lane is None:
             lane = self._lanes[hop] = Lane(hop)
-        if lane.waiting >= self.limits.ready_per_hop or self._waiting >= self.limits.ready:
-            lane.backlog[due.path.domain] = None
-            self._hungry[lane] = None
-            return False
-        if not lane.ready:
-            self._rota.append(lane)
-        lane.ready.setdefault(due.queue_id, []).append(due.number)
-        lane.waiting += 1
-        lane.busy += 1
-        self._waiting += 1
-        self._busy.setdefault(due.queue_id, set()).add(due.number)
-        return True
+        sender = self._senders.get(flow.sender)
+        if sender is None:
+            sender = self._senders[flow.sender] = Sender(self._clock)
+        course = sender.courses.get(flow)
+        if course is None:
+            course = sender.courses[flow] = Course(flow, sender)
+        course.lines += 1
+        line = lane.lines[flow] = Line(lane, course)
+        return line
+
+    def _activate(self, line: Line) -> None:
+        """The line can be served."""
+        course = line.course
+        sender = course.sender
+        if not course.rota:
+            # Who was silent has saved nothing up, and owes nothing.
+            course.tag = max(course.tag, sender.clock)
+        line.active = True
+        course.rota.append(line)
+        if not sender.queued:
+            sender.tag = max(sender.tag, self._clock)
+            self._enqueue(sender)
+
+    def _enqueue(self, sender: Sender) -> None:
+        sender.queued = True
+        heapq.heappush(self._heap, (sender.tag, next(self._order), sender))
+
+    # ---- Out -------------------------------------------------------------------------------
 
     def next(self) -> Job | None:
-        """The job whose turn it is; None if nothing waits, or as much as allowed is under way."""
+        """The job whose turn it is; None if nothing can be served now."""
         if self._under_way >= self.limits.attempts:
             return None
-        for _ in range(len(self._rota)):
-            lane = self._rota.popleft()
-            if lane.under_way >= self.limits.attempts_per_hop:
-                self._rota.append(lane)
-                continue
-            job = self._first(lane)
-            if lane.ready:
-                self._rota.append(lane)
-            return job
+        while self._heap:
+            _, _, sender = heapq.heappop(self._heap)
+            sender.queued = False
+            job = self._of(sender)
+            if not sender.queued and any(it.rota for it in sender.courses.values()):
+                self._enqueue(sender)
+            if job is not None:
+                return job
         return None
 
-    def _first(self, lane: Lane) -> Job:
-        queue_id = next(iter(lane.ready))
-        numbers = lane.ready.pop(queue_id)
-        taken, left = numbers[: self.limits.recipients], numbers[self.limits.recipients :]
+    def _of(self, sender: Sender) -> Job | None:
+        """A job of this sender, if one can be served."""
+        while True:
+            able = [course for course in sender.courses.values() if course.rota]
+            if not able:
+                return None
+            course = min(able, key=lambda it: it.tag)
+            line = course.rota.popleft()
+            line.active = False
+            if course.under_way >= _share(self.limits.attempts):
+                course.held.append(line)
+                self._free(line.lane)  # somebody else may have the place there
+            elif not self._place(line):
+                line.lane.parked[line] = None
+            else:
+                self._charge(sender, course)
+                return self._first(line)
+
+    def _place(self, line: Line) -> bool:
+        """Whether the line's hop has a place for it."""
+        limit = self.limits.attempts_per_hop
+        return line.lane.under_way < limit and line.under_way < _share(limit)
+
+    def _charge(self, sender: Sender, course: Course) -> None:
+        price = 1 / self.weigh(course.flow)
+        self._clock = max(self._clock, sender.tag)
+        sender.tag += price
+        sender.clock = max(sender.clock, course.tag)
+        course.tag += price
+
+    def _first(self, line: Line) -> Job:
+        queue_id = next(iter(line.ready))
+        dues = line.ready.pop(queue_id)
+        taken, left = dues[: self.limits.recipients], dues[self.limits.recipients :]
         if left:
-            lane.ready[queue_id] = left  # behind the others
-        lane.waiting -= len(taken)
+            line.ready[queue_id] = left  # behind the others
+        if line.ready:
+            line.active = True
+            line.course.rota.append(line)
+        line.waiting -= len(taken)
+        line.course.waiting -= len(taken)
         self._waiting -= len(taken)
-        lane.under_way += 1
+        line.under_way += 1
+        line.lane.under_way += 1
+        line.course.under_way += 1
         self._under_way += 1
-        return Job(lane, queue_id, tuple(taken))
+        return Job(line, queue_id, tuple(taken))
+
+    def relax(self) -> None:
+        """There may be more places now: look at every line again."""
+        for lane in self._lanes.values():
+            for line in lane.lines.values():
+                if line.ready and not line.active:
+                    lane.parked.pop(line, None)
+                    if line in line.course.held:
+                        line.course.held.remove(line)
+                    self._activate(line)
+
+    # ---- Ended -----------------------------------------------------------------------------
 
     def done(self, job: Job) -> None:
         """The attempt has ended; its recipients may be admitted again."""
-        lane = job.lane
-        lane.under_way -= 1
-        lane.busy -= len(job.numbers)
+        line = job.line
+        line.under_way -= 1
+        line.lane.under_way -= 1
+        line.course.under_way -= 1
         self._under_way -= 1
         busy = self._busy[job.queue_id]
         busy.difference_update(job.numbers)
         if not busy:
             del self._busy[job.queue_id]
-        self._forget(lane)
+        self._free(line.lane)
+        if line.course.held:
+            self._activate(line.course.held.popleft())
+        self._forget(line)
 
-    def wanted(self) -> tuple[Lane, str, int] | None:
-        """A lane with room, a domain of its backlog, and how many rows to ask the spool for.
+    def _free(self, lane: Lane) -> None:
+        """A place at a hop is free: let the line have it whose turn comes first."""
+        able = [line for line in lane.parked if self._place(line)]
+        if able:
+            first = min(able, key=lambda it: (it.course.sender.tag, it.course.tag))
+            del lane.parked[first]
+            self._activate(first)
 
-        For as many more as are busy: those are still due there.
-        The answer is to be given to `refill`.
-        """
-        if self._waiting > self.limits.ready // 2:
-            return None
-        half = self.limits.ready_per_hop // 2
-        lane = next((lane for lane in self._hungry if lane.waiting <= half), None)
-        if lane is None:
-            return None
-        return lane, next(iter(lane.backlog)), self.limits.page + lane.busy
+    def _forget(self, line: Line) -> None:
+        if line.ready or line.under_way:
+            return
+        lane, course, sender = line.lane, line.course, line.course.sender
+        del lane.lines[course.flow]
+        if not lane.lines:
+            del self._lanes[lane.hop]
+        course.lines -= 1
+        if not course.lines:
+            del sender.courses[course.flow]
+        if not sender.courses:
+            del self._senders[course.flow.sender]
 
-    def refill(
-        self, lane: Lane, domain: str, limit: int, found: Sequence[tuple[Hashable, Due]]
-    ) -> None:
-        """Admit what the spool has for `wanted`."""
-        del lane.backlog[domain]
-        del self._hungry[lane]
-        for hop, due in found:
-            self.admit(hop, due)
-        if len(found) >= limit:
-            lane.backlog[domain] = None
-        if lane.backlog:
-            self._hungry[lane] = None  # behind the others
-        self._forget(lane)
 
-    def _forget(self, lane: Lane) -> None:
-        if not (lane.ready or lane.under_way or lane.backlog):
-            self._lanes.pop(lane.hop, None)
+def _share(limit: int) -> int:
+    """So many of `limit` places may one flow hold: all but a tenth."""
+    return limit - limit // RESERVE

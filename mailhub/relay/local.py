@@ -36,7 +36,6 @@ from mailhub.mail.reply import Reply
 from mailhub.net.content import FileContent, Octets
 from mailhub.net.scribe import Nobody, Recorder
 from mailhub.policy.limits import LocalLimits
-from mailhub.policy.retry import Schedule
 from mailhub.ports import (
     Account,
     AccountId,
@@ -48,11 +47,11 @@ from mailhub.ports import (
     StoreRefused,
 )
 from mailhub.queue.change import Change, Stale, Unfiled
-from mailhub.queue.item import Answer, Item, attempted
+from mailhub.queue.item import Answer, Item, attempted, local_answer
 from mailhub.queue.journey import Attempted
 from mailhub.relay import chronicle, maillog
-from mailhub.relay.report import Reporter
-from mailhub.relay.runner import Announce
+from mailhub.relay.agents import Announce
+from mailhub.relay.report import Reporter, Scheduling
 
 
 class Journal(Protocol):
@@ -120,7 +119,7 @@ class LocalDelivery:
         clock: IReactorTime,
         now: Callable[[], float],
         random: Callable[[], float],
-        schedule: Schedule,
+        schedule: Scheduling,
         limits: LocalLimits | None = None,
         recorder: Recorder = _NOBODY,
     ) -> None:
@@ -158,9 +157,8 @@ class LocalDelivery:
         if numbers:
             self._take(item, numbers, content)
 
-    def obey(self, schedule: Schedule, limits: LocalLimits) -> None:
-        """Go by another schedule and other limits from here on."""
-        self._schedule = schedule
+    def obey(self, limits: LocalLimits) -> None:
+        """Go by other limits from here on."""
         self._limits = limits
         self._let_in()
 
@@ -313,7 +311,7 @@ class LocalDelivery:
         """Note that a job is filed, and put off those of its recipients that are not."""
         if any(results):
             refused = {
-                number: Answer(_reply(no))
+                number: local_answer(_reply(no))
                 for number, no in zip(job.filings, results, strict=True)
                 if no is not None
             }
@@ -342,7 +340,8 @@ class LocalDelivery:
         for number, answer in answers.items():
             to, why = item.envelope.recipients[number].path, answer.reply.text
             self._log.warn("{id}: not filed for <{to}>: {why}", id=item.queue_id, to=to, why=why)
-        after = attempted(item, answers, self._now(), self._schedule, self._random())
+        schedule = self._schedule(item, next(iter(answers)))
+        after = attempted(item, answers, self._now(), schedule, self._random())
         try:
             await self._settle(item, after, content)
         except Stale:
@@ -370,7 +369,7 @@ class LocalDelivery:
         notices = await self._reporter.reports(before, after, content)
         await self._journal.settle(before, after, (), *notices)
         now = self._now()
-        chronicle.fated(self._recorder, before, after, now, self._schedule)
+        chronicle.fated(self._recorder, before, after, now, self._schedule(before, 0))
         chronicle.reported(self._recorder, before, after, notices, now)
         for notice in notices:
             self._announce(notice.item, Octets(notice.content or b""))
@@ -437,7 +436,7 @@ class LocalDelivery:
         for job in jobs:
             if _wants_report(job):
                 answers = dict.fromkeys(job.filings, Answer(DELIVERED))
-                after = attempted(job.item, answers, now, self._schedule)
+                after = attempted(job.item, answers, now, self._schedule(job.item, 0))
                 with suppress(Stale):  # somebody else has settled it
                     await self._settle(job.item, after, job.content)
                 job.told = True

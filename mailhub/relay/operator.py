@@ -19,8 +19,8 @@ from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
 from mailhub.ports import QueueId
 from mailhub.queue.item import new_item
+from mailhub.relay.agents import Announce
 from mailhub.relay.report import Expand
-from mailhub.relay.runner import Announce
 
 SUBJECT_LIMIT: Final = 200
 """Characters of a subject."""

@@ -25,6 +25,9 @@ from mailhub.queue.item import Action, Failed, Item, Local, new_item, to_report
 Expand = Callable[[Recipient], Awaitable[Sequence[tuple[Recipient, Local | None]]]]
 """Who a recipient stands for here: itself if it is remote, else accounts. Raises `Refusal`."""
 
+Scheduling = Callable[[Item, int], Schedule]
+"""The schedule of an item's recipient, by its place."""
+
 _LIMITS: Final = Limits()
 
 
@@ -45,7 +48,7 @@ class Reporter:
         now: Callable[[], float],
         random: Callable[[int], int],
         expand: Expand,
-        schedule: Schedule,
+        schedule: Scheduling,
         limits: Limits = _LIMITS,
         helper: Path | None = None,
     ) -> None:
@@ -58,9 +61,8 @@ class Reporter:
         self._limits = limits
         self._helper = helper
 
-    def obey(self, schedule: Schedule, limits: Limits, helper: Path | None) -> None:
-        """Go by another schedule and other limits from here on, and name another helper."""
-        self._schedule = schedule
+    def obey(self, limits: Limits, helper: Path | None) -> None:
+        """Go by other limits from here on, and name another helper."""
         self._limits = limits
         self._helper = helper
 
@@ -116,7 +118,7 @@ class Reporter:
             self._helper,
         )
         original = await self._original(item, actions, content)
-        until = item.arrived + self._schedule.lifetime
+        until = item.release + self._schedule(item, next(iter(actions))).lifetime
         notice = compose(item, actions, original, source, until, self._limits)
         recipients = tuple(recipient for recipient, _ in expanded)
         envelope = replace(notice.envelope, recipients=recipients)

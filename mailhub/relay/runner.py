@@ -2,27 +2,38 @@
 
 It learns of work in two ways: a fresh item is handed to it by whoever
 committed it (`accepted`), and everything else is found by its moment in the
-spool's index. Between moments it sleeps. An attempt is: group recipients by
-next hop, hand them to `Outbound`, decide with `queue.item` what that means,
-commit the new fates with the notices they call for, and only then tell others.
+spool's index (`relay.finder`). Between moments it sleeps. An attempt is: take what
+one item has for one next hop, hand it to `Outbound`, decide with `queue.item` what
+that means, commit the new fates with the notices they call for, and only then
+tell others.
+
+Failures of an item that happen together are told together: while more of it is
+being attempted, what its sender is to hear is written down as owed, and said
+when the last of these attempts has ended, or after `RunnerLimits.gather` seconds.
+
+Moments are dates, waiting is not: a timer never runs longer than
+`RunnerLimits.sleep`, so that a clock that was set, or a machine that slept, is
+noticed; and moments written by a clock that was ahead are brought back.
 
 Invariants:
 
 1. Whatever is in memory here is also in the spool: a crash loses nothing, and
    an attempt that was under way is made again.
 2. No recipient is in two attempts at once.
-3. A fate and the notice of it are committed together. The result of an attempt
-   is not given up because the disk refuses it: writing is tried again.
+3. A fate is committed together with the notice of it, or with the fact that it is
+   owed. The result of an attempt is not given up because the disk refuses it:
+   writing is tried again.
 4. Memory is bounded by `RunnerLimits`, however long the queue is.
+5. Where nothing waits, nothing runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Generic, Protocol, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -31,7 +42,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailhub.mail.address import Path
-from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
@@ -40,43 +50,42 @@ from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import Schedule
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Attempt, Content, Outcome, QueueId
-from mailhub.queue.change import Accept, Due, Flush, Select, Stale
-from mailhub.queue.item import Answer, Held, Item, Pending, addressed, attempted
+from mailhub.queue.change import Accept, Due, Flush, Respread, Select, Settle, Stale
+from mailhub.queue.flow import Flow
+from mailhub.queue.item import (
+    LATE,
+    Answer,
+    Held,
+    Item,
+    Pending,
+    addressed,
+    attempted,
+    is_late,
+    local_answer,
+    to_report,
+)
 from mailhub.queue.journey import Attempted, bounded
 from mailhub.relay import chronicle, maillog
-from mailhub.relay.lane import Job, Lanes
-from mailhub.relay.report import Reporter
+from mailhub.relay.agents import Announce, LocalAgent, Outbound, answers
+from mailhub.relay.finder import Finder
+from mailhub.relay.fresh import Fresh
+from mailhub.relay.lane import Job, Lanes, Weigh
+from mailhub.relay.report import Reporter, Scheduling
+from mailhub.relay.teller import Teller
 
 H = TypeVar("H", bound=Hashable)
 """What next hops are here: this module only compares them."""
-H_contra = TypeVar("H_contra", bound=Hashable, contravariant=True)
 
-
-class Outbound(Protocol[H_contra]):
-    """Hands messages to next hops."""
-
-    async def deliver(self, hop: H_contra, envelope: Envelope, content: Content) -> Outcome:
-        """Try to hand `content` on, for all recipients of `envelope`.
-
-        Whatever goes wrong out there is an outcome, not an exception.
-        """
-
-
-class LocalAgent(Protocol):
-    """Files for recipients of ours whose first filing was put off."""
-
-    async def deliver(
-        self, item: Item, numbers: Sequence[int], content: Content
-    ) -> Sequence[Reply]:
-        """File durably; one reply for each of `numbers`."""
-
-
-Announce = Callable[[Item, Content], None]
-"""Tells local delivery and the runner of an item that was just committed."""
 
 _LOCAL: Final = object()
 """The hop of recipients that are ours."""
-_NEVER: Final = -math.inf
+_JUMP: Final = 5.0
+"""Seconds by which the clock goes wrong before that is a jump."""
+_SPACING: Final = 0.05
+"""Seconds between two looks for what is due, unless something new is known."""
+_ANEW: Final = 300.0
+"""Seconds after which a look begins at the beginning in any case: somebody may have changed the
+spool and not said so."""
 _LIMITS: Final = RunnerLimits()
 _ALL: Final = Select()
 _NOBODY: Final = Nobody()
@@ -86,7 +95,7 @@ _REWRITE_LIMIT: Final = 60.0
 """Seconds between attempts to write a result that the disk refuses: at first, and at most."""
 
 
-def _unexplained(reverse_path: Path, path: Path) -> Sequence[Verdict]:  # noqa: ARG001
+def _unexplained(reverse_path: Path, path: Path, way: str) -> Sequence[Verdict]:  # noqa: ARG001
     """Nothing is known of why a next hop was chosen."""
     return ()
 
@@ -94,10 +103,11 @@ def _unexplained(reverse_path: Path, path: Path) -> Sequence[Verdict]:  # noqa: 
 class Runner(Generic[H]):
     """Runs the queue of one journal from `start` to `stop`.
 
-    `route` gives the next hop for a reverse-path and a forward-path, or raises
-    `Refusal`, with which the attempt then ends.
-    `clock` is for waiting, `now` for dates; `random` gives numbers from 0 up to
-    1 for the jitter of the schedule. `verdicts` says why a next hop is what it is.
+    `route` gives the next hop for a reverse-path, a forward-path and the way that an
+    operator has sent it (``""`` for none), or raises `Refusal`, with which the
+    attempt then ends; `verdicts` says why. `weigh` says how often a flow has its turn,
+    `longest` how long any wait of the schedules may be. `clock` is for waiting, `now`
+    for dates; `random` gives numbers from 0 up to 1 for the jitter of the schedule.
     """
 
     _log = Logger()
@@ -107,16 +117,18 @@ class Runner(Generic[H]):
         journal: Journal,
         outbound: Outbound[H],
         local: LocalAgent,
-        route: Callable[[Path, Path], H],
+        route: Callable[[Path, Path, str], H],
         reporter: Reporter,
         announce: Announce,
         clock: IReactorTime,
         now: Callable[[], float],
         random: Callable[[], float],
-        schedule: Schedule,
+        schedule: Scheduling,
         limits: RunnerLimits = _LIMITS,
         recorder: Recorder = _NOBODY,
-        verdicts: Callable[[Path, Path], Sequence[Verdict]] = _unexplained,
+        verdicts: Callable[[Path, Path, str], Sequence[Verdict]] = _unexplained,
+        weigh: Weigh = lambda _: 1.0,
+        longest: float = Schedule().longest,
     ) -> None:
         self._journal = journal
         self._recorder = recorder
@@ -131,15 +143,22 @@ class Runner(Generic[H]):
         self._random = random
         self._schedule = schedule
         self._limits = limits
-        self._lanes = Lanes(limits)
-        self._fresh: dict[QueueId, tuple[Item, Content]] = {}
-        self._cached = 0  # octets in `_fresh`
+        self._longest = longest
+        self._lanes = Lanes(limits, weigh)
+        self._finder = Finder(journal.reads, self._lanes, self._hop, limits.page)
+        self._fresh = Fresh(limits.cache)
         self._under_way: set[Deferred[None]] = set()
         self._attempting: Counter[QueueId] = Counter()  # attempts under way
         self._withheld: set[QueueId] = set()
         self._idle: Deferred[None] | None = None
-        self._scanned = _NEVER  # the index has been looked at up to here
-        self._rescanned = _NEVER  # when it was last looked at from its beginning
+        self._teller = Teller(
+            journal, reporter, recorder, announce, now, self._has_told, limits.gather
+        )
+        self._anew = True  # the index is to be looked at from its beginning
+        self._woken = False  # and soon
+        self._looked = -math.inf  # when it was looked at, by the clock for waiting
+        self._began = -math.inf  # when it was looked at from its beginning, likewise
+        self._drift = 0.0  # between the two clocks
         self._scan: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         self._starting: IDelayedCall | None = None
@@ -150,6 +169,11 @@ class Runner(Generic[H]):
     def start(self) -> None:
         """Begin, with whatever the spool holds."""
         self._running = True
+        self._drift = self._now() - self._clock.seconds()
+        latest = self._journal.reads.latest()
+        if latest is not None and latest > self._now() + self._longest:
+            self._bring_back()
+        self._teller.begin()
         self.wake()
 
     def accepted(self, item: Item, content: Content) -> None:
@@ -159,25 +183,46 @@ class Runner(Generic[H]):
         """
         if not self._running:
             return
-        reverse_path = item.envelope.reverse_path
-        for number in item.remote:
-            path = item.envelope.recipients[number].path
-            self._admit(Due(item.arrived, item.queue_id, number, path, reverse_path, local=False))
-        if self._lanes.busy(item.queue_id):
-            self._keep(item, content)
+        if item.release > item.arrived:
+            self._finder.put_off(item.flow, item.release)
+            self._sleep()
+            return
+        envelope = item.envelope
+        let_in = 0
+        for place in item.remote:
+            path = envelope.recipients[place].path
+            due = Due(
+                item.arrived,
+                item.queue_id,
+                item.number(place),
+                path,
+                envelope.reverse_path,
+                False,
+                item.flow,
+            )
+            let_in += self._finder.fresh(due)
+        if let_in:
+            if len(item.fates) <= self._limits.recipients:
+                self._fresh.keep(item, content)
             self._start_soon()
+        self._sleep()
 
     def wake(self) -> None:
         """Look at the whole index again: somebody else may have changed it."""
-        self._rescanned = _NEVER
-        self._scan_after(0.0)
+        self._anew = self._woken = True
+        self._fresh.clear()
+        self._look_after(0.0)
 
-    def obey(self, schedule: Schedule, limits: RunnerLimits) -> None:
-        """Go by another schedule and other limits from here on."""
-        self._schedule = schedule
+    def obey(self, limits: RunnerLimits, longest: float) -> None:
+        """Go by other limits from here on; what `schedule` and `weigh` say may have changed too."""
         self._limits = self._lanes.limits = limits
+        self._finder.page = limits.page
+        self._longest = longest
+        self._teller.gather = limits.gather
+        self._fresh.limit = limits.cache
+        self._lanes.relax()
         self._start_soon()
-        self._scan_after(limits.sleep)
+        self.wake()
 
     async def flush(self, select: Select = _ALL) -> int:
         """Attempt now what is selected, whatever its moment; how many recipients were to wait.
@@ -200,7 +245,7 @@ class Runner(Generic[H]):
             yield queue_id not in self._attempting
         finally:
             self._withheld.discard(queue_id)
-            self._drop(queue_id)
+            self._fresh.drop(queue_id)
             self.wake()
 
     async def stop(self) -> None:
@@ -214,7 +259,7 @@ class Runner(Generic[H]):
                 call.cancel()
         if self._scan is not None:
             self._scan.cancel()
-        if self._under_way:
+        if self._under_way or self._teller.busy:
             self._idle = Deferred()
             cut = self._clock.callLater(self._limits.grace, self._cut)
             await self._idle
@@ -224,79 +269,103 @@ class Runner(Generic[H]):
     def _cut(self) -> None:
         for attempt in list(self._under_way):
             attempt.cancel()
+        self._teller.stop()
 
     # ---- Finding what is due ---------------------------------------------------------------
 
-    def _scan_after(self, delay: float) -> None:
+    def _sleep(self) -> None:
+        """Set the timer for the next moment; none where nothing waits."""
+        moment = min(self._finder.next, self._teller.next)
+        if moment < math.inf:
+            spacing = max(self._looked + _SPACING - self._clock.seconds(), 0.0)
+            self._look_after(max(min(moment - self._now(), self._limits.sleep), spacing, 0.0))
+
+    def _look_after(self, delay: float) -> None:
         """Look at the index after `delay` seconds, or sooner if that was agreed before."""
         if not self._running or self._scan is not None:
-            return  # a scan that ends sets the timer anew
+            return  # a look that ends sets the timer anew
         when = self._clock.seconds() + delay
         if self._timer is not None and self._timer.active():
             if self._timer.getTime() <= when:
                 return
             self._timer.cancel()
-        self._timer = self._clock.callLater(delay, self._begin_scan)
+        self._timer = self._clock.callLater(delay, self._begin_look)
 
-    def _begin_scan(self) -> None:
+    def _begin_look(self) -> None:
         self._scan = Deferred.fromCoroutine(self._look())
-        self._scan.addBoth(self._scan_ended)
+        self._scan.addBoth(self._look_ended)
 
-    def _scan_ended(self, result: object) -> None:
+    def _look_ended(self, result: object) -> None:
         self._scan = None
-        delay = self._limits.sleep
-        try:
-            if isinstance(result, Failure):
-                result.raiseException()
-            due = self._journal.next_due(self._scanned)
-            if self._rescanned == _NEVER:  # woken meanwhile
-                delay = 0.0
-            elif due is not None:
-                delay = min(max(due - self._now(), 0.0), delay)
-        except CancelledError:
-            return
-        except Exception:  # the queue must go on, whatever it was
-            self._rescanned = _NEVER
-            self._note("the queue could not be looked at", Failure())
-        self._scan_after(delay)
+        if isinstance(result, Failure):
+            if result.check(CancelledError):
+                return
+            self._anew = True  # the queue must go on, whatever it was
+            self._note("the queue could not be looked at", result)
+        if self._woken:
+            self._look_after(0.0)
+        elif self._anew:
+            self._look_after(self._limits.sleep)
+        else:
+            self._sleep()
 
     async def _look(self) -> None:
         """Admit all that is due, page by page."""
-        now = self._now()
-        quiet = 0 <= now - self._rescanned < self._limits.sleep
-        if now < self._scanned or not (quiet or (self._lanes.hungry and self._rescanned > _NEVER)):
-            self._rescanned, self._scanned = now, _NEVER
-        last: Due | float = self._scanned
-        self._scanned = now  # at once: what is deferred meanwhile may set it back
-        while True:
-            page = self._journal.due(now, last, self._limits.page)
-            for due in page:
-                self._admit(due)
+        self._notice_jump()
+        self._looked = self._clock.seconds()
+        if self._anew or self._looked >= self._began + _ANEW:
+            self._anew = self._woken = False
+            self._began = self._looked
+            self._finder.begin()
+        for _ in self._finder.look(self._now()):
             self._start()
-            if len(page) < self._limits.page:
-                break
-            last = page[-1]
             await deferLater(self._clock, 0)
+        self._start()
+        self._teller.tell_due()
 
-    def _admit(self, due: Due) -> None:
-        self._lanes.admit(self._hop(due), due)
+    def _notice_jump(self) -> None:
+        """See whether the clock was set; if it was set back, moments may be far too late."""
+        drift = self._now() - self._clock.seconds()
+        jumped, self._drift = drift - self._drift, drift
+        if abs(jumped) > _JUMP:
+            self._log.warn("the clock has jumped by {seconds:.0f} seconds", seconds=jumped)
+            self._anew = True
+            if jumped < 0:
+                self._bring_back()
+
+    def _bring_back(self) -> None:
+        """Moments that no schedule would choose now come from another time: choose others."""
+        now = self._now()
+        change = Respread(_ALL, now, now + self._longest)
+        done = Deferred.fromCoroutine(self._journal.amend(change))
+        done.addCallbacks(
+            lambda _: self.wake(),
+            lambda failure: self._note("the queue could not be mended", failure),
+        )
 
     def _hop(self, due: Due) -> Hashable:
         if due.local:
             return _LOCAL
         try:
-            return self._route(due.reverse_path, due.path)
+            return self._route(due.reverse_path, due.path, due.route)
         except Refusal as refusal:
             return refusal.reply  # an attempt that has ended before it began
 
-    def _refill(self) -> None:
-        """Fetch from the spool for one lane that has room again."""
-        wanted = self._lanes.wanted()
-        if wanted is None:
+    def _refill(self, flow: Flow, hop: Hashable) -> None:
+        """Fetch from the spool for a flow that has room again."""
+        if not self._running:
             return
-        lane, domain, limit = wanted
-        found = self._journal.destined(domain, self._now(), limit)
-        self._lanes.refill(lane, domain, limit, [(self._hop(due), due) for due in found])
+        try:
+            over = self._finder.refill(flow, hop, self._now())
+        except OSError:
+            self._note("the queue could not be looked at", Failure())
+            self._anew = True
+            self._look_after(self._limits.sleep)
+            return
+        self._start_soon()
+        if not over:
+            self._clock.callLater(0, self._refill, flow, hop)
+        self._sleep()
 
     # ---- Attempting ------------------------------------------------------------------------
 
@@ -316,6 +385,8 @@ class Runner(Generic[H]):
     def _broken_off(self, failure: Failure, job: Job) -> None:
         if failure.check(CancelledError) is None:
             self._note(f"{job.queue_id}: attempt failed", failure)
+            self._anew = True  # it is still due, and known to nobody
+            self._look_after(self._limits.sleep)
 
     def _note(self, what: str, failure: Failure) -> None:
         """Log the disk's failures in one line, and mistakes of ours with their trace."""
@@ -330,39 +401,65 @@ class Runner(Generic[H]):
         if not self._attempting[job.queue_id]:
             del self._attempting[job.queue_id]
         self._lanes.done(job)
+        self._finder.done(job)
         if not self._lanes.busy(job.queue_id):
-            self._drop(job.queue_id)
-        if self._idle is not None and not self._under_way:
+            self._fresh.drop(job.queue_id)
+            if self._running:
+                self._teller.tell(job.queue_id)
+        self._perhaps_idle()
+        self._refill(job.flow, job.hop)
+
+    def _perhaps_idle(self) -> None:
+        busy = self._under_way or self._teller.busy
+        if self._idle is not None and not busy and not self._idle.called:
             self._idle.callback(None)
-        if self._running:
-            try:
-                self._refill()
-            except OSError:
-                self._note("the queue could not be looked at", Failure())
-            self._start_soon()
+
+    def _has_told(self) -> None:
+        self._perhaps_idle()
+        self._sleep()
 
     async def _attempt(self, job: Job) -> None:
         """Attempt a job's recipients, those of them that are still pending."""
         if job.queue_id in self._withheld:
             return
         fresh = self._fresh.get(job.queue_id)
-        item = fresh[0] if fresh is not None else self._journal.load(job.queue_id)
+        item = fresh[0] if fresh is not None else self._journal.load(job.queue_id, job.numbers)
         if item is None:
             return
-        numbers = tuple(n for n in job.numbers if isinstance(item.fates[n], Pending))
-        if not numbers:
+        places = self._places(job, item)
+        if not places:
             return
         content = fresh[1] if fresh is not None else self._journal.content(item)
         try:
-            answers, attempts = await self._answers(job.lane.hop, item, numbers, content)
+            came: tuple[Sequence[Answer], Sequence[Attempt]]
+            if is_late(item, self._now()):
+                came = [Answer(LATE)] * len(places), ()
+            else:
+                came = await self._answers(job.hop, item, places, content)
+            answers, attempts = came
+            numbers = tuple(item.number(place) for place in places)
             await self._conclude(
                 item,
-                dict(zip(numbers, answers, strict=True)),
+                dict(zip(places, answers, strict=True)),
                 tuple(Attempted(numbers, each) for each in bounded(attempts)),
                 content,
             )
         finally:
             content.close()
+
+    def _places(self, job: Job, item: Item) -> tuple[int, ...]:
+        """The places of the job's recipients that are still pending, and still go there."""
+        numbers = {due.number: due for due in job.dues}
+        found = []
+        for place, fate in enumerate(item.fates):
+            due = numbers.get(item.number(place))
+            if due is None or not isinstance(fate, Pending):
+                continue
+            if due.path == item.envelope.recipients[place].path and due.route == fate.route:
+                found.append(place)
+            else:
+                self.wake()  # an operator has changed it: its place is with another hop
+        return tuple(found)
 
     async def _answers(
         self, hop: Hashable, item: Item, numbers: tuple[int, ...], content: Content
@@ -373,29 +470,30 @@ class Runner(Generic[H]):
         try:
             if hop is _LOCAL:
                 replies = await self._local.deliver(item, numbers, content)
-                return [Answer(reply) for reply in replies], ()
+                return [local_answer(reply) for reply in replies], ()
             hop = cast(H, hop)  # there are no others in a lane
             began = self._now()
-            outcome = await self._outbound.deliver(hop, addressed(item, numbers), content)
+            outcome = await self._outbound.deliver(hop, addressed(item, numbers, began), content)
         except CancelledError:
             raise
         except Exception:  # a mistake of ours is no reason to lose mail
             self._log.failure("{id}: attempt failed", id=item.queue_id)
             return [Answer(_BROKEN)] * len(numbers), ()
         self._note_attempt(item, numbers, outcome, began)
-        return _answers(outcome), outcome.attempts
+        return answers(outcome), outcome.attempts
 
     def _note_attempt(
         self, item: Item, numbers: tuple[int, ...], outcome: Outcome, began: float
     ) -> None:
         """Tell the journey of an attempt that has ended."""
-        path = item.envelope.recipients[numbers[0]].path
+        path, fate = item.envelope.recipients[numbers[0]].path, item.fates[numbers[0]]
+        way = fate.route if isinstance(fate, Pending) else ""
         chronicle.attempted(
             self._recorder,
             item,
-            numbers,
+            tuple(item.number(place) for place in numbers),
             began,
-            self._verdicts(item.envelope.reverse_path, path),
+            self._verdicts(item.envelope.reverse_path, path, way),
             outcome.lookups,
             bounded(outcome.attempts),
         )
@@ -409,79 +507,75 @@ class Runner(Generic[H]):
     ) -> None:
         """Write what came of an attempt, with its notices; then act on it."""
         now, chance = self._now(), self._random()
+        schedule = self._schedule(item, next(iter(answers)))
         wait = _REWRITE
         before: Item | None = item
         while before is not None:
-            news = {n: a for n, a in answers.items() if isinstance(before.fates[n], Pending | Held)}
-            after = attempted(before, news, now, self._schedule, chance)
+            news = {
+                place: answer
+                for place, answer in answers.items()
+                if isinstance(before.fates[place], Pending | Held)
+                and before.envelope.recipients[place] == item.envelope.recipients[place]
+            }
+            after = attempted(before, news, now, schedule, chance)
             try:
-                before = await self._written(before, after, attempts, content)
+                before = await self._written(before, after, schedule, news, attempts, content)
             except OSError as error:
                 self._log.error("{id}: not written: {why}", id=item.queue_id, why=error)
                 await deferLater(self._clock, wait)
                 wait = min(2 * wait, _REWRITE_LIMIT)
 
     async def _written(
-        self, before: Item, after: Item, attempts: tuple[Attempted, ...], content: Content
+        self,
+        before: Item,
+        after: Item,
+        schedule: Schedule,
+        news: Collection[int],
+        attempts: tuple[Attempted, ...],
+        content: Content,
     ) -> Item | None:
         """None once it is; else the item, which somebody else has changed meanwhile.
 
         Raises:
             OSError: It is not, for the disk's sake.
         """
-        notices = await self._reporter.reports(before, after, content)
+        notices: list[Accept] = []
+        owed: tuple[int, ...] = ()
+        moment = self._now() + self._limits.gather
+        if self._more_of_it(after, news):
+            owed = tuple(to_report(before, after))
+        else:
+            notices = await self._reporter.reports(before, after, content)
         try:
-            await self._journal.settle(before, after, attempts, *notices)
+            settle = Settle(before, after, attempts, owed, moment)
+            await self._journal.commit(settle, *notices)
         except Stale:
-            return self._journal.load(after.queue_id)
-        self._act(before, after, notices)
+            return self._journal.load(
+                after.queue_id, [*map(before.number, range(len(before.fates)))]
+            )
+        if owed:
+            self._teller.owe(after.queue_id, moment)
+        self._act(before, after, schedule, notices)
         return None
 
-    def _act(self, before: Item, after: Item, notices: Sequence[Accept]) -> None:
+    def _more_of_it(self, item: Item, news: Collection[int]) -> bool:
+        """Whether more of an item is being attempted, or there is more to tell of it."""
+        busy = self._lanes.how_busy(item.queue_id)
+        return busy > len(news) or item.queue_id in self._teller
+
+    def _act(
+        self, before: Item, after: Item, schedule: Schedule, notices: Sequence[Accept]
+    ) -> None:
         """What follows from fates that are written."""
         maillog.attempted(before, after)
         now = self._now()
-        chronicle.fated(self._recorder, before, after, now, self._schedule)
+        chronicle.fated(self._recorder, before, after, now, schedule)
         chronicle.reported(self._recorder, before, after, notices, now)
         for notice in notices:
             assert notice.content is not None
             self._announce(notice.item, Octets(notice.content))
-        for was, fate in zip(before.fates, after.fates, strict=True):
+        fates = zip(before.fates, after.fates, after.envelope.recipients, strict=True)
+        for was, fate, recipient in fates:
             if isinstance(fate, Pending) and fate != was:
-                # A moment that the index was looked at for already would be overlooked.
-                self._scanned = min(self._scanned, math.nextafter(fate.due, _NEVER))
-                self._scan_after(max(fate.due - self._now(), 0.0))
-
-    # ---- Fresh items -----------------------------------------------------------------------
-
-    def _keep(self, item: Item, content: Content) -> None:
-        """Have an item at hand that is about to be attempted, if there is memory for it."""
-        weight = _weight(content)
-        if item.queue_id not in self._fresh and self._cached + weight <= self._limits.cache:
-            self._fresh[item.queue_id] = item, content
-            self._cached += weight
-
-    def _drop(self, queue_id: QueueId) -> None:
-        kept = self._fresh.pop(queue_id, None)
-        if kept is not None:
-            self._cached -= _weight(kept[1])
-
-
-def _weight(content: Content) -> int:
-    return content.size if isinstance(content, Octets) else 0
-
-
-def _answers(outcome: Outcome) -> list[Answer]:
-    """The outcome, one answer for each recipient."""
-    count = len(outcome.replies)
-    hosts = outcome.hosts or (_speaker(outcome),) * count
-    dsn = outcome.dsn or (False,) * count
-    again = outcome.put_off
-    return [Answer(*each, again) for each in zip(outcome.replies, hosts, dsn, strict=True)]
-
-
-def _speaker(outcome: Outcome) -> str:
-    """Whose words the replies are, as far as the last attempt tells."""
-    if not outcome.attempts or outcome.attempts[-1].stage == "connect":
-        return ""
-    return outcome.attempts[-1].host
+                self._finder.deferred(after.flow, recipient.path.domain, fate.due)
+        self._sleep()

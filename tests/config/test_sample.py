@@ -21,6 +21,8 @@ SAMPLE = Path(__file__).parents[2] / "etc" / "mailhub.ini"
 
 UNCONFIGURED = {
     "routes": "is made of the [route] sections",
+    "classes": "is made of the [class] sections",
+    "schedule.sections": "says where the others stand",
     "origins": "is made of the file itself",
     "journey.waiting": "an inner measure",
     "providers": "is made of the [provider] sections",
@@ -98,7 +100,7 @@ def test_every_key_of_a_route_is_told() -> None:
 
 def test_examples() -> None:
     """The examples are right."""
-    for name in ("provider NAME", "source NAME"):
+    for name in ("provider NAME", "source NAME", "class NAME"):
         assert parse(EXAMPLES[name].partition("\n\n")[2], hub)[1] == []
     example = (
         EXAMPLES["route NAME"]

@@ -15,13 +15,14 @@ import pytest
 from twisted.internet import epollreactor
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
+from mailhub.mail.address import Path as MailPath
 from mailhub.net.disk import Lock, ThreadedDisk
-from mailhub.net.journal import Journal
+from mailhub.net.journal import LOOP_ROWS, Journal
 from mailhub.policy.limits import JournalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import AccountId
 from mailhub.queue import item as queue
-from mailhub.queue.change import Accept, Cancel, Change, Hold, Select, Settle, Stale
+from mailhub.queue.change import Accept, Cancel, Change, Edit, Hold, Select, Settle, Stale
 from mailhub.queue.content import files
 from mailhub.queue.item import Answer, Item, Local, attempted
 from mailhub.queue.spool import Spool
@@ -360,10 +361,34 @@ class TestItems:
         """What is due can be asked for in the loop."""
         item = make.item(BOB)
         run(journal.accept(item, b"x"))
-        [due] = journal.due(1000.0, 0.0, 10)
+        [(flow, moment)] = journal.reads.awaited()
+        assert (flow, moment) == (item.flow, 1000.0)
+        [due] = journal.reads.due(flow, BOB.domain, 1000.0, 10)
         assert due.queue_id == item.queue_id
-        assert journal.destined(BOB.domain, 1000.0, 10) == [due]
-        assert journal.next_due(0.0) == 1000.0
+
+    def test_a_part(self, journal: Journal) -> None:
+        """Some recipients of an item can be loaded alone."""
+        item = make.item(BOB, CAROL)
+        run(journal.accept(item, b"x"))
+        part = journal.load(item.queue_id, (1,))
+        assert part is not None
+        assert part.numbers == (1,)
+
+    def test_a_very_large_item(self, journal: Journal) -> None:
+        """So many rows are not written in the loop's thread."""
+        paths = [MailPath(f"u{n}", "remote.example") for n in range(LOOP_ROWS + 1)]
+        item = make.item(*paths)
+        run(journal.accept(item, b"x"))
+        assert len(journal.reads.due(item.flow, "remote.example", 1000.0, 9999)) == len(paths)
+
+    def test_edit(self, journal: Journal) -> None:
+        """A recipient is corrected while its item waits."""
+        item = make.item(BOB)
+        run(journal.accept(item, b"x"))
+        assert run(journal.edit(Edit(item.queue_id, 0, CAROL, None, 1001.0)))
+        now = journal.load(item.queue_id)
+        assert now is not None
+        assert now.envelope.recipients[0].path == CAROL
 
     def test_amend(self, journal: Journal) -> None:
         """What operators ask is done to all that is selected, in steps."""

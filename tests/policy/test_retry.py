@@ -50,8 +50,8 @@ def test_warning_and_end() -> None:
     """A failure at the very moment of the warning warns; one at the end is final."""
     assert not SCHEDULE.warns(0.0, 4 * HOUR - 1)
     assert SCHEDULE.warns(0.0, 4 * HOUR)
-    assert not SCHEDULE.expired(0.0, 5 * DAY - 1)
-    assert SCHEDULE.expired(0.0, 5 * DAY)
+    assert not SCHEDULE.expired(0.0, 5 * DAY - 1, 9)
+    assert SCHEDULE.expired(0.0, 5 * DAY, 9)
 
 
 def test_no_warning() -> None:
@@ -74,7 +74,7 @@ def test_nonsense_is_refused(wrong: dict[str, object]) -> None:
 def test_a_whole_life() -> None:
     """Five days of failures: 35 to 60 attempts, one at the warning, the last at the end."""
     now, attempts, moments, warned = 0.0, 0, [], False
-    while not SCHEDULE.expired(0.0, now):
+    while not SCHEDULE.expired(0.0, now, attempts):
         attempts += 1
         warned = warned or SCHEDULE.warns(0.0, now)
         now = SCHEDULE.due(0.0, now, attempts, warned=warned, chance=0.5)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from mailhub.mail.address import NULL, Path
-from mailhub.mail.envelope import Body, Envelope, Notify, Recipient, Return
+from mailhub.mail.envelope import Body, DeliverBy, Envelope, Notify, Recipient, Return
 from mailhub.mail.reply import Reply
+from mailhub.policy.cause import Cause
 from mailhub.ports import AccountId, Attempt, QueueId
+from mailhub.queue.amend import START, At
+from mailhub.queue.change import Amend, Due, Strand
+from mailhub.queue.flow import COMMON, Flow
 from mailhub.queue.item import (
     Cancelled,
     Delivered,
@@ -20,9 +24,14 @@ from mailhub.queue.item import (
     Origin,
     Pending,
     Relayed,
+    cancel,
     new_item,
     to_queue_id,
 )
+from mailhub.queue.spool import Spool
+
+NEVER = (-1.0, "")
+"""The place of no strand, before all."""
 
 SENDER = Path("alice", "hub.example")
 BOB = Path("bob", "remote.example")
@@ -46,6 +55,7 @@ def item(
     places: dict[int, Local] | None = None,
     arrived: float = 1000.0,
     content: bytes = b"Subject: x\r\n\r\nx\r\n",
+    flow: Flow = COMMON,
     **envelope: object,
 ) -> Item:
     """A fresh item; remote recipients unless `places` says otherwise."""
@@ -57,7 +67,39 @@ def item(
         [(places or {}).get(n) for n in range(len(asked) or 1)],
         len(content),
         Origin("192.0.2.1", "client.example", "ESMTP", ""),
+        flow=flow,
     )
+
+
+def cancelled(item: Item) -> Item:
+    """The item as an operator leaves it who cancels all of it."""
+    return cancel(item, item.open, 1.0)
+
+
+def strands(spool: Spool, now: float) -> list[Strand]:
+    """Every strand that is due."""
+    return [
+        strand for flow, _ in spool.awaited() for strand in spool.strands(flow, now, NEVER, 1000)
+    ]
+
+
+def due(spool: Spool, now: float) -> list[Due]:
+    """Every recipient that is due, found as the runner finds them."""
+    return [
+        each
+        for strand in strands(spool, now)
+        for each in spool.due(strand.flow, strand.domain, now, 1000)
+    ]
+
+
+def amended(spool: Spool, change: Amend, limit: int = 5000) -> int:
+    """Make an amendment to its end; how many it was for."""
+    total = 0
+    at: At | None = START
+    while at is not None:
+        count, at = spool.amend(change, at, limit)
+        total += count
+    return total
 
 
 def attempt(
@@ -78,7 +120,14 @@ replies = st.builds(
     st.lists(texts, min_size=1, max_size=3).map(tuple),
 )
 pendings = st.builds(
-    Pending, moments, st.integers(1, 50), st.none() | replies, texts, st.booleans()
+    Pending,
+    moments,
+    st.integers(1, 50),
+    st.none() | replies,
+    texts,
+    st.booleans(),
+    st.none() | st.sampled_from(Cause),
+    route=texts,
 )
 fates: st.SearchStrategy[Fate] = st.one_of(
     st.builds(Pending, moments),
@@ -120,6 +169,10 @@ def items(draw: st.DrawFn, fate: st.SearchStrategy[Fate] = fates) -> Item:
         draw(st.booleans()),
         draw(st.booleans()),
         draw(st.none() | st.integers(0, 1 << 40)),
+        None,
+        draw(st.none() | st.floats(2e10, 3e10)),
+        draw(st.none() | st.builds(DeliverBy, st.integers(-9, 9), st.booleans(), st.booleans())),
+        draw(st.none() | st.integers(-9, 9)),
     )
     return Item(
         to_queue_id(draw(st.integers(1, (1 << 60) - 1))),
@@ -130,4 +183,5 @@ def items(draw: st.DrawFn, fate: st.SearchStrategy[Fate] = fates) -> Item:
         tuple(each for _, _, each in rows),
         draw(st.builds(Origin, texts, texts, texts, texts)),
         draw(st.binary(max_size=20)),
+        draw(st.builds(Flow, texts, texts, st.integers(-9, 9))),
     )

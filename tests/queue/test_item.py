@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhub.mail.address import NULL
-from mailhub.mail.envelope import Notify, Recipient
+from mailhub.mail.envelope import DeliverBy, Notify, Recipient
 from mailhub.mail.reply import Reply
+from mailhub.policy.cause import Cause
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
 from mailhub.ports import AccountId
 from mailhub.queue import item as queue
@@ -37,7 +38,13 @@ from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK
 
 SCHEDULE = Schedule(jitter=0.0)
 HERE = Local(AccountId(4))
-answers = st.builds(Answer, make.replies, make.texts, st.booleans())
+answers = st.builds(
+    Answer,
+    make.replies,
+    make.texts,
+    st.booleans(),
+    cause=st.none() | st.sampled_from(Cause),
+)
 
 
 def is_open(item: Item, number: int) -> bool:
@@ -62,7 +69,7 @@ class TestItem:
     def test_a_next_hop_is_offered_its_own_recipients(self) -> None:
         """The envelope for some of the recipients keeps all else."""
         item = make.item(BOB, DAVE, CAROL, envid="x")
-        envelope = queue.addressed(item, (0, 2))
+        envelope = queue.addressed(item, (0, 2), 1000.0)
         assert [r.path for r in envelope.recipients] == [BOB, CAROL]
         assert (envelope.envid, envelope.reverse_path) == ("x", item.envelope.reverse_path)
 
@@ -104,7 +111,8 @@ class TestAttempted:
     def test_expired(self) -> None:
         """After its lifetime a temporary reply is final, and known to be no more than that."""
         now = 1000 + 5 * DAY
-        after = attempted(make.item(BOB), {0: Answer(LATER, "mx")}, now, SCHEDULE)
+        item = replace(make.item(BOB), fates=(Pending(now, 7),))
+        after = attempted(item, {0: Answer(LATER, "mx")}, now, SCHEDULE)
         assert after.fates == (Failed(LATER, now, "mx", expired=True),)
 
     def test_put_off(self) -> None:
@@ -121,6 +129,48 @@ class TestAttempted:
         assert warned.fates == (Pending(item.arrived + SCHEDULE.lifetime, 0, LATER, warned=True),)
         ended = attempted(warned, {0: far}, item.arrived + SCHEDULE.lifetime, SCHEDULE)
         assert isinstance(ended.fates[0], Failed)
+
+    def test_a_clock_gives_nothing_up(self) -> None:
+        """Few attempts in a long time mean that the machine slept, or that its clock was set."""
+        item = make.item(BOB)
+        for _ in range(SCHEDULE.least - 1):
+            item = attempted(item, {0: Answer(LATER)}, 1000 + 9 * DAY, SCHEDULE)
+            assert isinstance(item.fates[0], Pending)
+        assert attempted(item, {0: Answer(LATER)}, 1000 + 9 * DAY, SCHEDULE).settled
+
+    def test_a_moment_of_its_own(self) -> None:
+        """Time runs from the moment that the sender wanted it released, and not from arrival."""
+        item = make.item(BOB, DAVE, places={1: HERE}, hold_for=9 * int(DAY))
+        assert item.release == 1000 + 9 * DAY
+        assert item.fates == (Pending(item.release), Pending(item.release, put_off=True))
+        assert item.local == ()
+        after = attempted(item, {0: Answer(LATER)}, item.release, SCHEDULE)
+        assert after.fates[0] == Pending(item.release + MINUTE, 1, LATER)
+
+    def test_late_is_failed(self) -> None:
+        """By-mode R: the deadline is an attempt's moment, and a failure there is final."""
+        by = DeliverBy(90, returned=True)
+        item = make.item(BOB, by=by)
+        assert not queue.is_late(item, 1089.0)
+        after = attempted(item, {0: Answer(LATER)}, 1040.0, SCHEDULE)
+        assert isinstance(after.fates[0], Pending)
+        assert after.fates[0].due == 1090.0
+        assert queue.is_late(after, 1090.0)
+        assert attempted(after, {0: Answer(LATER)}, 1090.0, SCHEDULE).settled
+        assert queue.addressed(item, (0,), 1040.0).by == DeliverBy(50, returned=True)
+
+    def test_late_is_told(self) -> None:
+        """By-mode N: its sender hears of the delay, and it is tried on."""
+        item = make.item(BOB, by=DeliverBy(90, returned=False))
+        assert not queue.is_late(item, 1100.0)
+        after = attempted(item, {0: Answer(LATER)}, 1090.0, SCHEDULE)
+        assert queue.to_report(item, after) == {0: Action.DELAYED}
+
+    def test_a_cause_has_its_own_delays(self) -> None:
+        """A full mailbox is emptied by a person: that takes hours."""
+        said = {0: Answer(LATER, cause=Cause.MAILBOX_FULL)}
+        [fate] = attempted(make.item(BOB), said, 1000.0, SCHEDULE).fates
+        assert fate == Pending(1000 + HOUR, 1, LATER, cause=Cause.MAILBOX_FULL)
 
     def test_held_meanwhile(self) -> None:
         """An attempt under way settles a held recipient, or leaves it held; it never expires."""

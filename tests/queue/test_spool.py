@@ -24,7 +24,6 @@ from hypothesis.stateful import (
 )
 
 from mailhub.mail.address import NULL
-from mailhub.mail.address import Path as Address
 from mailhub.mail.reply import Reply
 from mailhub.policy.retry import Schedule
 from mailhub.ports import AccountId, QueueId
@@ -33,7 +32,6 @@ from mailhub.queue.change import (
     Accept,
     Cancel,
     Drop,
-    Due,
     Filed,
     Flush,
     Hold,
@@ -49,7 +47,6 @@ from mailhub.queue.item import (
     Answer,
     Cancelled,
     Delivered,
-    Held,
     Item,
     Local,
     Pending,
@@ -57,7 +54,6 @@ from mailhub.queue.item import (
     to_number,
 )
 from mailhub.queue.journey import Attempted
-from mailhub.queue.rows import State
 from mailhub.queue.spool import LOST, Spool
 from tests.queue import given as make
 from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK
@@ -163,7 +159,7 @@ class TestSettle:
         """A fate that was changed meanwhile is not written over; nothing of the change is."""
         item = make.item(BOB, CAROL)
         spool.apply([Accept(item, b"x")])
-        assert spool.amend(Cancel(Select(recipient=BOB), 1000.5)) == 1
+        assert make.amended(spool, Cancel(Select(recipient=BOB), 1000.5)) == 1
         notice = make.item(number=2, sender=NULL)
         with pytest.raises(Stale):
             spool.apply([answer(item, NO, OK), Accept(notice, b"notice")])
@@ -185,7 +181,7 @@ class TestSettle:
         spool.apply([Accept(item, b"x"), Filed(item, (1,))])
         spool.apply([answer(item, LATER, LATER)])
         assert spool.unfiled() == []
-        assert [due.local for due in spool.due(2000.0, 0.0, 9)] == [True, True]
+        assert [due.local for due in make.due(spool, 2000.0)] == [True, True]
 
     def test_attempts_are_remembered(self, spool: Spool) -> None:
         """The facts of attempts stay, also when the item has left."""
@@ -277,140 +273,6 @@ class TestRecover:
         assert spool.recover("one") == 1
         assert spool.recover("one") == 0
         assert Path(file.path + LOST).read_bytes() == b"accepted once"
-
-
-class TestDue:
-    def fill(self, spool: Spool, count: int = 6) -> list[Item]:
-        found = []
-        for n in range(count):
-            path = Address("x", f"d{n % 2}.example")
-            item = make.item(path, BOB, number=n, arrived=1000.0 + n // 2)
-            spool.apply([Accept(item, b"x")])
-            found.append(item)
-        return found
-
-    def test_in_order_page_by_page(self, spool: Spool) -> None:
-        """Every recipient that is due comes once, in order of moments, however it is paged."""
-        self.fill(spool)
-        whole = spool.due(1001.0, 0.0, 100)
-        assert len(whole) == 8
-        assert [due.due for due in whole] == [1000.0] * 4 + [1001.0] * 4
-        last: Due | float = 0.0
-        paged: list[Due] = []
-        while page := spool.due(1001.0, last, 3):
-            paged += page
-            last = page[-1]
-        assert paged == whole
-        assert spool.due(1001.0, 1000.0, 100) == whole[4:]
-
-    def test_of_a_domain(self, spool: Spool) -> None:
-        """A domain's recipients come with all that finding their hop needs."""
-        items = self.fill(spool)
-        found = spool.destined("d1.example", 1001.0, 9)
-        assert [due.queue_id for due in found] == [items[1].queue_id, items[3].queue_id]
-        assert found[0] == Due(
-            1000.0, items[1].queue_id, 0, Address("x", "d1.example"), make.SENDER, local=False
-        )
-
-    def test_next(self, spool: Spool) -> None:
-        """The next moment, or none; held and fresh local recipients have none."""
-        assert spool.next_due(0.0) is None
-        self.fill(spool)
-        assert spool.next_due(0.0) == 1000.0
-        assert spool.next_due(1000.0) == 1001.0
-        assert spool.next_due(1002.0) is None
-        local = make.item(DAVE, places={0: HERE}, number=50, arrived=5000.0)
-        spool.apply([Accept(local, b"x")])
-        assert spool.next_due(1002.0) is None
-
-
-class TestAmend:
-    @pytest.fixture
-    def filled(self, spool: Spool) -> Spool:
-        spool.apply(
-            [
-                Accept(make.item(BOB, CAROL, number=1, arrived=2000.0), b"x"),
-                Accept(
-                    make.item(
-                        Address("Bob", "other.example"),
-                        DAVE,
-                        number=2,
-                        arrived=2000.0,
-                        sender=Address("zoe", "hub2.example"),
-                        places={1: HERE},
-                    ),
-                    b"x",
-                ),
-            ]
-        )
-        return spool
-
-    @pytest.mark.parametrize(
-        ("select", "count"),
-        [
-            (Select(), 3),
-            (Select(queue_ids=(make.queue_id(1),)), 2),
-            (Select(sender=make.SENDER), 2),
-            (Select(sender_domain="hub2.example"), 1),
-            (Select(recipient=Address("bob", "other.example")), 1),
-            (Select(domain="remote.example"), 2),
-            (Select(domain="remote.example", sender_domain="hub2.example"), 0),
-        ],
-    )
-    def test_select(self, filled: Spool, select: Select, count: int) -> None:
-        """Selections narrow each other; local parts are compared without regard to case."""
-        assert filled.amend(Hold(select, "why")) == count
-        assert filled.counts().recipients.get("held", 0) == count
-        found = filled.find(select, states=(State.HELD,))
-        held = [fate for item in found for fate in item.fates if isinstance(fate, Held)]
-        assert held == [Held(Pending(2000.0), "why")] * count
-
-    def test_each_as_the_pure_one(self, filled: Spool) -> None:
-        """SQL and the pure transitions agree."""
-        queue_id = make.queue_id(1)
-        item = filled.load(queue_id)
-        assert item is not None
-        select = Select(queue_ids=(queue_id,))
-        filled.amend(Flush(select, 1500.0))
-        item = queue.flush(item, (0, 1), 1500.0)
-        assert filled.load(queue_id) == item
-        filled.amend(Hold(Select(recipient=CAROL), "why"))
-        item = queue.hold(item, (1,), "why")
-        assert filled.load(queue_id) == item
-        filled.amend(Release(select, 1600.0))
-        item = queue.release(item, (0, 1), 1600.0)
-        assert filled.load(queue_id) == item
-        filled.amend(Cancel(Select(recipient=CAROL), 1700.0))
-        item = queue.cancel(item, (1,), 1700.0)
-        assert filled.load(queue_id) == item
-
-    def test_in_steps(self, filled: Spool) -> None:
-        """A change to many is made in pieces, until nothing is left to change."""
-        steps = []
-        while count := filled.amend(Flush(Select(), 1500.0), 2):
-            steps.append(count)
-        assert steps == [2, 1]
-
-    def test_cancel_ends_items(self, filled: Spool) -> None:
-        """An item whose last recipient is cancelled leaves; one being filed is not cancelled."""
-        large(filled, make.item(number=3))
-        assert filled.amend(Cancel(Select(), 1.0)) == 4
-        [left] = filled.find(Select())
-        assert left.local == (1,)
-        assert list(files(filled.directory)) == []
-
-    def test_find_pages(self, filled: Spool) -> None:
-        """Listings go on after the last id they gave."""
-        [first] = filled.find(Select(), limit=1)
-        [second] = filled.find(Select(), first.queue_id, 5)
-        assert first.queue_id < second.queue_id
-        assert filled.find(Select(), second.queue_id) == []
-
-    def test_counts(self, filled: Spool) -> None:
-        """How much there is, by state."""
-        counts = filled.counts()
-        assert (counts.items, counts.oldest) == (2, 2000.0)
-        assert counts.recipients == {"pending": 3, "local": 1}
 
 
 class TestOthers:
@@ -663,7 +525,7 @@ class Life(RuleBasedStateMachine):
         select = Select(queue_ids=(queue_id,))
         self.now += 1
         change = kind(select, "why") if kind is Hold else kind(select, self.now)
-        self.spool.amend(change)
+        make.amended(self.spool, change)
         item = self.model.get(queue_id)
         if item is None:
             return
@@ -702,7 +564,7 @@ class Life(RuleBasedStateMachine):
             for n, fate in enumerate(item.fates)
             if isinstance(fate, Pending) and fate.due <= self.now and n not in item.local
         }
-        due = self.spool.due(self.now, -1.0, 1000)
+        due = make.due(self.spool, self.now)
         assert {(each.queue_id, each.number) for each in due} == pending
         assert {q for q, _ in files(self.directory)} == {
             q for q, item in self.model.items() if item.head

@@ -103,7 +103,7 @@ class House:
             lambda: 0.0,
             lambda bits: 7,
             lambda recipient: members(recipient, directory, rules.aliases),
-            Schedule(),
+            lambda item, place: Schedule(),
         )
         self.intake = HubIntake(
             cast("Journal", self.journal),

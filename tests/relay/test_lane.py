@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhub.mail.address import Path
 from mailhub.policy.limits import RunnerLimits
-from mailhub.ports import QueueId
 from mailhub.queue.change import Due
-from mailhub.relay.lane import Job, Lane, Lanes
+from mailhub.queue.flow import COMMON, Flow
+from mailhub.relay.lane import FOOTHOLD, Job, Lanes
 from tests.queue import given as make
 
+BULK = Flow("shop@hub.example", "bulk")
+RESET = Flow("shop@hub.example", "normal")
+OTHER = Flow("eve@hub.example", "normal")
+WEIGHTS = {"bulk": 1.0, "normal": 10.0}
 
-def due(item: int, number: int = 0, domain: str = "a.example") -> Due:
-    return Due(1000.0, make.queue_id(item), number, Path("x", domain), make.SENDER, local=False)
+
+def due(item: int, number: int = 0, flow: Flow = COMMON, domain: str = "a.example") -> Due:
+    path = Path("x", domain)
+    return Due(1000.0, make.queue_id(item), number, path, make.SENDER, local=False, flow=flow)
+
+
+def weigh(flow: Flow) -> float:
+    return WEIGHTS[flow.name]
 
 
 def take(lanes: Lanes) -> Job:
@@ -23,20 +35,13 @@ def take(lanes: Lanes) -> Job:
     return job
 
 
-def ask(lanes: Lanes) -> tuple[Lane, str, int]:
-    wanted = lanes.wanted()
-    assert wanted is not None
-    return wanted
-
-
 def test_turns_between_hops() -> None:
     """A hop with much to do does not hold up the others."""
     lanes = Lanes(RunnerLimits())
     for n in range(3):
         lanes.admit("a", due(n))
     lanes.admit("b", due(10))
-    hops = [take(lanes).lane.hop for _ in range(4)]
-    assert hops == ["a", "b", "a", "a"]
+    assert [take(lanes).hop for _ in range(4)] == ["a", "b", "a", "a"]
     assert lanes.next() is None
 
 
@@ -56,13 +61,13 @@ def test_turns_between_items() -> None:
 
 
 def test_a_hop_that_is_slow() -> None:
-    """Attempts are limited for each hop, and in all."""
+    """Attempts are limited for each hop, and in all; who was refused has the next free place."""
     lanes = Lanes(RunnerLimits(attempts=3, attempts_per_hop=2))
     for n in range(5):
         lanes.admit("slow", due(n))
         lanes.admit("b", due(n, 1))
-    hops = [take(lanes).lane.hop for _ in range(3)]
-    assert sorted(map(str, hops)) == ["b", "slow", "slow"]
+    hops = [take(lanes).hop for _ in range(3)]
+    assert sorted(map(str, hops)) in (["b", "b", "slow"], ["b", "slow", "slow"])
     assert lanes.next() is None
     lanes = Lanes(RunnerLimits(attempts_per_hop=1))
     lanes.admit("slow", due(1))
@@ -79,7 +84,7 @@ def test_once() -> None:
     assert lanes.admit("a", due(1))
     assert lanes.admit("a", due(1))
     job = take(lanes)
-    assert lanes.next() is None
+    assert job.numbers == (0,)
     assert lanes.admit("a", due(1))
     assert lanes.next() is None
     assert lanes.busy(job.queue_id)
@@ -87,114 +92,127 @@ def test_once() -> None:
     assert not lanes.busy(job.queue_id)
     assert len(lanes) == 0
     lanes.admit("a", due(1))
-    assert lanes.next() is not None
+    assert take(lanes).numbers == (0,)
 
 
-def test_backlog() -> None:
-    """What finds no room is remembered by its domain, and asked for when there is room."""
-    lanes = Lanes(RunnerLimits(ready_per_hop=4, page=10))
-    assert all(lanes.admit("a", due(n)) for n in range(4))
-    assert not lanes.admit("a", due(4, domain="b.example"))
-    assert not lanes.admit("a", due(5, domain="c.example"))
-    assert lanes.hungry
-    assert lanes.wanted() is None
-    jobs = [take(lanes), take(lanes)]
-    lane, domain, limit = ask(lanes)
-    assert (lane.hop, domain, limit) == ("a", "b.example", 14)
-    lanes.refill(lane, domain, limit, [("a", due(4, domain="b.example"))])
-    assert lanes.hungry
-    for job in jobs:
+def test_a_campaign_takes_its_share() -> None:
+    """Senders share by what their mail weighs: one bulk attempt for ten others."""
+    lanes = Lanes(RunnerLimits(attempts=1), weigh)
+    for n in range(200):
+        lanes.admit("a", due(n, flow=BULK))
+        lanes.admit("a", due(n, 1, flow=OTHER))
+    served: Counter[str] = Counter()
+    for _ in range(110):
+        job = take(lanes)
+        served[job.flow.name] += 1
         lanes.done(job)
-    take(lanes)
-    lane, domain, limit = ask(lanes)
-    assert domain == "c.example"
-    lanes.refill(lane, domain, limit, [])
-    assert not lanes.hungry
-    assert lanes.wanted() is None
+    assert 8 <= served["bulk"] <= 12
 
 
-def test_a_backlog_that_goes_on() -> None:
-    """A domain of which there is more than was asked for stays in the backlog."""
-    lanes = Lanes(RunnerLimits(ready_per_hop=2, page=1))
-    for n in range(4):
-        lanes.admit("a", due(n))
-    job = take(lanes)
-    lanes.done(job)
-    lane, domain, limit = ask(lanes)
-    assert limit == 2
-    lanes.refill(lane, domain, limit, [("a", due(1)), ("a", due(2))])
-    assert list(lane.backlog) == ["a.example"]
+def test_a_single_message_of_the_campaigner() -> None:
+    """What a sender sends beside his campaign is next, and finds a place though all are taken."""
+    lanes = Lanes(RunnerLimits(attempts=20, attempts_per_hop=10), weigh)
+    for n in range(1000):
+        lanes.admit("a", due(n, flow=BULK))
+        lanes.admit(f"hop{n}", due(n, 1, flow=BULK, domain=f"d{n}.example"))
+    busy = []
+    while (job := lanes.next()) is not None:
+        busy.append(job)
+    assert len(busy) == 18, "the last tenth is free"
+    assert Counter(job.hop for job in busy)["a"] <= 9
+    assert lanes.admit("a", due(5000, flow=RESET))
+    assert take(lanes).flow == RESET
+
+
+def test_who_was_silent_is_next() -> None:
+    """Whoever comes into a crowd has his turn at once, and gains nothing by having waited."""
+    lanes = Lanes(RunnerLimits(attempts=1), weigh)
+    third = Flow("bob@hub.example", "normal")
+    for n in range(100):
+        lanes.admit("a", due(n, flow=OTHER))
+        lanes.admit("a", due(n, 1, flow=third))
+    for _ in range(50):
+        lanes.done(take(lanes))
+    for n in range(30):
+        lanes.admit("a", due(1000 + n, flow=RESET))
+    served: Counter[Flow] = Counter()
+    for _ in range(30):
+        job = take(lanes)
+        served[job.flow] += 1
+        lanes.done(job)
+    assert all(9 <= served[flow] <= 11 for flow in (OTHER, third, RESET)), served
 
 
 def test_a_full_house() -> None:
-    """The limit of all hops together makes a new hop wait in the backlog, and it is not lost."""
-    lanes = Lanes(RunnerLimits(ready=2))
-    assert lanes.admit("a", due(1))
-    assert lanes.admit("a", due(2))
-    assert not lanes.admit("b", due(3, domain="b.example"))
-    lanes.done(take(lanes))
-    lane, domain, limit = ask(lanes)
-    assert (lane.hop, domain) == ("b", "b.example")
-    lanes.refill(lane, domain, limit, [("b", due(3, domain="b.example"))])
-    assert {str(take(lanes).lane.hop), str(take(lanes).lane.hop)} == {"a", "b"}
-    lanes = Lanes(RunnerLimits(ready=1))
-    lanes.admit("a", due(1))
-    lanes.admit("b", due(2, domain="b.example"))
-    lanes.done(take(lanes))
-    lane, domain, limit = ask(lanes)
-    lanes.refill(lane, domain, limit, [])
-    assert len(lanes) == 0
+    """No flow fills memory: half of what is free is left to others, and everybody gets in."""
+    lanes = Lanes(RunnerLimits(ready=100, ready_per_hop=1000))
+    admitted = sum(lanes.admit(f"h{n}", due(n, flow=BULK)) for n in range(300))
+    assert admitted == 33
+    assert sum(lanes.admit(f"h{n}", due(n, 1, flow=OTHER)) for n in range(300)) == 22
+    for number in range(30):
+        flow = Flow(f"late{number}")
+        let_in = sum(lanes.admit(f"h{n}", due(n, 2 + number, flow=flow)) for n in range(300))
+        assert let_in >= min(FOOTHOLD, 300)
+
+
+def test_a_dead_hop_does_not_fill_a_flows_room() -> None:
+    """One hop's mail takes half of what its flow may have, at most."""
+    lanes = Lanes(RunnerLimits(ready=400, ready_per_hop=1000))
+    assert 60 <= sum(lanes.admit("dead", due(n)) for n in range(1000)) <= 100
+    assert lanes.admit("live", due(5000))
+    assert not lanes.wants("dead", COMMON)
+    assert lanes.wants("live", COMMON)
+
+
+def test_more_places() -> None:
+    """When limits rise, those who were refused a place are looked at again."""
+    lanes = Lanes(RunnerLimits(attempts_per_hop=1))
+    for n in range(3):
+        lanes.admit("a", due(n))
+    take(lanes)
+    assert lanes.next() is None
+    lanes.limits = RunnerLimits(attempts_per_hop=3)
+    lanes.relax()
+    assert lanes.next() is not None
+    assert lanes.next() is not None
 
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers(0, 9)) | st.just("run"),
-        max_size=60,
-    )
+        st.tuples(
+            st.sampled_from("abc"),
+            st.integers(1, 30),
+            st.integers(0, 4),
+            st.sampled_from([BULK, RESET, OTHER, COMMON]),
+        ),
+        max_size=120,
+    ),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.data(),
 )
-def test_everything_gets_its_turn(steps: list[tuple[str, int, int] | str]) -> None:
-    """Whatever comes in whatever order is attempted: at once or from the backlog, one at a time."""
-    limits = RunnerLimits(
-        attempts=3, attempts_per_hop=2, recipients=2, ready=8, ready_per_hop=4, page=2
-    )
-    lanes = Lanes(limits)
-    spool: dict[tuple[QueueId, int], str] = {}  # what is due, and its hop
-    under_way: list[Job] = []
-    attempted: set[tuple[QueueId, int]] = set()
-
-    def settle() -> None:
-        job = under_way.pop(0)
-        for number in job.numbers:
-            assert (job.queue_id, number) not in attempted
-            attempted.add((job.queue_id, number))
-            assert spool.pop((job.queue_id, number)) == job.lane.hop
-        lanes.done(job)
-        if wanted := lanes.wanted():
-            lane, domain, limit = wanted
-            rows = [
-                (hop, Due(1.0, q, n, Path("x", hop), make.SENDER, local=False))
-                for (q, n), hop in spool.items()
-                if hop == domain
-            ]
-            lanes.refill(lane, domain, limit, rows[:limit])
-
-    for step in steps:
-        if isinstance(step, str):
-            if under_way:
-                settle()
-        else:
-            hop, item, number = step
-            each = due(item * 3 + "abc".index(hop), number, hop)
-            if (each.queue_id, number) not in attempted:
-                spool[each.queue_id, number] = hop
-                lanes.admit(hop, each)
-        while job := lanes.next():
-            under_way.append(job)
-            assert len(job.numbers) <= 2
-        assert len(under_way) <= 3
-    while under_way:
-        settle()
-        while job := lanes.next():
-            under_way.append(job)
-    assert spool == {}
+def test_everything_gets_its_turn(
+    asked: list[tuple[str, int, int, Flow]], attempts: int, per_hop: int, data: st.DataObject
+) -> None:
+    """Whatever ends in whatever order, all that was let in is served once, within the limits."""
+    limits = RunnerLimits(attempts=attempts, attempts_per_hop=per_hop, recipients=2)
+    lanes = Lanes(limits, weigh)
+    hops: dict[int, tuple[str, Flow]] = {}
+    wanted = set()
+    for hop, item, number, flow in asked:
+        to, its = hops.setdefault(item, (hop, flow))
+        if lanes.admit(to, due(item, number, its)):
+            wanted.add((make.queue_id(item), number))
+    served: list[tuple[str, int]] = []
+    busy: list[Job] = []
+    while True:
+        while (job := lanes.next()) is not None:
+            busy.append(job)
+            served += [(job.queue_id, number) for number in job.numbers]
+        assert len(busy) <= attempts
+        assert all(count <= per_hop for count in Counter(job.hop for job in busy).values())
+        if not busy:
+            break
+        lanes.done(busy.pop(data.draw(st.integers(0, len(busy) - 1))))
+    assert sorted(served) == sorted(wanted)
     assert len(lanes) == 0

@@ -16,6 +16,7 @@ from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.net.content import FileContent, Octets
 from mailhub.policy.alias import Rules
+from mailhub.policy.cause import Cause
 from mailhub.policy.limits import LocalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import (
@@ -163,7 +164,7 @@ class House:
             self.now,
             lambda bits: 7,
             lambda recipient: members(recipient, directory, Rules()),
-            Schedule(),
+            lambda item, place: Schedule(),
         )
         self.local = LocalDelivery(
             self.journal,
@@ -175,7 +176,7 @@ class House:
             self.clock,
             self.now,
             lambda: 0.5,
-            Schedule(),
+            lambda item, place: Schedule(),
             limits,
         )
 
@@ -362,13 +363,15 @@ class TestRefused:
         assert notice.envelope.reverse_path == NULL
         assert house.announced == [notice]
 
-    def test_expired(self) -> None:
-        """What could not be filed for days fails like any other mail."""
+    def test_old_when_it_came(self) -> None:
+        """One failure gives nothing up, however old the mail: its sender is told that it waits."""
         house = House()
         house.filer.refuses[1] = StoreRefused(StoreFault.OVER_QUOTA, "full")
         house.accept(replace(item("a", 1), arrived=-1e9))
         house.clock.advance(0)
-        assert isinstance(house.journal.settled[0][1].fates[0], Failed)
+        fate = house.journal.settled[0][1].fates[0]
+        assert isinstance(fate, Pending)
+        assert (fate.warned, fate.cause) == (True, Cause.MAILBOX_FULL)
         assert len(house.announced) == 1
 
     def test_settled_by_another(self) -> None:
@@ -502,9 +505,9 @@ class TestRoom:
         house.accept(*(item(f"m{n}", 1) for n in range(8)))
         waiting = house.begin(house.local.room())
         house.clock.advance(0)
-        house.local.obey(Schedule(), replace(LIMITS, sync_count=100, pending=9))
+        house.local.obey(replace(LIMITS, sync_count=100, pending=9))
         assert waiting.called
-        house.local.obey(Schedule(), replace(LIMITS, sync_count=100, pending=1))
+        house.local.obey(replace(LIMITS, sync_count=100, pending=1))
         again = house.begin(house.local.room())
         assert not again.called
         house.clock.advance(2)

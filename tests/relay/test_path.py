@@ -62,7 +62,7 @@ class Hub:
             self.now,
             lambda bits: 7,
             lambda recipient: members(recipient, self.accounts, Rules()),
-            Schedule(),
+            lambda item, place: Schedule(),
         )
         self.local = LocalDelivery(
             self.journal,
@@ -74,7 +74,7 @@ class Hub:
             self.clock,
             self.now,
             lambda: 0.5,
-            Schedule(),
+            lambda item, place: Schedule(),
         )
         self.remote: list[Item] = []
         self.intake = HubIntake(

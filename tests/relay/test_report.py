@@ -47,7 +47,7 @@ def reporter() -> Reporter:
         lambda: 5000.0,
         lambda bits: bits,
         expand,
-        SCHEDULE,
+        lambda item, place: SCHEDULE,
     )
 
 
@@ -76,7 +76,7 @@ def test_obeys(reporter: Reporter) -> None:
     assert accept.content is not None
     assert b"For help" not in accept.content
     assert b"Hello" in accept.content
-    reporter.obey(SCHEDULE, Limits(message=0), Path("help", "hub.example"))
+    reporter.obey(Limits(message=0), Path("help", "hub.example"))
     [accept] = run(reporter.reports(before, after, MESSAGE))
     assert accept.content is not None
     assert b"For help, write to <help@hub.example>" in accept.content

@@ -1,0 +1,165 @@
+"""Classes of mail: how often each has its turn in the queue, and how long it is tried.
+
+A message belongs to the first class that it matches: the operator's in the order
+of the file, then those that are always there. So a newsletter and the password
+reset that its sender sends meanwhile do not wait for each other.
+
+Pure: whoever takes a message in knows the facts, whoever read the file the classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from mailhub.mail.address import NULL, Path
+from mailhub.mail.header import Header
+from mailhub.policy.retry import Schedule, Wishes
+from mailhub.policy.route import fit
+
+NORMAL: Final = "normal"
+BULK: Final = "bulk"
+NOTICE: Final = "notice"
+DOUBLING: Final = 1.0
+"""Steps of MT-PRIORITY by which the weight doubles (RFC 6710 §4.1 leaves it to us)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueClass:
+    """A class, and what belongs to it: mail that fits each condition that is given.
+
+    Attributes:
+        weight: Of its mail against the sender's other mail, and of its sender against others.
+        wishes: Where its schedule differs.
+        accounts: Addresses and domains (``*.domain`` for what is below) of who has logged in.
+        senders: Likewise of the reverse-path.
+        fields: Header fields, each ``Name`` or ``Name: value, value``; one is enough.
+        recipients: So many at least.
+        submitted: Only from those who have logged in, or only from others.
+        notices: Only with the null reverse-path.
+    """
+
+    name: str
+    weight: float = 10.0
+    wishes: Wishes = field(default_factory=Wishes)
+    accounts: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    recipients: int = 0
+    submitted: bool | None = None
+    notices: bool = False
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it says what belongs to it."""
+        given = (self.accounts, self.senders, self.fields, self.recipients, self.notices)
+        return any(given) or self.submitted is not None
+
+
+SHIPPED: Final = (
+    QueueClass(NOTICE, weight=5.0, notices=True),
+    QueueClass(
+        BULK,
+        weight=1.0,
+        fields=("Precedence: bulk, list, junk", "List-Unsubscribe", "List-Id"),
+    ),
+    QueueClass(NORMAL),
+)
+"""Those that are always there; a section of the same name changes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a message when it is taken in."""
+
+    reverse_path: Path
+    account: Path | None
+    recipients: int
+    header: Header
+
+
+def classify(facts: Facts, classes: Iterable[QueueClass]) -> str:
+    """The name of the class that a message belongs to."""
+    for each in classes:
+        if each.conditional and _matches(each, facts):
+            return each.name
+    return NORMAL
+
+
+def _matches(each: QueueClass, facts: Facts) -> bool:
+    if each.submitted is not None and each.submitted is not (facts.account is not None):
+        return False
+    if each.notices and facts.reverse_path != NULL:
+        return False
+    if facts.recipients < each.recipients:
+        return False
+    if each.accounts and (facts.account is None or not named(facts.account, each.accounts)):
+        return False
+    if each.senders and not named(facts.reverse_path, each.senders):
+        return False
+    return not each.fields or any(_has(facts.header, wanted) for wanted in each.fields)
+
+
+def named(path: Path, patterns: Collection[str]) -> bool:
+    """Whether one of these addresses, domains or ``*.domain`` names a path."""
+    return str(path).casefold() in patterns or any(
+        "@" not in pattern and fit(pattern, path.domain) >= 0 for pattern in patterns
+    )
+
+
+def _has(header: Header, wanted: str) -> bool:
+    """Whether a field is there, with one of the values if some are named."""
+    name, _, values = wanted.partition(":")
+    found = header.all(name.strip().lower().encode())
+    if not values.strip():
+        return bool(found)
+    accepted = {value.strip().lower().encode() for value in values.split(",")}
+    return any(value.strip().lower() in accepted for value in found)
+
+
+# ---- All together --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """All classes, the operator's first.
+
+    Attributes:
+        all: In the order in which they are tried.
+    """
+
+    all: tuple[QueueClass, ...] = SHIPPED
+
+    def find(self, name: str) -> QueueClass:
+        """The class of that name; the normal one where there is none any more."""
+        return next((it for it in self.all if it.name == name), SHIPPED[-1])
+
+    def weight(self, name: str, priority: int) -> float:
+        """How often mail of a class and a priority has its turn."""
+        return float(self.find(name).weight * 2 ** (priority / DOUBLING))
+
+
+class Schedules:
+    """The schedule for each class and route: that of all mail, with their wishes fulfilled."""
+
+    def __init__(
+        self, common: Schedule, classes: Classes, routes: Mapping[str, Wishes] | None = None
+    ) -> None:
+        self._common = common
+        self._classes = classes
+        self._routes = routes or {}
+        self.find = lru_cache(maxsize=1024)(self._find)
+
+    def _find(self, class_name: str, route: str = "") -> Schedule:
+        """The schedule of a class over a route, whose wishes come before the class's."""
+        schedule = self._classes.find(class_name).wishes.applied(self._common)
+        wishes = self._routes.get(route)
+        return schedule if wishes is None else wishes.applied(schedule)
+
+    @property
+    def longest(self) -> float:
+        """Seconds that no wait of any of them exceeds."""
+        wishes = [*(it.wishes for it in self._classes.all), *self._routes.values()]
+        return max([self._common.longest, *(it.applied(self._common).longest for it in wishes)])
