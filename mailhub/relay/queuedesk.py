@@ -9,12 +9,13 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from mailhub.mail.header import Header, end, make
+from mailhub.mail.rights import OWNER, Acl, Rights
 from mailhub.net.disk import Lock
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Scribe
@@ -37,7 +38,7 @@ from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State, to_tex
 from mailhub.queue.item import Item, is_fresh
 from mailhub.queue.item import Open as OpenFate
 from mailhub.queue.journeys import Journeys, Written
-from mailhub.relay.queuebox import Entry, QueueBox
+from mailhub.relay.queuebox import RIGHTS, Entry, QueueBox
 from mailhub.store.placing import as_refused
 
 SHOWN: Final = 500
@@ -348,6 +349,57 @@ class QueueStore:
         if name == self._desk.name:
             raise StoreRefused(StoreFault.CANNOT, "This mailbox is always subscribed to")
         await self._store.unsubscribe(name)
+
+    # ---- Rights, annotations, quota ----------------------------------------------------------
+
+    async def rights(self, name: str) -> Rights:
+        """What the account may do with a mailbox."""
+        if name == self._desk.name:
+            return RIGHTS
+        return await self._store.rights(name)
+
+    async def owned(self, name: str) -> str:
+        """The address of a mailbox's owner."""
+        if name == self._desk.name:
+            return str(self._account.path)
+        return await self._store.owned(name)
+
+    async def acl(self, name: str) -> Acl:
+        """The access control list: nobody else's business."""
+        if name == self._desk.name:
+            return {OWNER: RIGHTS}
+        return await self._store.acl(name)
+
+    async def set_acl(self, name: str, identifier: str, change: str) -> None:
+        """Change an identifier's rights.
+
+        Raises:
+            StoreRefused: CANNOT for that mailbox; as `ports.Reach`.
+        """
+        self._refuse(name)
+        await self._store.set_acl(name, identifier, change)
+
+    async def delete_acl(self, name: str, identifier: str) -> None:
+        """Take an identifier off the list. Raises likewise."""
+        self._refuse(name)
+        await self._store.delete_acl(name, identifier)
+
+    async def metadata(self, name: str) -> Mapping[str, bytes]:
+        """Annotations; that mailbox has none."""
+        return {} if name == self._desk.name else await self._store.metadata(name)
+
+    async def set_metadata(self, name: str, changes: Mapping[str, bytes | None]) -> None:
+        """Set annotations. Raises likewise."""
+        self._refuse(name)
+        await self._store.set_metadata(name, changes)
+
+    async def quota_root(self, name: str) -> str:
+        """The quota root of a mailbox: the account's own, though that one takes no room."""
+        return "" if name == self._desk.name else await self._store.quota_root(name)
+
+    def _refuse(self, name: str) -> None:
+        if name == self._desk.name:
+            raise StoreRefused(StoreFault.CANNOT, f"{name} is the hub's own")
 
 
 def draft_header(block: bytes, item: Item) -> bytes:

@@ -153,6 +153,27 @@ class TestSeen:
         assert "by the operator" in peer.say("f FETCH 1 BODY.PEEK[]\r\n")
         assert "n OK Nothing done" in peer.say("n NOOP\r\n")
 
+    def test_rights_and_the_like(self, world: World) -> None:
+        """It can be asked whatever other mailboxes can; what would change it is refused."""
+        submit(world)
+        refuse(world)
+        peer = imap(world)
+        assert "PERMANENTFLAGS (\\Seen \\Deleted)" in peer.say("s SELECT Queue\r\n")
+        assert "* MYRIGHTS Queue lr" in peer.say("x MYRIGHTS Queue\r\n")
+        assert "* ACL Queue " in peer.say("x GETACL Queue\r\n")
+        assert "x OK" in peer.say("x GETMETADATA Queue /private/comment\r\n")
+        assert '* QUOTAROOT Queue ""' in peer.say("x GETQUOTAROOT Queue\r\n")
+        heard = peer.say('x LIST "" Queue RETURN (MYRIGHTS STATUS (MESSAGES))\r\n')
+        assert "* MYRIGHTS Queue lr" in heard
+        assert "* STATUS Queue (MESSAGES 1)" in heard
+        for command in (
+            "SETACL Queue bob@hub.example lr",
+            "DELETEACL Queue bob@hub.example",
+            'SETMETADATA Queue (/private/comment "x")',
+        ):
+            assert "x NO" in peer.say(f"x {command}\r\n"), command
+        assert "x OK" in peer.say("x MYRIGHTS INBOX\r\n")
+
 
 class TestChanged:
     def test_expunge_cancels(self, world: World) -> None:
