@@ -195,6 +195,10 @@ service stats {{
         )
 
 
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+"""Lets a server that runs elsewhere find this package."""
+
+
 class Mailhub:
     """mailhub as ``twistd mailhub`` runs it, durable as by default, with `more` configuration."""
 
@@ -203,11 +207,11 @@ class Mailhub:
     def __init__(self, more: str = "") -> None:
         self._more = more
         self.ports = {name: free_port() for name in ("smtp", "imap", "pop3", "imaps", "sink")}
-        self._home = new_home("mailhub")
+        self.home = new_home("mailhub")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        home, ports = self._home, self.ports
+        home, ports = self.home, self.ports
         cert, key = certificate(home)
         config = home / "mailhub.ini"
         config.write_text(
@@ -258,17 +262,24 @@ connections = 100000
 
     def resume(self) -> None:
         """Start on the state that there is."""
-        twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
-        twistd += ["--nodaemon", "--pidfile=", f"--logfile={self._home}/log", "mailhub"]
-        twistd += ["--config", str(self._home / "mailhub.ini")]
-        self._process = subprocess.Popen(twistd, cwd=self._home)
+        arguments = ["--nodaemon", "--pidfile=", f"--logfile={self.home}/log", "mailhub"]
+        arguments += ["--config", str(self.home / "mailhub.ini")]
+        self._process = subprocess.Popen(self.command(arguments), cwd=self.home, env=_ENVIRONMENT)
         wait_for(self.ports["smtp"], b"220")
         wait_for(self.ports["imap"], b"* OK")
 
+    def command(self, arguments: list[str]) -> list[str]:
+        """What runs it with these arguments of twistd."""
+        return [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *arguments]
+
+    def maildir(self, account: int) -> Path:
+        """An account's, once it has logged in."""
+        [found] = (self.home / "state" / "mail").rglob(f"user{account}")
+        return found
+
     def lay(self, account: int, mailbox: str, make: Callable[[Path], object]) -> None:
         """Have a maildir made for a mailbox that an account shall find."""
-        [maildir] = (self._home / "state" / "mail").rglob(f"user{account}")
-        folder = maildir / f".{mailbox}"
+        folder = self.maildir(account) / f".{mailbox}"
         make(folder)
         (folder / "maildirfolder").touch()
 

@@ -59,6 +59,8 @@ SHARD_SIZE: Final = 1 << SHARD_BITS
 """Documents in a shard: one is searched in one step."""
 DOCUMENT_LIMIT: Final = 1 << 20
 """Characters of a document; a longer message is read when it is searched for."""
+MERGED: Final = 8
+"""Batches of documents that FTS5 merges into one: fewer would cost a third more."""
 SHORTEST: Final = 3
 """Characters of a text that the trigrams can find."""
 LONGEST: Final = 256
@@ -153,6 +155,10 @@ class Texts:
         self._database.execute(
             f"CREATE VIRTUAL TABLE text_{shard} USING fts5(head, body, content = '',"
             " columnsize = 0, tokenize = 'trigram case_sensitive 1')"
+        )
+        self._database.execute(
+            f"INSERT INTO text_{shard}(text_{shard}, rank) VALUES ('automerge', ?)",  # noqa: S608
+            (MERGED,),
         )
         self._database.execute("INSERT INTO shard VALUES (?, 0)", (shard,))
 
