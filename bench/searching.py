@@ -16,6 +16,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from bench import processes
@@ -132,7 +133,7 @@ def searches(hub: Metered, imap: Imap, mailbox: bytes, probes: dict[bytes, bytes
         for _ in range(ROUNDS):
             imap.append(mailbox, b"Subject: one more\r\n\r\nBody\r\n")
             imap.quick(b"SEARCH BODY qqqqqq")  # teaches the index of the new one
-            taken, waiting = waited(hub, lambda command=command: imap.quick(command % probes))  # type: ignore[misc]
+            taken, waiting = waited(hub, partial(imap.quick, command % probes))
             times.append(taken)
             longest = max(longest, (waiting, name))
         count = int(imap.command(b"SEARCH RETURN (COUNT) ALL").split(b"COUNT ")[1].split()[0])
@@ -153,15 +154,13 @@ def hostile(hub: Metered, language: Language, count: int) -> list[Figure]:
     for name, refers in shapes.items():
         mailbox = name.replace(" ", "")
         made = (language.message(n, 40, refers(n)) for n in range(1, count + 1))
-        hub.lay(ACCOUNT, mailbox, lambda maildir, made=made: lay(maildir, made))  # type: ignore[misc]
+        hub.lay(ACCOUNT, mailbox, partial(lay, messages=made))
         with Imap(hub.ports["imap"], ACCOUNT) as imap:
             imap.quick(b"SELECT " + mailbox.encode())
             imap.quick(b"SEARCH BODY qqqqqq")
-            taken, waiting = waited(
-                hub, lambda imap=imap: imap.quick(b"THREAD REFERENCES UTF-8 ALL")
-            )  # type: ignore[misc]
+            taken, turn = waited(hub, partial(imap.quick, b"THREAD REFERENCES UTF-8 ALL"))
         figures.append(Figure(f"THREAD of {name}", count / taken, "messages/s"))
-        figures.append(Figure(f"longest turn, {name}", waiting * 1e3, "ms", more=False))
+        figures.append(Figure(f"longest turn, {name}", turn * 1e3, "ms", more=False))
     return figures
 
 

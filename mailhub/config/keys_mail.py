@@ -349,8 +349,8 @@ STORE: Final = Section(
             "full text index",
             BOOLEAN,
             "store.full_text",
-            "Whether what messages say is indexed, so that a SEARCH need not read them: two to"
-            " three octets for each of their text. Afterwards: mailhub index rebuild.",
+            "Whether what messages say is indexed, so that a SEARCH need not read them: three"
+            " to four octets for each of their text. Afterwards: mailhub index rebuild.",
             restart=True,
         ),
         Key(

@@ -183,10 +183,10 @@ async def _threaded(
         messages += [it for it in some if it.uid in members]
         first = some[-1].uid + 1
         yield b""
-    # REFS goes by arrival, as Dovecot does                    (draft-ietf-morg-inthread)
-    key = SortKey.ARRIVAL if command.algorithm == "REFS" else SortKey.DATE
     places = {message.uid: place for place, message in enumerate(messages)}
-    order = [places[uid] for uid in await _ordered(box, [Sorting(key)], uids) if uid in places]
+    order = [
+        places[uid] for uid in await _ordered(box, [Sorting(SortKey.DATE)], uids) if uid in places
+    ]
     working = threads.threaded(command.algorithm, messages, order)
     while True:
         try:

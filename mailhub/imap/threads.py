@@ -1,8 +1,8 @@
 """THREAD: messages arranged as conversations (RFC 5256 §3, and REFS).
 
 Each algorithm is a generator that yields now and then so that others have their turn,
-and returns a `Forest`. REFS is REFERENCES without the grouping by subject, in the order of
-arrival rather than of sending, as draft-ietf-morg-inthread has it and Dovecot does.
+and returns a `Forest`. REFS is REFERENCES without the grouping by subject, and with threads
+in the order of their latest messages, as draft-ietf-morg-inthread has it and Dovecot does.
 
 Invariants:
 
@@ -60,7 +60,7 @@ def threaded(algorithm: str, messages: Sequence[Threadable], order: Sequence[int
     Args:
         algorithm: A key of `ALGORITHMS`.
         messages: In the order of their UIDs.
-        order: Their places in the order of sending (for REFS of arrival).
+        order: Their places in the order of sending.
     """
     return ALGORITHMS[algorithm](messages, order)
 
@@ -97,7 +97,9 @@ def _references(messages: Sequence[Threadable], order: Sequence[int]) -> Working
 def _refs(messages: Sequence[Threadable], order: Sequence[int]) -> Working:
     linked = _Linked(messages)
     yield from linked.link()
-    return (yield from linked.pruned(order))
+    forest = yield from linked.pruned(order)
+    yield from linked.put_latest_last(forest, order)
+    return forest
 
 
 class _Linked:
@@ -214,6 +216,20 @@ class _Linked:
         ]
         children.update((root, held) for root, held in below.items() if len(held) > 1)
         return forest
+
+    def put_latest_last(self, forest: Forest, order: Sequence[int]) -> Generator[None, None, None]:
+        """Sort threads by their latest messages."""
+        latest: dict[int, int] = {}
+        for rank, place in enumerate(order):
+            if rank % STEP == STEP - 1:
+                yield
+            latest[self._find(place)] = rank
+        roots = array("i", (-1,)) * len(order)
+        for done, root in enumerate(forest.roots):
+            if done % STEP == STEP - 1:
+                yield
+            roots[latest[self._find(root)]] = root
+        forest.roots = [root for root in roots if root >= 0]
 
     def _nearest(self) -> Generator[None, None, array[int]]:
         """For each that is not here its nearest ancestor that is, or its root.

@@ -292,7 +292,7 @@ class TestThread:
             ("THREAD REFERENCES UTF-8 ALL", "* THREAD (4)(2)(1 3)"),
             ("UID THREAD REFERENCES UTF-8 ALL", "* THREAD (14)(12)(11 13)"),
             ("THREAD ORDEREDSUBJECT UTF-8 ALL", "* THREAD (4)(3 1)(2)"),
-            ("THREAD REFS UTF-8 ALL", "* THREAD (1 3)(2)(4)"),
+            ("THREAD REFS UTF-8 ALL", "* THREAD (4)(2)(1 3)"),
             ("THREAD REFERENCES UTF-8 2:3", "* THREAD (3)(2)"),
             ("THREAD REFERENCES UTF-8 SEEN", "* THREAD"),
         ],

@@ -54,7 +54,7 @@ class TestReferences:
 
     def test_same_id(self) -> None:
         """Of several with one id the first has it (RFC 5256 §3, step 1)."""
-        assert said("REFS", [message(1, 1), message(2, 1), message(3, 3, [1])]) == "(1 3)(2)"
+        assert said("REFS", [message(1, 1), message(2, 1), message(3, 3, [1])]) == "(2)(1 3)"
 
     def test_truncated(self) -> None:
         """A message's own last reference counts for more than what others say of it."""
@@ -90,7 +90,14 @@ class TestReferences:
             message(4, 4, [1]),
             message(2, 2, [1]),
         ]
-        assert said("REFS", letters) == "((1 (2)(4))(5))(3)"
+        assert said("REFERENCES", letters) == "((1 (2)(4))(5))(3)"
+
+
+def test_latest() -> None:
+    """REFS sorts threads by their latest messages."""
+    letters = [message(1, 1), message(2, 2), message(3, 3, [1]), message(4, 4)]
+    assert said("REFS", letters) == "(2)(1 3)(4)"
+    assert said("REFERENCES", letters) == "(1 3)(2)(4)"
 
 
 def test_ordered_subject() -> None:

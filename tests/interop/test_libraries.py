@@ -189,3 +189,26 @@ def test_wrong_password(hub: Hub) -> None:
     with pytest.raises(poplib.error_proto):
         pop.pass_("x")
     pop.close()
+
+
+def test_imap_searches(hub: Hub) -> None:
+    """imaplib searches, sorts and threads by the server; what has come is found at once."""
+    for number, subject in enumerate(("zebra", "Re: apple", "apple")):
+        made = message(subject, f"body of größe {number}\n")
+        made["Message-ID"] = f"<s{number}@x.example>"
+        if number == 1:
+            made["References"] = "<s2@x.example>"
+        made["X-Mark"] = "imap-searches"
+        hub.deliver(made)
+    hub.wait("alice@hub.example", "apple")
+    with hub.imap() as imap:
+        imap.select(readonly=True)
+        mine = 'HEADER X-Mark "imap-searches"'
+        [found] = imap.search(None, mine)[1]
+        one, two, three = found.split()
+        assert imap.sort("(SUBJECT)", "UTF-8", mine)[1] == [b" ".join((two, three, one))]
+        assert imap.sort("(REVERSE SUBJECT)", "UTF-8", mine)[1] == [b" ".join((one, two, three))]
+        [threads] = imap.thread("REFERENCES", "UTF-8", mine)[1]
+        assert b"(%b %b)" % (three, two) in threads
+        imap.literal = "GRÖßE 2".encode()  # type: ignore[assignment]  # octets are sent
+        assert imap.search("UTF-8", mine, "BODY")[1] == [three]

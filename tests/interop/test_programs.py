@@ -212,6 +212,39 @@ push "<delete-pattern>~s 'for {name}'<enter><sync-mailbox><quit>"
     imap.logout()
 
 
+@pytest.mark.parametrize("name", ["mutt", "neomutt"])
+def test_mutt_searches(hub: Hub, tmp_path: Path, name: str) -> None:
+    """Mutt has the server search bodies (=b), and deletes what it found."""
+    mutt = program(name)
+    for number in range(30):
+        text = f"Subject: {name} {number}\r\n\r\nA {name} needle{number} in hay.\r\n"
+        hub.deliver(text.encode())
+    hub.wait(ALICE, f"{name} 29")
+    rc = tmp_path / "muttrc"
+    rc.write_text(
+        f"""
+set folder="imaps://{hub.host}:{hub.ports["imaps"]}/"
+set spoolfile="+INBOX"
+set imap_user="{ALICE}"
+set imap_pass="{hub.passwords[ALICE]}"
+set certificate_file="{hub.ca}"
+set delete=yes
+set quit=yes
+set wait_key=no
+set header_cache=""
+push "<delete-pattern>=b 'a {name} NEEDLE7'<enter><sync-mailbox><quit>"
+""",
+        encoding="utf-8",
+    )
+    env = {**os.environ, "TERM": "xterm", "HOME": str(tmp_path)}
+    drawn = typed([mutt, "-F", str(rc)], [(3, b"a"), (8, b"q"), (10, b"y")], env)
+    imap = hub.imap()
+    imap.select(readonly=True)
+    assert imap.search(None, "BODY", f'"{name} needle7 "')[1] == [b""], drawn[-2000:]
+    assert len(imap.search(None, "BODY", f'"{name} needle"')[1][0].split()) == 29
+    imap.logout()
+
+
 def test_fetchmail(hub: Hub, tmp_path: Path) -> None:
     """Fetchmail takes all mail by POP3 and by IMAP."""
     fetchmail = program("fetchmail")
