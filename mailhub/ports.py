@@ -907,6 +907,35 @@ class MailStores(Protocol):
         """The account's store, made on first use with an INBOX."""
 
 
+class Affair(Enum):
+    """What may have happened to a mailbox, seen from outside."""
+
+    MESSAGES = "messages came or went"
+    FLAGS = "flags changed"
+    CREATED = "created"
+    DELETED = "deleted"
+    RENAMED = "renamed"
+    SUBSCRIBED = "subscribed"
+    UNSUBSCRIBED = "unsubscribed"
+    ANNOTATED = "annotated"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something has happened to a mailbox, open or not.
+
+    Attributes:
+        name: As in `Listed`; empty for the server.
+        old: The name it had before it was renamed.
+        entries: Names of annotations.
+    """
+
+    affair: Affair
+    name: str
+    old: str = ""
+    entries: tuple[str, ...] = ()
+
+
 class Reach(MailStore, Protocol):
     """All mailboxes that an account reaches: its own, and those that others share with it.
 
@@ -923,6 +952,12 @@ class Reach(MailStore, Protocol):
     def others(self) -> str: ...
     @property
     def admin(self) -> bool: ...
+
+    def listen(self, told: Callable[[Notice], None]) -> None:
+        """Call `told` with what happens to the account's own mailboxes, and to annotations."""
+
+    def unlisten(self, told: Callable[[Notice], None]) -> None:
+        """Stop doing so."""
 
     async def rights(self, name: str) -> Rights:
         """What the account may do with a mailbox."""

@@ -201,6 +201,12 @@ IMAP: Final = Section(
         ),
         Key("errors", AT_LEAST_ONE, "imap.errors", "Nonsense in a row before we hang up."),
         Key(
+            "notices",
+            AT_LEAST_ONE,
+            "imap.notices",
+            "Mailboxes whose news wait for one client of NOTIFY; with more it must ask again.",
+        ),
+        Key(
             "connections per account",
             COUNT,
             "imap.connections",

@@ -14,6 +14,7 @@ from mailhub.imap.composition import Stretch
 from mailhub.imap.modifier import PLAINLY, Selecting, Since
 from mailhub.imap.returning import Partial, Returning
 from mailhub.imap.sequence import SequenceSet
+from mailhub.imap.watching import Watch
 from mailhub.ports import FlagAction, Sorting
 
 
@@ -289,6 +290,19 @@ class SetMetadata(Command):
 @dataclass(frozen=True, slots=True)
 class Idle(Command):
     """IDLE (RFC 2177)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify(Command):
+    """NOTIFY (RFC 5465).
+
+    Attributes:
+        watches: None for NOTIFY NONE.
+        status: STATUS of what is watched is told first.
+    """
+
+    watches: tuple[Watch, ...] | None
+    status: bool
 
 
 # ---- With a mailbox selected (RFC 3501 §6.4) ----

@@ -151,11 +151,11 @@ class SearchContext:
         return [number for uid in uids if (number := box.view.number(uid)) is not None]
 
 
-async def told(state: State, *, expunges: bool) -> AsyncGenerator[bytes, None]:
+async def told(state: State, *, expunges: bool, flags: bool = True) -> AsyncGenerator[bytes, None]:
     """The news of the selected mailbox, and of the searches in it."""
     box = state.box
     if not box.contexts:
-        for piece in box.tell(expunges=expunges):
+        for piece in box.tell(expunges=expunges, flags=flags):
             yield piece
         return
     while True:

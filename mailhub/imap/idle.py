@@ -37,8 +37,12 @@ class Idling:
 
     async def proceed(self, reader: Reader) -> AsyncGenerator[Output, None]:
         """Tell what is new; end at DONE."""
-        selected = self._state.selected
-        if selected is not None:
+        notifying = self._state.notifying
+        if notifying is not None:
+            # Just what NOTIFY asked for                                     (RFC 5465 §4)
+            async for piece in notifying.news(idle=True):
+                yield piece
+        elif self._state.selected is not None:
             async for piece in told(self._state, expunges=True):
                 yield piece
         for piece in metadata.tell(self._state):

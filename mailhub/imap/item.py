@@ -102,7 +102,7 @@ def parse(tokens: Tokens, limits: Limits, *, by_uid: bool) -> tuple[Item, ...]:
         Bad: It does not parse.
     """
     if tokens.next_is(b"("):
-        items = tuple(tokens.parenthesised(lambda: _item(tokens, limits), limits.items))
+        items = tuple(tokens.parenthesised(lambda: single(tokens, limits), limits.items))
     else:
         name = _name(tokens)
         items = _MACROS.get(name) or (_named(name, tokens, limits),)
@@ -111,7 +111,12 @@ def parse(tokens: Tokens, limits: Limits, *, by_uid: bool) -> tuple[Item, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def _item(tokens: Tokens, limits: Limits) -> Item:
+def single(tokens: Tokens, limits: Limits) -> Item:
+    """One fetch-att.
+
+    Raises:
+        Bad: It does not parse.
+    """
     return _named(_name(tokens), tokens, limits)
 
 

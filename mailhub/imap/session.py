@@ -34,6 +34,7 @@ from mailhub.imap import (
     messages,
     metadata,
     multisearch,
+    notifying,
     quota,
     replacing,
     searches,
@@ -65,6 +66,7 @@ _AFTER_LOGIN: Final = frozenset({
     commands.Compress, commands.Unauthenticate, commands.SetAcl, commands.GetAcl,
     commands.ListRights, commands.MyRights, commands.GetMetadata, commands.SetMetadata,
     commands.MultiSearch,
+    commands.Notify,
 })  # fmt: skip
 _SELECTED: Final = frozenset({
     commands.Check, commands.Close, commands.Expunge, commands.Search, commands.Fetch,
@@ -113,6 +115,7 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.GetMetadata: metadata.get_metadata,
     commands.SetMetadata: metadata.set_metadata,
     commands.Idle: idle.idle,
+    commands.Notify: notifying.notify,
     commands.Search: searches.search,
     commands.Sort: searches.sort,
     commands.Thread: searches.thread,
@@ -156,6 +159,7 @@ class Session:
         self._state = State(
             client, settings, mechanisms, logins, stores, self._changed, census or Census()
         )
+        self._state.wake = self._wake
         self._reader = self._new_reader()
         self._ongoing: Ongoing | None = None
         self._tag = b"*"  # of the command under way
@@ -183,6 +187,10 @@ class Session:
         try:
             async with aclosing(self._answers()) as answers:
                 async for piece in answers:
+                    yield piece
+            notifying = self._state.notifying
+            if notifying is not None and self._ongoing is None and not self.closed:
+                async for piece in notifying.news():
                     yield piece
         except Bye as bye:
             self.closed = True
@@ -411,12 +419,16 @@ class Session:
         limits = self._settings.limits
         return Reader(limits.line_before_login, limits.command)
 
+    def _wake(self) -> None:
+        self.wake()
+
     def _changed(self) -> None:
         """There is news, of the mailbox as a rule: keep up, and tell an idle client."""
         selected = self._state.selected
         if selected is not None:
             selected.view.catch_up()
-        if self._state.idle:
+        notifying = self._state.notifying
+        if self._state.idle or (notifying is not None and notifying.immediate):
             self.wake()
 
 

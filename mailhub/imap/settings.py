@@ -29,6 +29,7 @@ class Limits:
         items: Data items in one FETCH, flags in one STORE.
         name: Of a mailbox name, in characters.
         annotation: Of one annotation's value.
+        notices: Mailboxes and other matters noted for one client that NOTIFY asked for.
         errors: BAD answers in a row before BYE.
         refused_logins: Failed logins before BYE.
         connections: That have logged in to one account at the same time; 0 is any number.
@@ -51,6 +52,7 @@ class Limits:
     items: int = 200
     name: int = 200
     annotation: int = 16384
+    notices: int = 1000
     errors: int = 20
     refused_logins: int = 5
     connections: int = 100

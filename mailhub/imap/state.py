@@ -19,7 +19,7 @@ from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bye, Ok
 from mailhub.imap.settings import Limits, Settings
 from mailhub.imap.view import View
-from mailhub.ports import Account, Client, Logins, Mailbox, Reach, Reaches, Tls
+from mailhub.ports import Account, Client, Logins, Mailbox, Notice, Reach, Reaches, Tls
 from mailhub.sasl.mechanism import Mechanisms
 
 ANNOTATED: Final = 100
@@ -62,6 +62,22 @@ class Context(Protocol):
         """What to say of messages that have come, or changed, after that was said."""
 
 
+class Notifies(Protocol):
+    """What a client hears of unasked; `imap.notifying` has it.
+
+    Attributes:
+        immediate: Changes in the selected mailbox are told at once.
+    """
+
+    immediate: bool
+
+    def heard(self, notice: Notice) -> None:
+        """Something has happened to a mailbox of the account."""
+
+    def news(self, *, idle: bool = False) -> AsyncGenerator[bytes, None]:
+        """All that there is to tell now; amid IDLE also what may be delayed."""
+
+
 @dataclass(slots=True)
 class Selected:
     """The selected mailbox and the client's picture of it.
@@ -79,7 +95,7 @@ class Selected:
     large: Known | None = None
     contexts: dict[bytes, Context] = field(default_factory=dict)
 
-    def tell(self, *, expunges: bool) -> Iterator[bytes]:
+    def tell(self, *, expunges: bool, flags: bool = True) -> Iterator[bytes]:
         """Bring the client up to date.
 
         Raises:
@@ -89,7 +105,7 @@ class Selected:
         self.view.catch_up()
         if self.view.lost:
             raise Bye("The mailbox has changed too much", "UNAVAILABLE")
-        return self.view.tell(expunges=expunges, recents=self._recents)
+        return self.view.tell(expunges=expunges, recents=self._recents, flags=flags)
 
     def reached(self) -> str:
         """The response code of a command that removed messages, and tells all (RFC 7162 §3.2.7)."""
@@ -134,6 +150,8 @@ class State:
         refused_logins: Since the connection began.
         enabled: Extensions that ENABLE has switched on (RFC 5161 §3.1).
         manner: How the client wants to be told of changes.
+        notifying: What it hears of unasked.
+        wake: Called when there is something to tell it unasked.
     """
 
     client: Client
@@ -157,6 +175,14 @@ class State:
     refused_logins: int = 0
     enabled: frozenset[str] = frozenset()
     manner: Manner = PLAIN
+    notifying: Notifies | None = None
+    wake: Callable[[], None] = lambda: None
+
+    def hush(self) -> None:
+        """Tell nothing unasked any more (RFC 5465 §3.1)."""
+        if self.notifying is not None and self.mail is not None:
+            self.mail.unlisten(self.notifying.heard)
+        self.notifying = None
 
     @property
     def limits(self) -> Limits:
@@ -205,6 +231,7 @@ class State:
         if self.mail is not None and "METADATA-SERVER" in self.enabled:
             self.mail.unwatch_metadata()
         self.annotated.clear()
+        self.hush()
         if self.account is not None:
             self.census.leave(self.account.id)
         self.account = self.mail = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mailhub.imap import accounts, composition, item, modifier, searching
+from mailhub.imap import accounts, composition, item, modifier, searching, watching
 from mailhub.imap.command import (
     Append,
     Asked,
@@ -38,6 +38,7 @@ from mailhub.imap.command import (
     MyRights,
     Namespace,
     Noop,
+    Notify,
     Rename,
     Replace,
     Select,
@@ -511,6 +512,7 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "GETMETADATA": accounts.get_metadata,
     "SETMETADATA": accounts.set_metadata,
     "IDLE": _bare(Idle()),
+    "NOTIFY": lambda tokens, limits: Notify(*watching.parse(tokens, limits)),
     "CHECK": _bare(Check()),
     "CLOSE": _bare(Close(expunge=True)),
     "UNSELECT": _bare(Close(expunge=False)),

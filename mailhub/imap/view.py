@@ -252,17 +252,21 @@ class View:
 
     # ---- What to say ----
 
-    def tell(self, *, expunges: bool, recents: Callable[[], Iterable[int]]) -> Iterator[bytes]:
+    def tell(
+        self, *, expunges: bool, recents: Callable[[], Iterable[int]], flags: bool = True
+    ) -> Iterator[bytes]:
         r"""Everything the client must be told to be up to date, in pieces.
 
         Args:
             expunges: Whether EXPUNGE may be said now (RFC 3501 §7.4.1).
             recents: Claims the UIDs that are ``\Recent`` to this client.
+            flags: Whether it wants to hear of flags now.
         """
         if expunges:
             yield from self._tell_expunges()
         yield from self.tell_arrivals(recents)
-        yield from self._tell_flags()
+        if flags:
+            yield from self._tell_flags()
         yield from self.tell_keywords()
         if self._ghosts and self.manner.modseqs:
             # Lest a client that loses the connection now believes to know all   (RFC 7162 §3.2)

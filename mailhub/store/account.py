@@ -25,10 +25,12 @@ from typing import TypeVar
 from mailhub.mail.rights import ALL, OWNERS, Rights, granted, identities
 from mailhub.ports import (
     Account,
+    Affair,
     Appending,
     Disk,
     Ledger,
     Listed,
+    Notice,
     Placed,
     Promise,
     Status,
@@ -66,6 +68,7 @@ class AccountStore:
         made: Its maildir is there.
         making: Held by the thread that makes it.
         mailboxes: Those that are open or kept warm, by directory.
+        listeners: Told of what happens to mailboxes, open or not.
         acls: Their access control lists.
         abroad: Carries messages to mailboxes of other accounts; gives None for a name that
             is the account's own.
@@ -89,6 +92,7 @@ class AccountStore:
         self.made = False
         self.making = threading.Lock()
         self.mailboxes: dict[bytes, SharedMailbox] = {}
+        self.listeners: dict[Callable[[Notice], None], None] = {}
         self.index = Index(path + b"/" + INDEX, pool, ground.files, boot, ground.log)
         self.acls = Acls(ground.files, path, account.path.domain)
         self.abroad: Abroad | None = None
@@ -118,6 +122,12 @@ class AccountStore:
             self.mailboxes[directory] = mailbox
         mailbox.users += 1
         return mailbox
+
+    def announce(self, *notices: Notice) -> None:
+        """Tell who listens what has happened."""
+        for told in list(self.listeners):
+            for notice in notices:
+                told(notice)
 
     def leave(self, mailbox: SharedMailbox) -> None:
         """Somebody is done with a mailbox."""
@@ -210,7 +220,11 @@ class AccountStore:
             self.profiles.use(directory, tuple(special_use))
 
         async with self._order:
-            await self._run(job)
+            await self._run(job, lambda: self._made(name))
+
+    def _made(self, name: str) -> None:
+        if self.listeners and self._there(directory_of(name)):
+            self.announce(Notice(Affair.CREATED, name))
 
     async def delete(self, name: str) -> None:
         """Remove a mailbox and its messages; its children stay (RFC 3501 §6.3.4).
@@ -237,6 +251,7 @@ class AccountStore:
         if not self._there(directory):
             mailbox.vanish()
             self.forget(mailbox)
+            self.announce(Notice(Affair.DELETED, mailbox.name))
 
     def _there(self, directory: bytes) -> bool:
         """Whether a mailbox is there for certain."""
@@ -279,6 +294,10 @@ class AccountStore:
         renewed: Sequence[bytes],
     ) -> None:
         """Let open mailboxes follow their directories."""
+        name, renamed = moves[0]
+        if not self._there(directory_of(name)):
+            # Nothing is said of its children                               (RFC 5465 §5.4)
+            self.announce(Notice(Affair.RENAMED, renamed, name))
         for (_, new), mailbox, target in zip(moves, mailboxes[::2], mailboxes[1::2], strict=True):
             old_directory, directory = mailbox.box.directory, directory_of(new)
             if self._there(old_directory):
@@ -321,6 +340,7 @@ class AccountStore:
             )
         if not done:
             raise StoreRefused(StoreFault.LIMIT, "Too many subscriptions")
+        self.announce(Notice(Affair.SUBSCRIBED if subscribed else Affair.UNSUBSCRIBED, name))
 
     # ---- Messages --------------------------------------------------------------------------
 

@@ -19,14 +19,24 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol
 
-from mailhub.ports import Account, Disk, Filing, Promise, StoreFault, StoreRefused, Uid
+from mailhub.ports import (
+    Account,
+    Affair,
+    Disk,
+    Filing,
+    Notice,
+    Promise,
+    StoreFault,
+    StoreRefused,
+    Uid,
+)
 from mailhub.store import placing, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.box import Delta
 from mailhub.store.durable import sync_directory
 from mailhub.store.ground import Ground
 from mailhub.store.mailbox import SharedMailbox
-from mailhub.store.name import base_of, checked, directory_of, parse_base
+from mailhub.store.name import INBOX, base_of, checked, directory_of, mailbox_of, parse_base
 from mailhub.store.placing import Batch, as_refused
 from mailhub.store.quota import Sum
 from mailhub.store.work import wholly
@@ -147,6 +157,9 @@ class MaildirFiler:
                     self._filed.add(filing, group.batch.paths[filing.unique])
             if group.mailbox is not None:
                 group.mailbox.apply(group.batch.delta)
+            elif group.batch.paths and group.store.listeners:
+                name = mailbox_of(group.batch.directory) or INBOX
+                group.store.announce(Notice(Affair.MESSAGES, name))
 
     def uid(self, filing: Filing) -> Uid | None:
         """The UID of what was filed just now; None if the mailbox gives it one later.

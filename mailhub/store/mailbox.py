@@ -21,11 +21,13 @@ from mailhub.mail.part import Part
 from mailhub.mail.rights import Rights
 from mailhub.ports import (
     Account,
+    Affair,
     Content,
     Disk,
     FlagAction,
     Identity,
     ModSeq,
+    Notice,
     Placed,
     Ranges,
     Rendering,
@@ -70,6 +72,9 @@ class Owner(Protocol):
 
     def replaced(self) -> None:
         """A maildir of the account is another one now."""
+
+    def announce(self, *notices: Notice) -> None:
+        """Tell who listens what has happened."""
 
     def note(self, octets: int, messages: int) -> None:
         """Blocking: record that messages came or went, for the quota."""
@@ -215,6 +220,14 @@ class SharedMailbox(IndexedMailbox):
         if not self.gone:
             self.gone = True
             self.apply(Delta(removed=self.uids[:]))
+
+    def apply(self, delta: Delta) -> None:
+        """Show what files and index show already; tell who watches, and who listens."""
+        super().apply(delta)
+        if delta.added or delta.removed:
+            self.account.announce(Notice(Affair.MESSAGES, self.name))
+        if delta.changed:
+            self.account.announce(Notice(Affair.FLAGS, self.name))
 
     # ---- Opening and releasing ------------------------------------------------------------------
 

@@ -22,9 +22,11 @@ from mailhub.mail.flag import DELETED, SEEN
 from mailhub.mail.rights import Acl, Rights
 from mailhub.ports import (
     Account,
+    Affair,
     Appending,
     Listed,
     Mailbox,
+    Notice,
     Placed,
     Quota,
     Status,
@@ -57,6 +59,7 @@ class AccountReach:
         self._account = account
         self._spots = Spots(sharing, own, account)
         self._told: Callable[[str, Sequence[str]], None] | None = None
+        self._heard: Callable[[Notice], None] | None = None
 
     @property
     def others(self) -> str:
@@ -220,6 +223,22 @@ class AccountReach:
             await self._see(spot, seen)
         return placed
 
+    def listen(self, told: Callable[[Notice], None]) -> None:
+        """Call `told` with what happens to own mailboxes, and to annotations."""
+        self._own.listeners[told] = None
+        self._heard = told
+        self._sharing.watch_annotations(self._annotated)
+
+    def unlisten(self, told: Callable[[Notice], None]) -> None:
+        """Stop doing so."""
+        self._own.listeners.pop(told, None)
+        self._heard = None
+        self._unwatch_annotations()
+
+    def _unwatch_annotations(self) -> None:
+        if self._told is None and self._heard is None:
+            self._sharing.unwatch_annotations(self._annotated)
+
     async def abroad(
         self, source: SharedMailbox, uids: Sequence[int], target: str, move: bool
     ) -> Placed | None:
@@ -340,21 +359,27 @@ class AccountReach:
     def unwatch_metadata(self) -> None:
         """Stop doing so."""
         self._told = None
-        self._sharing.unwatch_annotations(self._annotated)
+        self._unwatch_annotations()
 
     def _annotated(self, event: Annotated) -> None:
-        if event.by is self or self._told is None:
+        if event.by is self:
             return
         ours = event.account == self._account.id
         entries = [it for it in event.entries if ours or it.startswith("/shared/")]
         if not entries:
             return
         if event.store is None:
-            self._told("", entries)
+            self._tell_annotated("", entries)
             return
         rights = self._sharing.rights(self._account, event.store, directory_of(event.name))
         if "l" in rights:
-            self._told(self._spots.shown(event.store, event.name), entries)
+            self._tell_annotated(self._spots.shown(event.store, event.name), entries)
+
+    def _tell_annotated(self, name: str, entries: Sequence[str]) -> None:
+        if self._told is not None:
+            self._told(name, entries)
+        if self._heard is not None:
+            self._heard(Notice(Affair.ANNOTATED, name, entries=tuple(entries)))
 
     # ---- Quota -----------------------------------------------------------------------------
 

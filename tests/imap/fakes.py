@@ -21,6 +21,7 @@ from mailhub.mail.rights import ALL, NONE, Acl, Rights, modified
 from mailhub.ports import (
     Account,
     AccountId,
+    Affair,
     Appending,
     Change,
     FlagAction,
@@ -31,6 +32,7 @@ from mailhub.ports import (
     LoginRefused,
     Logins,
     ModSeq,
+    Notice,
     Place,
     Placed,
     Quota,
@@ -453,6 +455,7 @@ class FakeStore:
         self.entries: dict[str, bytes] = {}
         self.boxes: dict[str, FakeMailbox] = {}
         self.subscribed: set[str] = set()
+        self.listeners: dict[Callable[[Notice], None], None] = {}
         self.quota = quota
         self.uploads: list[FakeUpload] = []
         self.refusal: StoreRefused | None = None  # of the next upload's writes
@@ -477,6 +480,17 @@ class FakeStore:
         used = sum(len(octets) for box in self.boxes.values() for octets in box.octets.values())
         if self.quota.octets and used + more > self.quota.octets:
             raise StoreRefused(StoreFault.OVER_QUOTA, "Over quota")
+
+    def listen(self, told: Callable[[Notice], None]) -> None:
+        self.listeners[told] = None
+
+    def unlisten(self, told: Callable[[Notice], None]) -> None:
+        self.listeners.pop(told, None)
+
+    def announce(self, affair: Affair, name: str, old: str = "") -> None:
+        """Let who listens hear of something."""
+        for told in list(self.listeners):
+            told(Notice(affair, name, old))
 
     # ---- ports.MailStore ----
 

@@ -1,0 +1,245 @@
+"""NOTIFY over the real store: what is told unasked, to whom, and how often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailhub.imap.session import Session
+from mailhub.imap.settings import Limits, Settings
+from mailhub.ports import Client
+from tests.imap.fakes import ALICE, FakeLogins, FakeMechanisms
+from tests.imap.test_concurrency import reaches
+from tests.rig import hear, run
+from tests.store.world import TEXT, Hub
+
+
+class House:
+    """A hub, and clients of one account."""
+
+    def __init__(self, root: Path, limits: Limits | None = None) -> None:
+        self.hub = Hub(root, mailboxes=("Sent", "Lists", "Lists/One"))
+        self.hub.account = ALICE
+        self.hub.maildir = root / "alice"
+        self.reaches = reaches(self.hub)
+        self.settings = Settings("hub.example", limits=limits or Limits())
+        self.watcher, self.other = self.client(), self.client()
+
+    def client(self) -> Peer:
+        peer = Peer(self)
+        assert peer.say("LOGIN alice secret")[-1].startswith("t OK")
+        return peer
+
+
+class Peer:
+    def __init__(self, house: House) -> None:
+        self.session = Session(
+            Client("127.0.0.1", 143),
+            house.settings,
+            FakeMechanisms(),
+            FakeLogins(),
+            house.reaches,
+        )
+        self.woken = False
+        self.session.wake = self._wake
+        run(self.session.greet())
+
+    def _wake(self) -> None:
+        self.woken = True
+
+    def say(self, command: str) -> list[str]:
+        self.session.feed(f"t {command}\r\n".encode())
+        return run(hear(self.session.respond())).decode().split("\r\n")[:-1]
+
+    def heard(self) -> list[str]:
+        """What it is told unasked."""
+        if not self.woken:
+            return []
+        self.woken = False
+        return run(hear(self.session.respond())).decode().split("\r\n")[:-1]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+class TestSelected:
+    def test_at_once(self, house: House) -> None:
+        """New mail with what was asked for of it, expunges and flags, without a command."""
+        watcher = house.watcher
+        watcher.say("SELECT INBOX")
+        said = watcher.say(
+            "NOTIFY SET (selected (MessageNew (uid body.peek[header.fields (subject)])"
+            " MessageExpunge FlagChange))"
+        )
+        assert said == ["t OK What happens is told from here on"]
+        house.hub.deliver("a")
+        assert watcher.heard() == [
+            "* 1 EXISTS",
+            "* 1 RECENT",
+            "* 1 FETCH (UID 1 BODY[HEADER.FIELDS (subject)] {16}",
+            "Subject: one",
+            "",
+            ")",
+        ]
+        house.other.say("SELECT INBOX")
+        house.other.say("STORE 1 +FLAGS (\\Deleted)")
+        assert watcher.heard() == ["* 1 FETCH (UID 1 FLAGS (\\Deleted \\Recent))"]
+        house.other.say("EXPUNGE")
+        assert watcher.heard() == ["* 1 EXPUNGE"]
+        assert watcher.heard() == []
+
+    def test_delayed(self, house: House) -> None:
+        """SELECTED-DELAYED holds EXPUNGE back until a command, or IDLE, allows it."""
+        watcher = house.watcher
+        house.hub.deliver("a", "b")
+        watcher.say("SELECT INBOX")
+        watcher.say("NOTIFY SET (selected-delayed (MessageNew MessageExpunge))")
+        house.other.say("SELECT INBOX")
+        house.other.say("STORE 1 +FLAGS (\\Deleted)")
+        house.other.say("EXPUNGE")
+        house.hub.deliver("c")
+        assert watcher.heard()[0] == "* 3 EXISTS"
+        assert watcher.say("FETCH 2:3 UID")[:2] == ["* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)"]
+        assert watcher.say("IDLE") == ["+ idling", "* 1 EXPUNGE"]
+
+    def test_only_what_was_asked_for(self, house: House) -> None:
+        """Without FlagChange flags wait for a command; without SELECTED all does."""
+        watcher = house.watcher
+        house.hub.deliver("a")
+        watcher.say("SELECT INBOX")
+        watcher.say("NOTIFY SET (selected (MessageNew MessageExpunge))")
+        house.other.say("SELECT INBOX")
+        house.other.say("STORE 1 +FLAGS (\\Flagged)")
+        assert watcher.heard() == []
+        assert watcher.say("NOOP")[0] == "* 1 FETCH (UID 1 FLAGS (\\Flagged \\Recent))"
+        watcher.say("NOTIFY SET (mailboxes Sent (MessageNew MessageExpunge))")
+        house.hub.deliver("b")
+        assert watcher.heard() == []
+        assert watcher.say("NOOP")[0] == "* 2 EXISTS"
+
+    def test_told_by_a_command(self, house: House) -> None:
+        """Whatever told of a new message, its items follow; another mailbox begins anew."""
+        watcher = house.watcher
+        watcher.say("SELECT INBOX")
+        watcher.say("NOTIFY SET (selected (MessageNew (uid) MessageExpunge))")
+        said = watcher.say("APPEND INBOX {1+}\r\nx")
+        assert said[-1] == "* 1 FETCH (UID 1)"
+        house.hub.append(TEXT, TEXT, name="Sent")
+        assert "FETCH" not in "".join(watcher.say("SELECT Sent"))
+        house.hub.append(TEXT, name="Sent")
+        assert watcher.heard() == ["* 3 EXISTS", "* 3 RECENT", "* 3 FETCH (UID 3)"]
+
+
+class TestOthers:
+    def test_closed_mailboxes(self, house: House) -> None:
+        """STATUS of a mailbox that nobody has open, once for each change."""
+        watcher = house.watcher
+        watcher.say("NOTIFY SET (inboxes (MessageNew MessageExpunge))")
+        house.hub.deliver("a", "b")
+        (line,) = watcher.heard()
+        assert line.startswith("* STATUS INBOX (MESSAGES 2 UIDNEXT 3 UIDVALIDITY ")
+        house.other.say("SELECT INBOX")
+        house.other.say("STORE 1 +FLAGS (\\Deleted)")
+        assert watcher.heard() == []
+        house.other.say("EXPUNGE")
+        assert watcher.heard()[0].startswith("* STATUS INBOX (MESSAGES 1 UIDNEXT 3 ")
+
+    def test_flags(self, house: House) -> None:
+        """FlagChange tells how many are unseen, and the highest MODSEQ."""
+        watcher = house.watcher
+        house.hub.deliver("a")
+        watcher.say("NOTIFY SET (personal (MessageNew MessageExpunge FlagChange))")
+        house.other.say("SELECT INBOX")
+        watcher.heard()
+        house.other.say("STORE 1 +FLAGS (\\Seen)")
+        (line,) = watcher.heard()
+        assert "UNSEEN 0 HIGHESTMODSEQ " in line
+        house.other.say("STORE 1 +FLAGS (\\Seen)")
+        assert watcher.heard() == []
+
+    def test_filters(self, house: House) -> None:
+        """SUBTREE, MAILBOXES and SUBSCRIBED, which follows the subscriptions."""
+        watcher = house.watcher
+        both = "(MessageNew MessageExpunge)"
+        watcher.say(f"NOTIFY SET (subtree Lists {both}) (mailboxes (sent Nowhere) {both})")
+        for name in ("INBOX", "Sent", "Lists", "Lists/One"):
+            house.hub.append(TEXT, name=name)
+        assert [line.split()[2] for line in watcher.heard()] == ["Lists", "Lists/One"]
+        watcher.say(f"NOTIFY SET (subscribed {both})")
+        house.hub.append(TEXT, name="Lists/One")
+        assert [line.split()[2] for line in watcher.heard()] == ["Lists/One"]
+        house.other.say("UNSUBSCRIBE Lists/One")
+        house.hub.append(TEXT, name="Lists/One")
+        assert watcher.heard() == []
+
+    def test_status_first(self, house: House) -> None:
+        """With STATUS the numbers of all that is watched come first, and are not repeated."""
+        house.hub.append(TEXT, name="Sent")
+        house.watcher.say("SELECT INBOX")
+        said = house.watcher.say("NOTIFY SET STATUS (personal (MessageNew MessageExpunge))")
+        assert [line.split()[2] for line in said[:-1]] == ["Lists", "Lists/One", "Sent"]
+        house.other.say("EXAMINE Sent")
+        assert house.watcher.heard() == []
+
+    def test_idle(self, house: House) -> None:
+        """Amid IDLE just the same is told."""
+        house.watcher.say("NOTIFY SET (mailboxes Sent (MessageNew MessageExpunge))")
+        house.watcher.say("SELECT INBOX")
+        house.watcher.say("IDLE")
+        house.hub.append(TEXT, name="Sent")
+        assert house.watcher.heard()[0].startswith("* STATUS Sent (MESSAGES 1 ")
+
+    def test_none(self, house: House) -> None:
+        """NOTIFY NONE, and logging out, end it."""
+        house.watcher.say("NOTIFY SET (personal (MessageNew MessageExpunge))")
+        house.watcher.say("NOTIFY NONE")
+        house.hub.append(TEXT)
+        assert house.watcher.heard() == []
+        house.watcher.say("NOTIFY SET (personal (MessageNew MessageExpunge))")
+        assert house.hub.store.listeners
+        run(house.watcher.session.close())
+        assert not house.hub.store.listeners
+
+
+class TestNames:
+    def test_life(self, house: House) -> None:
+        """Created and deleted with the level above, renamed with the old name."""
+        watcher = house.watcher
+        watcher.say("NOTIFY SET (personal (MailboxName SubscriptionChange))")
+        house.other.say("CREATE Lists/Two")
+        assert watcher.heard() == [
+            '* LIST (\\HasNoChildren) "/" Lists/Two',
+            '* LIST (\\Subscribed \\HasChildren) "/" Lists',
+        ]
+        house.other.say("RENAME Lists/Two Three")
+        assert watcher.heard() == ['* LIST (\\HasNoChildren) "/" Three ("OLDNAME" (Lists/Two))']
+        house.other.say("SUBSCRIBE Three")
+        assert watcher.heard() == ['* LIST (\\Subscribed \\HasNoChildren) "/" Three']
+        house.other.say("UNSUBSCRIBE Three")
+        house.other.say("DELETE Three")
+        assert watcher.heard() == ['* LIST (\\NonExistent) "/" Three']
+
+    def test_annotations(self, house: House) -> None:
+        """METADATA of mailboxes and of the server, by name only."""
+        watcher = house.watcher
+        watcher.say("NOTIFY SET (personal (MailboxMetadataChange ServerMetadataChange))")
+        house.other.say('SETMETADATA INBOX (/private/comment "x")')
+        house.other.say('SETMETADATA "" (/private/vendor/a "x")')
+        assert watcher.heard() == [
+            "* METADATA INBOX /private/comment",
+            '* METADATA "" /private/vendor/a',
+        ]
+
+
+def test_overflow(tmp_path: Path) -> None:
+    """Who is told of more than is kept for it hears that, and nothing more."""
+    house = House(tmp_path, Limits(notices=2))
+    house.watcher.say("NOTIFY SET (personal (MailboxName))")
+    for name in ("A", "B", "C", "D"):
+        house.other.say(f"CREATE {name}")
+    assert house.watcher.heard() == ["* OK [NOTIFICATIONOVERFLOW] Too much happens"]
+    house.other.say("CREATE E")
+    assert house.watcher.heard() == []
