@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from mailhub.policy.order import Order, Row, carried_out, row
+from mailhub.policy.order import Order, Row, What, carried_out, row
 from mailhub.policy.provider import ANY_SOURCE, Provider, Source
 from mailhub.policy.route import Exchange
 from mailhub.relay.remote import Remote
@@ -47,7 +47,8 @@ class ProviderDesk:
         now = self._now()
         for gate in gates:
             self._remote.traffic.change(gate, carried_out(gate.repute, order, now))
-        self._flush(self._remote.domains_of(gates[0].provider.name))
+        if order.what is not What.SUSPEND:
+            self._flush(self._remote.waiting(gates[0].provider.name))
         return {"rows": [asdict(self._row(gate)) for gate in gates]}
 
     def rows(self) -> list[Row]:

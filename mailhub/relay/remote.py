@@ -43,6 +43,8 @@ from mailhub.relay.walk import Means, UnnamedAddresses, Walk
 REMOTE_LIMITS: Final = RemoteLimits()
 DOMAINS: Final = 50_000
 """Domains of which it is remembered who runs their exchanges."""
+WAITING: Final = 1000
+"""Domains remembered for each provider whose mail was put off; others come at their moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Remote:
         self._ourselves = frozenset(ourselves)
         self._listening = frozenset(listening)
         self._unnamed = UnnamedAddresses()
+        self._put_off: dict[str, dict[str, None]] = {}  # domains, by their providers
         self._providers: OrderedDict[str, Provider] = OrderedDict()  # of domains, as last found
 
     async def deliver(self, hop: Hop, envelope: Envelope, content: Content) -> Outcome:
@@ -138,6 +141,7 @@ class Remote:
             progress.excuse(Excuse(later.reply, Cause.LOCAL))
             # Only if nothing was tried at all: else this is an attempt like others.
             put_off = later.until if len(progress.open) == len(progress.fates) else None
+            self._note_put_off(progress)
         except Stopping:
             reply = Reply(451, "3.2", ("We are shutting down",))
             progress.excuse(Excuse(reply, Cause.LOCAL))
@@ -158,9 +162,14 @@ class Remote:
             return self._runner(hop)
         return self._providers.get(hop.domain)
 
-    def domains_of(self, name: str) -> list[str]:
-        """Domains whose exchanges a provider was found to run, as far as is remembered."""
-        return [domain for domain, it in self._providers.items() if it.name == name]
+    def waiting(self, name: str) -> list[str]:
+        """Domains whose mail was put off for a provider's sake; they are forgotten with this."""
+        return list(self._put_off.pop(name, ()))
+
+    def _note_put_off(self, progress: Progress) -> None:
+        domains = self._put_off.setdefault(progress.provider, {})
+        if len(domains) < WAITING:
+            domains.update((it.path.domain, None) for it in progress.envelope.recipients)
 
     async def stop(self) -> None:
         """Let messages on their way finish for a while, then close all connections."""
