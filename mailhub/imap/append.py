@@ -12,7 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from mailhub.imap import composition, source
@@ -62,10 +62,10 @@ class Uploading:
             Condition: It is refused; so far only by us, the reader knows nothing of it.
         """
         size, alone = announced.size, stretch.literal is not Literal.TEXT
-        last = stretch.steps[-1] if stretch.steps else None
         if size == 0 and alone:
             raise No("A message has at least one octet", "CANNOT")
-        self._check_size(size if isinstance(last, Begun) else self._size + size)
+        anew = any(isinstance(step, Begun) for step in stretch.steps)
+        self._check_size(size if anew else self._size + size)
         await self.take(stretch.steps, size if alone else None)
         self._check_size(self._size + size)
         self._size += size
@@ -74,7 +74,7 @@ class Uploading:
         reader.stream()
         return b"+ Ready for the message\r\n" if announced.waiting else b""
 
-    async def take(self, steps: Iterable[Step], size: int | None = None) -> None:
+    async def take(self, steps: Sequence[Step], size: int | None = None) -> None:
         """Take steps; `size` is that of the message that the last one begins, if it is known.
 
         Raises:
@@ -83,7 +83,7 @@ class Uploading:
         for step in steps:
             match step:
                 case Begun():
-                    await self._begin(step, size)
+                    await self._begin(step, size if step is steps[-1] else None)
                 case Ended():
                     self._end()
                 case composition.Url():
@@ -122,7 +122,7 @@ class Uploading:
             await self.abandon()
             raise
 
-    async def taken(self, steps: Iterable[Step]) -> AsyncGenerator[Output, None]:
+    async def taken(self, steps: Sequence[Step]) -> AsyncGenerator[Output, None]:
         """Take steps that are all there are, and file what they come to."""
         try:
             await self.take(steps)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from mailhub.imap.append import MESSAGES
 from mailhub.imap.settings import Limits
 from mailhub.ports import Quota, StoreFault, StoreRefused
 from tests.imap.fakes import NOW
@@ -98,3 +101,44 @@ def test_no_right_time() -> None:
     talk = Talk()
     assert talk.raw(b"a APPEND Work {5+}\r\nHello\r\n") == b"a BAD Log in first\r\n"
     assert talk.say("b APPEND Work {5}") == ["b BAD Log in first"]
+
+
+class TestCatenated:
+    def test_limit_of_each(self) -> None:
+        """Each message of several has the limit for itself, whatever it is made of."""
+        talk = Talk(limits=Limits(append=100)).login()
+        url = b'URL "/INBOX/;UID=3"'
+        heard = talk.raw(
+            b"a APPEND Work {90+}\r\n" + b"x" * 90 + b" CATENATE (" + url + b" TEXT {50+}\r\n"
+            + b"y" * 50 + b") {95+}\r\n" + b"z" * 95 + b"\r\n"
+        )  # fmt: skip
+        assert heard.startswith(b"a OK [APPENDUID 8 1:3]")
+        assert [len(octets) for octets in talk.store.boxes["Work"].octets.values()] == [90, 69, 95]
+
+    def test_sizes_said(self) -> None:
+        """The store is told the size of a message where it is known, and of no other."""
+        talk = Talk().login()
+        sizes: list[int | None] = []
+        upload = talk.store.upload
+
+        async def watched(*given: Any, **more: Any) -> Any:
+            sizes.extend(value for value in (*given, *more.values()) if not isinstance(value, str))
+            return await upload(*given, **more)
+
+        talk.store.upload = watched  # type: ignore[method-assign]
+        talk.raw(b'a APPEND Work CATENATE (URL "/INBOX/;UID=3") {5+}\r\nHello\r\n')
+        assert sizes == [None, 5]
+
+    def test_too_big_together(self) -> None:
+        """What is too large only together is refused before the client sends it."""
+        talk = Talk(limits=Limits(append=100)).login()
+        [said] = talk.say('a APPEND Work CATENATE (URL "/INBOX/;UID=3" TEXT {90}')
+        assert said == "a NO [TOOBIG] A message may have 100 octets"
+        assert all(upload.aborted for upload in talk.store.uploads)
+
+    def test_too_many(self) -> None:
+        """Small messages wait in memory for the last one: so there is a limit."""
+        talk = Talk().login()
+        messages = b"".join(b" {1+}\r\nx" for _ in range(MESSAGES + 1))
+        assert b"a NO [LIMIT]" in talk.raw(b"a APPEND Work" + messages + b"\r\n")
+        assert not talk.store.boxes["Work"].octets
