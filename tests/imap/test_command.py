@@ -25,5 +25,5 @@ def test_all_are_commands() -> None:
     others = {value.__name__ for value in values if not issubclass(value, commands.Command)}
     assert others == {
         *("Asked", "Partial", "Returning", "Selecting", "SequenceSet"),
-        *("Since", "Sorting", "Source", "Stretch"),
+        *("Since", "Sorting", "Source", "Stretch", "Watch"),
     }
