@@ -87,6 +87,7 @@ class Gate:
 
     Attributes:
         provider: As it is configured now.
+        limits: What that comes to.
         repute: How we stand.
         busy: Messages on their way.
     """
@@ -94,6 +95,7 @@ class Gate:
     def __init__(self, traffic: Traffic, provider: Provider, source: Source) -> None:
         self.provider = provider
         self.source = source
+        self.limits = traffic.limits_of(provider)
         self.repute = Repute()
         self.busy = 0
         self.users = 0
@@ -107,11 +109,6 @@ class Gate:
     def key(self) -> Key:
         """Its name."""
         return self.provider.name, self.source.name
-
-    @property
-    def limits(self) -> Limits:
-        """What is configured."""
-        return self._traffic.limits_of(self.provider)
 
     @property
     def places(self) -> int:
@@ -199,6 +196,8 @@ class Traffic:
     def obey(self, limits: PoolLimits) -> None:
         """Go by other limits."""
         self._limits = limits
+        for gate in self._gates.values():
+            gate.limits = self.limits_of(gate.provider)
         self._let_in()
 
     def limits_of(self, provider: Provider) -> Limits:
@@ -390,7 +389,9 @@ class Traffic:
             self._forget_some()
             gate = Gate(self, provider, source)
             gate.repute = self._known.pop(key, gate.repute)
-        gate.provider, gate.source = provider, source
+        if gate.provider is not provider:
+            gate.provider, gate.limits = provider, self.limits_of(provider)
+        gate.source = source
         self._gates[key] = gate  # the last that anybody came to
         return gate
 
