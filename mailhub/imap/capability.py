@@ -46,6 +46,7 @@ ALWAYS: Final = (
     "SEARCHRES",  # RFC 5182
     "WITHIN",  # RFC 5032
     "PARTIAL",  # RFC 9394
+    "INPROGRESS",  # RFC 9585
     "MULTISEARCH",  # RFC 7377
     "SEARCH=FUZZY",  # RFC 6203
     "I18NLEVEL=1",  # RFC 5255: all is compared by i;unicode-casemap

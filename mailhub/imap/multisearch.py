@@ -54,7 +54,7 @@ async def _searched(
     """The search in one mailbox."""
     searching = Searching(box, command.program, by_uid=True, now=state.settings.now())
     uids = array("I")
-    async for breath in gathered(searching, uids):
+    async for breath in gathered(state, searching, uids):
         yield breath
     if "SAVE" in command.returning:
         box.view.saved = tuple(runs(command.returning.saved(uids)))

@@ -113,7 +113,7 @@ class Searching:
 
     Attributes:
         scores: Of messages that FUZZY keys found, by UID (RFC 6203 §4).
-        left: Messages that the index had still to take in when it was last asked.
+        done: How many messages have been looked at, of `goal`.
     """
 
     def __init__(self, selected: Selected, program: Key, *, by_uid: bool, now: float) -> None:
@@ -130,7 +130,7 @@ class Searching:
         self._names: dict[bytes, None] = {}  # of the fields that some key looks at
         self._identifies = False  # some key asks for identities
         self.scores: dict[int, int] = {}
-        self.left = 0
+        self.done = self.goal = 0
 
     async def found(self) -> AsyncGenerator[Sequence[int], None]:
         """The numbers of those that match, ascending; often none at all in a step."""
@@ -142,8 +142,10 @@ class Searching:
                 self._predicates[self._tier(key)].append(self._compile(key))
                 self._note_needs(key)
         by_arrays, *dearer = self._predicates.values()
+        self.done, self.goal = 0, sum(last - first + 1 for first, last in self._ranges)
         for batch in spans(self._ranges, ARRAY_ROWS):
             rows = Rows(self._selected, batch)
+            self.done += len(rows.seqs)
             if not (by_arrays or any(dearer)):
                 yield self._plain(rows)
                 continue
@@ -241,9 +243,9 @@ class Searching:
             return
         mailbox = self._selected.mailbox
         while left := await mailbox.learn():
-            self.left = left
+            self.goal = max(self.goal, left)
+            self.done = self.goal - left
             yield
-        self.left = 0
         for leaf in dict.fromkeys(leaves):
             answer = await self._answer(leaf)
             if answer is not None:

@@ -14,11 +14,12 @@ from mailhub.imap import threads
 from mailhub.imap.command import CancelUpdate, Search, Sort, Thread
 from mailhub.imap.contexts import SearchContext, refused
 from mailhub.imap.enabling import aware
+from mailhub.imap.progress import Progress
 from mailhub.imap.response import PIECE, Ok, runs
-from mailhub.imap.returning import Returning, Source, esearch
+from mailhub.imap.returning import ALL, Returning, Source, esearch
 from mailhub.imap.search import Searching, tells_modseq
 from mailhub.imap.state import Output, Selected, State
-from mailhub.ports import Sorting, SortKey, Threadable, Uid
+from mailhub.ports import Mailbox, Sorting, SortKey, Threadable, Uid
 
 NUMBERS: Final = 5000
 """Numbers that are turned into octets in one step."""
@@ -33,6 +34,8 @@ SPARSE_LIMIT: Final = 1000
 async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
     """SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731 §3)."""
     box, returning = state.box, command.returning
+    if returning is None and "IMAP4REV2" in state.enabled:
+        returning = ALL  # there is no other response                       (RFC 9051 §6.4.4)
     if tells_modseq(command.program):
         yield aware(state)
     for piece in box.tell_arrivals():
@@ -40,7 +43,7 @@ async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
     _forget_saved(box, returning)
     searching = Searching(box, command.program, by_uid=command.by_uid, now=state.settings.now())
     numbers = array("I")
-    async for breath in gathered(searching, numbers):
+    async for breath in gathered(state, searching, numbers):
         yield breath
     if returning is None:
         async for piece in _listed(b"* SEARCH", numbers):
@@ -62,10 +65,10 @@ async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
     _forget_saved(box, returning)
     searching = Searching(box, command.program, by_uid=True, now=state.settings.now())
     uids = array("I")
-    async for breath in gathered(searching, uids):
+    async for breath in gathered(state, searching, uids):
         yield breath
-    while await box.mailbox.learn():
-        yield b""
+    async for breath in _taught(state, box.mailbox):
+        yield breath
     numbers = await _sorted(box, command, uids, searching.scores)
     if returning is None:
         async for piece in _listed(b"* SORT", numbers):
@@ -85,12 +88,14 @@ async def thread(state: State, command: Thread) -> AsyncGenerator[Output, None]:
         yield piece
     uids = array("I")
     searching = Searching(box, command.program, by_uid=True, now=state.settings.now())
-    async for breath in gathered(searching, uids):
+    async for breath in gathered(state, searching, uids):
         yield breath
     memo = ("thread", command.algorithm, command.by_uid)
     whole = box.view.settled and len(uids) == len(box.mailbox.uids)
     known = box.mailbox.memo.get(memo) if whole else None
     if not isinstance(known, bytes):
+        async for breath in _taught(state, box.mailbox):
+            yield breath
         said: list[bytes] = []
         async for piece in _threaded(box, command, uids):
             said.append(piece)
@@ -112,14 +117,25 @@ async def cancel_update(state: State, command: CancelUpdate) -> AsyncGenerator[O
     yield Ok("No more updates")
 
 
-async def gathered(searching: Searching, numbers: array[int]) -> AsyncGenerator[bytes, None]:
-    """Have a search done; a breath between two steps."""
+async def gathered(
+    state: State, searching: Searching, numbers: array[int]
+) -> AsyncGenerator[bytes, None]:
+    """Have a search done; a breath between two steps, and now and then how far it is."""
+    progress = Progress(state)
     begun = False
     async for some in searching.found():
         if begun:
-            yield b""
+            yield progress.told(searching.done, searching.goal)
         begun = True
         numbers.extend(some)
+
+
+async def _taught(state: State, mailbox: Mailbox) -> AsyncGenerator[bytes, None]:
+    """Have the index know all messages; breaths likewise."""
+    progress, goal = Progress(state), 0
+    while left := await mailbox.learn():
+        goal = max(goal, left)
+        yield progress.told(goal - left, goal)
 
 
 # ---- Sorting and threading -------------------------------------------------------------------
@@ -174,8 +190,6 @@ async def _threaded(
 ) -> AsyncGenerator[bytes, None]:
     """The thread lists of found messages."""
     mailbox = box.mailbox
-    while await mailbox.learn():
-        yield b""
     members = frozenset(uids)
     messages: list[Threadable] = []
     first = 0

@@ -332,3 +332,11 @@ class TestFetchPartial:
         """Only UID FETCH has it."""
         for command in ("FETCH 1:* UID (PARTIAL 1:2)", "UID FETCH 1:* UID (NONSENSE 1)"):
             assert talk(*FOUR).say(f"a {command}")[-1].startswith("a BAD")
+
+
+def test_rev2() -> None:
+    """A client of IMAP4rev2 hears ESEARCH only (RFC 9051 §6.4.4)."""
+    session = talk(*FOUR)
+    session.session._state.enabled = frozenset({"IMAP4REV2"})
+    assert session.say("a SEARCH 2:3")[0] == '* ESEARCH (TAG "a") ALL 2:3'
+    assert session.say("a UID SEARCH SEEN")[0] == '* ESEARCH (TAG "a") UID'
