@@ -96,10 +96,10 @@ class World:
         for peer in [peer for peer in self.peers if peer.transport.disconnecting]:
             peer.leave()
 
-    def call(self, port: int) -> Peer:
+    def call(self, port: int, transport: type[StringTransport] = StringTransport) -> Peer:
         """A connection to one of the hub's ports."""
         [factory] = [found[1] for found in self.reactor.tcpServers if found[0] == port]
-        peer = Peer(self, factory)
+        peer = Peer(self, factory, transport)
         self.peers.append(peer)
         return peer
 
@@ -107,11 +107,11 @@ class World:
 class Peer:
     """A client at the other end of a string."""
 
-    def __init__(self, world: World, factory: object) -> None:
+    def __init__(self, world: World, factory: object, transport: type[StringTransport]) -> None:
         address = IPv4Address("TCP", "127.0.0.1", 40000)
         self.world = world
         self.protocol = factory.buildProtocol(address)  # type: ignore[attr-defined]
-        self.transport = StringTransport(peerAddress=address)
+        self.transport = transport(peerAddress=address)
         self.protocol.makeConnection(self.transport)
 
     def say(self, text: str = "") -> str:
@@ -122,6 +122,11 @@ class Peer:
         heard = self.transport.value().decode()
         self.transport.clear()
         return str(heard)
+
+    def say_on(self, text: str) -> None:
+        """Send, let a moment pass, and read nothing."""
+        self.protocol.dataReceived(text.encode())
+        self.world.reactor.pump([0.0, 0.0, 0.0, 0.0])
 
     def leave(self) -> None:
         self.world.peers.remove(self)

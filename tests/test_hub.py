@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 
 import pytest
 from twisted.internet.error import CannotListenError
+from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
 from mailhub.accounts.base import FRESH_SECONDS
@@ -94,6 +95,47 @@ class TestJourney:
         imap.say()
         assert "* 1 EXISTS" in imap.say(f'a LOGIN {ALICE} "{PASSWORD}"\r\nb SELECT INBOX\r\n')
         again.stop()
+
+
+class Stuck(StringTransport):
+    """A client's end that takes 64 KiB, and then reads no more."""
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if len(self.value()) > 65_536 and self.producer is not None:
+            self.producer.pauseProducing()
+
+
+class TestUnread:
+    """A client that asks for everything and reads nothing."""
+
+    def test_costs_little(self, world: World) -> None:
+        """It holds a bounded amount, is not read from, does not run, and others are served."""
+        world.start()
+        ann = world.call(143)
+        ann.say()
+        ann.say(f'a LOGIN {ALICE} "{PASSWORD}"\r\n')
+        text = "Subject: x\r\n\r\n" + "x" * 60_000
+        for _ in range(20):
+            ann.say(f"a APPEND INBOX {{{len(text)}+}}\r\n{text}\r\n")
+        stuck = world.call(143, Stuck)
+        stuck.say_on(f'a LOGIN {ALICE} "{PASSWORD}"\r\nb SELECT INBOX\r\n')
+        sent = 0
+        while stuck.transport.producerState == "producing" and sent < 2000:
+            stuck.say_on("c FETCH 1:* BODY.PEEK[]\r\n" * 100)
+            sent += 100
+        assert sent < 2000, "it is not read from any more"
+        held = len(stuck.transport.value())
+        assert held < 4 * 65_536
+        now = world.reactor.seconds()
+        assert [it for it in world.reactor.getDelayedCalls() if it.getTime() <= now] == []
+        world.reactor.pump([0.0] * 50)
+        assert len(stuck.transport.value()) == held
+        assert "a OK" in ann.say("a SELECT INBOX\r\n")
+        stuck.transport.clear()
+        stuck.protocol.resumeProducing()
+        world.reactor.pump([0.0, 0.0])
+        assert 0 < len(stuck.transport.value()) < 4 * 65_536
 
 
 class TestStop:

@@ -1,7 +1,8 @@
 """Tokens of IMAP commands (RFC 3501 §9), read from left to right in linear time.
 
 A `Tokens` walks over the parts of one command: text, literal, text, … as the
-reader cut them.  Each method takes one token or raises `Bad`; methods named
+reader cut them.  Each method takes one token or raises `Bad`, or `No` with LIMIT
+(RFC 5530 §3) where that is more than we allow; methods named
 ``maybe_…`` return None instead and stay where they are.  Values are octets:
 only who knows what a string means can know its charset.
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from mailhub.imap import sequence
-from mailhub.imap.response import Bad
+from mailhub.imap.response import Bad, No
 from mailhub.imap.sequence import SAVED, SequenceSet
 from mailhub.mail.date import parse_internal, parse_search
 
@@ -215,6 +216,8 @@ class Tokens:
             return sequence.parse(found[0], limit)
         except ValueError as why:
             raise Bad(f"Sequence set: {why}") from None
+        except OverflowError:
+            raise No(f"A set may have {limit} ranges", "LIMIT") from None
 
     def date(self) -> int:
         """A date, as days since 1970-01-01."""
@@ -245,7 +248,7 @@ class Tokens:
         while not self.maybe(b")"):
             self.space()
             if len(found) >= limit:
-                raise Bad("Too many items in a list")
+                raise No(f"A list may have {limit} items", "LIMIT")
             found.append(item())
         return found
 

@@ -104,10 +104,11 @@ def parse(octets: bytes, limit: int) -> SequenceSet:
     """Read what `SEQUENCE_SET` has matched.
 
     Raises:
-        ValueError: A number above `HIGHEST`, or more than `limit` ranges.
+        ValueError: A number above `HIGHEST`.
+        OverflowError: More than `limit` ranges.
     """
     if octets.count(b",") >= limit:
-        raise ValueError("too many ranges in the set")
+        raise OverflowError("too many ranges in the set")
     items = octets.decode("ascii").split(",")
     starred = [item for item in items if "*" in item] if b"*" in octets else []
     ends = [int(end) for item in starred for end in item.split(":") if end != "*"]

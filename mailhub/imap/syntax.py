@@ -208,7 +208,7 @@ def _enable(tokens: Tokens, limits: Limits) -> Command:
     while tokens.maybe(b" ") and not tokens.ended:
         names.append(tokens.keyword())
         if len(names) > limits.items:
-            raise Bad("Too many capabilities")
+            raise No(f"At most {limits.items} capabilities at once", "LIMIT")
     tokens.end()
     return Enable(tuple(names))
 
@@ -449,7 +449,7 @@ def _flags(tokens: Tokens, limits: Limits) -> tuple[str, ...]:
         while tokens.maybe(b" ") and not tokens.ended:
             given.append(tokens.flag())
             if len(given) > limits.items:
-                raise Bad("Too many flags")
+                raise No(f"At most {limits.items} flags at once", "LIMIT")
     return tuple(_flag(name) for name in given)
 
 

@@ -59,7 +59,6 @@ def test_commands(text: bytes, command: Command) -> None:
         b"SORT (DATE)",
         b"SORT DATE UTF-8 ALL",
         b"SORT (REVERSE) UTF-8 ALL",
-        b"SORT (" + b"DATE " * 30 + b"DATE) UTF-8 ALL",
         b"THREAD UTF-8 ALL",
         b"CANCELUPDATE",
         b"CANCELUPDATE" + b' "a"' * 1000,

@@ -127,8 +127,6 @@ def test_any_strings(user: bytes, password: bytes) -> None:
         b"a CREATE x (USE)",
         b'a LIST "" % RETURN',
         b"a APPEND x",
-        b"a ENABLE" + b" x" * 300,
-        b"a STORE 1 FLAGS" + b" x" * 300,
         b'a LIST (RECURSIVEMATCH REMOTE) "" *',
     ],
 )
@@ -136,6 +134,26 @@ def test_bad(text: bytes) -> None:
     """What does not parse is BAD."""
     with pytest.raises(Bad):
         parse([text], LIMITS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a ENABLE" + b" x" * 300,
+        b"a STORE 1 FLAGS" + b" x" * 300,
+        b"a STORE 1 FLAGS (" + b"x " * 300 + b"x)",
+        b"a FETCH " + b"1," * 16384 + b"1 UID",
+        b'a LIST "" (' + b"x " * 300 + b"x)",
+        b"a SORT (" + b"DATE " * 30 + b"DATE) UTF-8 ALL",
+        b"a SEARCH" + b" SEEN" * 1001,
+        b"a SEARCH " + b"(" * 40 + b"SEEN" + b")" * 40,
+    ],
+)
+def test_limits(text: bytes) -> None:
+    """What asks for more than we allow is NO LIMIT (RFC 5530 §3)."""
+    with pytest.raises(No) as caught:
+        parse([text], LIMITS)
+    assert caught.value.code == "LIMIT"
 
 
 def test_no() -> None:
