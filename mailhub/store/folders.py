@@ -26,6 +26,7 @@ def names(files: Files, account: bytes) -> list[str]:
 def listed(files: Files, account: bytes, uses: Mapping[bytes, tuple[str, ...]]) -> Sequence[Listed]:
     """Every mailbox, every level above one, every subscription, in order of names."""
     there = set(names(files, account))
+    used = {mailbox_of(directory): these for directory, these in uses.items()}
     subscribed = {name for name in subscriptions.load(files, account) if isinstance(name, str)}
     levels = {level for name in there for level in parents(name)}
     return [
@@ -33,7 +34,7 @@ def listed(files: Files, account: bytes, uses: Mapping[bytes, tuple[str, ...]]) 
             name,
             selectable=name in there,
             subscribed=name in subscribed,
-            special_use=uses.get(directory_of(name), ()) if name in there else (),
+            special_use=used.get(name, ()) if name in there else (),
         )
         for name in sorted(there | levels | subscribed)
     ]

@@ -37,6 +37,8 @@ INFO: Final = b":2,"
 
 _DOT: Final = b"&AC4-"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PLAIN: Final = re.compile(rb"(?:\.[A-Za-z0-9 !#$()+,:;=?@^_{}~-]+)+")
+"""Directories whose names have nothing to decode."""
 _OWN: Final = re.compile(rb"(\d{1,12})\.H\d{6}_([^.,]+)\.")
 _SECONDS: Final = re.compile(rb"(\d{1,12})\.")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_+-]")
@@ -234,6 +236,8 @@ def mailbox_of(directory: bytes) -> str | None:
         return INBOX
     if not directory.startswith(b"."):
         return None
+    if _PLAIN.fullmatch(directory) and not directory[:6].upper().startswith(b".INBOX"):
+        return directory[1:].replace(b".", b"/").decode("ascii")  # as most are
     try:
         levels = [_level(octets) for octets in directory[1:].split(b".")]
     except ValueError:

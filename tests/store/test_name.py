@@ -172,3 +172,13 @@ class TestMailboxes:
         """The levels above, outermost first."""
         assert name.parents("a/b/c") == ["a", "a/b"]
         assert name.parents("a") == []
+
+
+@given(st.text(alphabet="aX.&/-Inbox %é", max_size=12))
+def test_quick_way(text: str) -> None:
+    """Names with nothing to decode are what the long way makes of them."""
+    directory = b"." + text.encode("utf-8")
+    found = name.mailbox_of(directory)
+    if found is not None:
+        assert name.directory_of(found) == directory
+        assert name.checked(found, Limits()) == found
