@@ -309,6 +309,7 @@ class Parts:
             settings.access,
             settings.intake,
             over_quota=self.stores.over_quota,
+            posting=self.sharing.posting,
             patience=self.local.room,
             recorder=self.scribe,
         )

@@ -411,3 +411,34 @@ def test_a_journey_is_kept(tmp_path: FilePath) -> None:
     assert (accepted.sender, accepted.subject) == ("s@far.example", "x")
     assert accepted.verdicts[0] == ("sender: any, of one who has not logged in", "")
     assert filed == Filed(filed.at, 0, "alice@hub.example", "INBOX")
+
+
+class TestSharing:
+    """Mailboxes shared between accounts, in a whole hub."""
+
+    def test_posted_and_seen(self, world: World) -> None:
+        """Mail to a subaddress is filed where anyone may post, and a visitor hears of it."""
+        with Accounts(world.settings.hub.accounts) as accounts:
+            kept = secret(PASSWORD, CHEAP, random.Random(3).randbytes)
+            accounts.add_account(parse_address("bob@hub.example"), kept)
+        world.start()
+        ann, bob = world.call(143), world.call(143)
+        ann.say()
+        bob.say()
+        ann.say(f'a LOGIN {ALICE} "{PASSWORD}"\r\nb CREATE Lists\r\n')
+        assert "c OK" in ann.say("c SETACL Lists anyone lrp\r\n")
+        bob.say(f'a LOGIN bob@hub.example "{PASSWORD}"\r\n')
+        heard = bob.say('b LIST "" "Other Users/*" RETURN (MYRIGHTS)\r\n')
+        assert '"Other Users/alice@hub.example/Lists"' in heard
+        assert bob.say('c SELECT "Other Users/alice@hub.example/Lists"\r\n').endswith(
+            "c OK [READ-ONLY] Select completed\r\n"
+        )
+        bob.say("d IDLE\r\n")
+        peer = world.call(25)
+        peer.say()
+        peer.say("EHLO client.example\r\nMAIL FROM:<s@far.example>\r\n")
+        peer.say("RCPT TO:<alice+lists@hub.example>\r\nDATA\r\n")
+        assert "250 2.0.0" in peer.say("Subject: posted\r\n\r\nx\r\n.\r\n")
+        assert "* 1 EXISTS" in bob.say()
+        ann.say("d SETACL Lists anyone -r\r\n")
+        assert "* BYE [UNAVAILABLE] You may not read this mailbox" in bob.say()

@@ -7,17 +7,20 @@ hear of success is told that the list was expanded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Notify, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.policy.alias import Expansion, Rules, expand
-from mailhub.ports import Directory
+from mailhub.ports import Account, Directory
 from mailhub.queue.item import Expanded, Item, Local
 from mailhub.smtp import xtext
 
+INBOX = "INBOX"
+Posting = Callable[[Account, str], str]
+"""Which mailbox of an account mail with this subaddress goes to."""
 _EXPANDED = Reply(250, "1.5", ("Expanded",))
 
 
@@ -35,10 +38,25 @@ class Addressees:
     expanded: list[int] = field(default_factory=list)
     _seen: set[object] = field(default_factory=set)
 
-    def add(self, recipient: Recipient, expansion: Expansion, separator: str = "+") -> None:
+    def add(
+        self,
+        recipient: Recipient,
+        expansion: Expansion,
+        separator: str = "+",
+        posting: Posting = lambda _account, _detail: INBOX,
+    ) -> None:
         """Add those who get mail for one recipient."""
+
+        def place_of(account: Account) -> Local:
+            path = recipient.path
+            if not separator or path.key == account.path.key:
+                return Local(account.id)
+            detail = path.local.partition(separator)[2]
+            direct = detail and _names(path, account.path, separator)
+            return Local(account.id, posting(account, detail) if direct else INBOX)
+
         members = [
-            *((account.path, Local(account.id)) for account in expansion.accounts),
+            *((account.path, place_of(account)) for account in expansion.accounts),
             *((path, None) for path in expansion.others),
         ]
         if len(members) > 1 and recipient.notify is not None:
@@ -76,11 +94,15 @@ class Addressees:
             self.places.append(place)
 
 
-def addressees(found: Iterable[tuple[Recipient, Expansion]], separator: str = "+") -> Addressees:
+def addressees(
+    found: Iterable[tuple[Recipient, Expansion]],
+    separator: str = "+",
+    posting: Posting = lambda _account, _detail: INBOX,
+) -> Addressees:
     """Those who get mail for any of these recipients."""
     result = Addressees()
     for recipient, expansion in found:
-        result.add(recipient, expansion, separator)
+        result.add(recipient, expansion, separator, posting)
     return result
 
 

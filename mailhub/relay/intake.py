@@ -47,7 +47,7 @@ from mailhub.ports import Account, Client, Directory, QueueId
 from mailhub.queue.change import Accept
 from mailhub.queue.item import Item, Origin, new_item
 from mailhub.relay import chronicle, maillog
-from mailhub.relay.addressees import Addressees, addressees
+from mailhub.relay.addressees import INBOX, Addressees, addressees
 from mailhub.relay.agents import Announce
 from mailhub.relay.report import Reporter
 
@@ -56,6 +56,15 @@ _HEADER_END: Final = b"\r\n\r\n"
 
 OverQuota = Callable[[Account, int], Awaitable[bool]]
 """Whether so many octets more would exceed an account's quota; may raise `OSError`."""
+
+
+Posting = Callable[[Account, str, Account | None], str]
+"""The mailbox that mail with a subaddress goes to, sent by whoever has logged in, if anybody."""
+
+
+def inbox(owner: Account, detail: str, sender: Account | None) -> str:  # noqa: ARG001
+    """All mail goes to the INBOX."""
+    return INBOX
 
 
 async def boundless(account: Account, size: int) -> bool:  # noqa: ARG001
@@ -82,6 +91,8 @@ class HubIntake:
         announce: Tells local delivery and the runner of an item that was committed.
         reporter: Writes the notices of lists that were expanded.
         over_quota: Asked at RCPT for accounts that have a quota: `Stores.over_quota`.
+        posting: Which mailbox of an account mail with a subaddress goes to, given who sends:
+            `Sharing.posting`.
         patience: Awaited before each commit: `LocalDelivery.room`.
         recorder: Is told of what is accepted.
     """
@@ -98,6 +109,7 @@ class HubIntake:
         rules: Rules | None = None,
         limits: IntakeLimits | None = None,
         over_quota: OverQuota = boundless,
+        posting: Posting = inbox,
         patience: Callable[[], Awaitable[None]] = at_once,
         recorder: Recorder = _NOBODY,
     ) -> None:
@@ -113,6 +125,7 @@ class HubIntake:
         self.patience = patience
         self.recorder = recorder
         self._over_quota = over_quota
+        self._posting = posting
 
     async def sender(self, client: Client, envelope: Envelope) -> None:
         """MAIL: may this client send from this reverse-path?"""
@@ -148,7 +161,12 @@ class HubIntake:
             recipient_verdict(client, recipient.path, expansion, self.rules)
             for recipient, expansion in found[:NAMED_VERDICTS]
         ]
-        return HubDraft(self, client, envelope, addressees(found, separator), verdicts)
+        to = addressees(
+            found,
+            separator,
+            lambda account, detail: self._posting(account, detail, client.account),
+        )
+        return HubDraft(self, client, envelope, to, verdicts)
 
     async def _all_full(self, expansion: Expansion, size: int) -> bool:
         try:

@@ -30,7 +30,7 @@ from mailhub.ports import (
     StoreRefused,
     Uid,
 )
-from mailhub.store import placing, quota
+from mailhub.store import maildir, placing, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.box import Delta
 from mailhub.store.durable import sync_directory
@@ -98,26 +98,42 @@ class MaildirFiler:
     def _grouped(
         self, filings: Sequence[Filing], faults: list[StoreRefused | None]
     ) -> list[_Group]:
-        groups: dict[tuple[str, str], _Group] = {}
+        groups: dict[tuple[str, bytes], _Group] = {}
         for position, filing in enumerate(filings):
             if self._filed.path(filing) is not None:
                 continue
-            key = filing.account.maildir, filing.mailbox
+            try:
+                directory = self._directory(filing)
+            except StoreRefused as error:
+                faults[position] = error
+                continue
+            key = filing.account.maildir, directory
             group = groups.get(key)
             if group is None:
-                try:
-                    group = groups[key] = self._group(filing)
-                except StoreRefused as error:
-                    faults[position] = error
-                    continue
+                group = groups[key] = self._group(filing.account, directory)
             group.filings.append((filing, self._filed.doubtful(filing)))
             group.positions.append(position)
             group.batch.faults.append(None)
         return list(groups.values())
 
-    def _group(self, filing: Filing) -> _Group:
-        store = self._accounts.store_of(filing.account)
+    def _directory(self, filing: Filing) -> bytes:
+        """Where a filing goes: into the INBOX if its mailbox was deleted since it was accepted.
+
+        Raises:
+            StoreRefused: CANNOT: no mailbox can be called so.
+        """
         directory = directory_of(checked(filing.mailbox, self._ground.limits))
+        if directory:
+            account, files = self._accounts.store_of(filing.account).path, self._ground.files
+            # (An account that is not there yet is made with its first mailboxes.)
+            if not maildir.exists(files, account + b"/" + directory) and maildir.exists(
+                files, account
+            ):
+                return b""
+        return directory
+
+    def _group(self, account: Account, directory: bytes) -> _Group:
+        store = self._accounts.store_of(account)
         mailbox = store.mailboxes.get(directory)
         if mailbox is not None and not (mailbox.users and mailbox.loaded and not mailbox.gone):
             mailbox = None

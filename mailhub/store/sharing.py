@@ -16,14 +16,14 @@ from typing import Protocol
 from weakref import WeakSet
 
 from mailhub.mail.address import Path
-from mailhub.mail.rights import NEGATIVE, NONE, Rights, granted, identities
+from mailhub.mail.rights import ANYONE, NEGATIVE, NONE, Rights, granted, identities
 from mailhub.ports import Account, AccountId, Quota
-from mailhub.store import maildir
+from mailhub.store import folders, maildir
 from mailhub.store.account import AccountStore
 from mailhub.store.acl import FILE as ACL_FILE
 from mailhub.store.ground import Ground
 from mailhub.store.mailbox import SharedMailbox
-from mailhub.store.name import INBOX, SEPARATOR
+from mailhub.store.name import INBOX, SEPARATOR, directory_of
 from mailhub.store.seen import SeenFile
 from mailhub.store.stores import Stores
 from mailhub.store.visit import Copy, Visit
@@ -148,6 +148,26 @@ class Sharing:
             return granted(acl, self.identities(visitor)) if acl else NONE
         except OSError:
             return NONE
+
+    def posting(self, owner: Account, detail: str, sender: Account | None) -> str:
+        """The mailbox that mail with this subaddress goes to.
+
+        That is the one of this name, without regard to case, if its list lets the sender
+        post there (RFC 4314 §2.1, right ``p``); one who has not logged in is anyone.
+        """
+        if not self.prefix or not detail:
+            return INBOX
+        store = self.stores.store_of(owner)
+        who = frozenset({ANYONE}) if sender is None else self.identities(sender)
+        try:
+            names = folders.names(self.ground.files, store.path)
+            for name in names:
+                if name.casefold() == detail.casefold():
+                    acl = store.acls.get(directory_of(name))
+                    return name if "p" in granted(acl, who) else INBOX
+        except OSError:
+            pass  # who has no maildir yet has no such mailbox
+        return INBOX
 
     # ---- Visits ----------------------------------------------------------------------------
 

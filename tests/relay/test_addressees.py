@@ -7,7 +7,7 @@ import pytest
 from mailhub.mail.address import Path, parse_path
 from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.policy.alias import Rules, expand
-from mailhub.ports import QueueId
+from mailhub.ports import Account, QueueId
 from mailhub.queue.item import Action, Expanded, new_item, to_report
 from mailhub.relay.addressees import Addressees, addressees, members
 from tests.policy.test_alias import DIRECTORY, FakeDirectory, at
@@ -122,3 +122,23 @@ def test_notices() -> None:
     [(each, place)] = run(members(Recipient(at("alice-x")), DIRECTORY, Rules(separator="-")))
     assert str(each.path) == "alice-x@hub.example"
     assert place is not None
+
+
+def test_posting() -> None:
+    """A subaddress may choose a mailbox, where nothing stands between; a bare address does not."""
+    asked: list[str] = []
+
+    def posting(account: Account, detail: str) -> str:
+        asked.append(f"{account.path} {detail}")
+        return detail.title()
+
+    def placed(text: str) -> list[str | None]:
+        path = at(text)
+        expansion = run(expand(path, DIRECTORY))
+        found = addressees([(Recipient(path), expansion)], "+", posting)
+        return [None if place is None else place.mailbox for place in found.places]
+
+    assert placed("alice+lists") == ["Lists"]
+    assert placed("alice+") == ["INBOX"]
+    assert placed("alice") == ["INBOX"]
+    assert asked == ["alice@hub.example lists"]

@@ -53,8 +53,9 @@ class TestFiling:
         assert len(os.listdir(tmp_path / "mail/other/new")) == 1
 
     def test_mailbox(self, tmp_path: Path) -> None:
-        """Into another mailbox, if it is there."""
+        """Into another mailbox, if it is there, else into the INBOX, open or not."""
         hub = Hub(tmp_path)
+        assert hub.store.made
         filings = [
             hub.filing("a", mailbox="Sent"),
             hub.filing("b", mailbox="None"),
@@ -62,7 +63,17 @@ class TestFiling:
         ]
         filings.append(hub.filing("d", mailbox="a//b"))
         faults = [fault and fault.fault for fault in run(hub.filer.file(filings))]
-        assert faults == [None, StoreFault.NONEXISTENT, None, StoreFault.CANNOT]
+        assert faults == [None, None, None, StoreFault.CANNOT]
+        assert run(hub.store.status("Sent")).messages == 1
+        assert len(hub.open().uids) == 2
+        more = [hub.filing("e", mailbox="None"), hub.filing("f")]
+        assert run(hub.filer.file(more)) == [None, None]
+        assert len(hub.open().uids) == 4
+
+    def test_first_mailboxes(self, tmp_path: Path) -> None:
+        """The first mail of an account may be for one of the mailboxes that it is made with."""
+        hub = Hub(tmp_path)
+        assert run(hub.filer.file([hub.filing("a", mailbox="Sent")])) == [None]
         assert run(hub.store.status("Sent")).messages == 1
 
     def test_same_turn(self, tmp_path: Path) -> None:

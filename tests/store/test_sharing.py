@@ -54,3 +54,20 @@ def test_lists_are_looked_for_once(tmp_path: FilePath) -> None:
     assert hub.people.shares == set()
     fresh = Hub(tmp_path)
     assert fresh.people.shares == {("anyone", ANN.id)}
+
+
+def test_posting(tmp_path: FilePath) -> None:
+    """Mail with a subaddress goes where its sender may post, and else to the INBOX."""
+    hub = Hub(tmp_path)
+    run(hub.ann.create("Lists"))
+    post = hub.sharing.posting
+    assert post(ANN, "lists", None) == "INBOX"
+    run(hub.ann.set_acl("Lists", "$team", "p"))
+    assert post(ANN, "lists", BOB) == "Lists"
+    assert post(ANN, "lists", None) == "INBOX"
+    run(hub.ann.set_acl("Lists", "anyone", "p"))
+    assert post(ANN, "LISTS", None) == "Lists"
+    assert post(ANN, "nowhere", None) == "INBOX"
+    assert post(ANN, "../x", None) == "INBOX"
+    run(hub.ann.set_acl("Lists", "-$team", "p"))
+    assert post(ANN, "lists", BOB) == "INBOX"
