@@ -35,12 +35,14 @@ class Picture:
     """What it knows of a mailbox.
 
     Attributes:
+        expected: What it knows of a mailbox that it comes back to; its first messages.
         modseq: Up to which it knows all; as it may be used after the connection is lost.
         command: The one under way.
     """
 
     entries: list[Entry] = field(default_factory=list)
     keywords: set[str] = field(default_factory=set)
+    expected: list[Entry] = field(default_factory=list)
     uid_validity: int = 0
     uid_next: int = 0
     modseq: int = 0
@@ -78,6 +80,8 @@ class Picture:
         elif line.endswith(" EXISTS"):
             count = int(word[1])
             assert count >= len(self.entries), "messages vanished without EXPUNGE"
+            assert count >= len(self.expected), "more is known than there is"
+            self.entries, self.expected = self.entries + self.expected, []
             self.entries += [Entry() for _ in range(count - len(self.entries))]
         elif line.endswith(" EXPUNGE"):
             assert not self.command.startswith(NUMBERED), f"EXPUNGE amid {self.command}"

@@ -119,21 +119,16 @@ class Peer:
         if any(entry.uid is None or entry.flags is None for entry in self.picture.entries):
             self.picture.modseq = 0  # it does not know all up to there
 
-    def resume(self, validity: int, octets: bytes) -> None:
-        """Believe the answer to a SELECT with QRESYNC: what is not told is as it was."""
-        gone: set[int] = set()
-        if self.picture.uid_validity != validity:
+    def expect(self, octets: bytes) -> None:
+        """Before it believes the answer to a QRESYNC: what that says of the messages it knows."""
+        text = octets.decode()
+        validity = re.search(r"UIDVALIDITY (\d+)", text)
+        if validity is None or int(validity[1]) != self.picture.uid_validity:
             self.cache = {}
-        for line in octets.decode().split("\r\n"):
-            if line.startswith("* VANISHED "):
-                gone.update(numbers(line.split()[-1]))
-        living = [entry for uid, entry in sorted(self.cache.items()) if uid not in gone]
-        assert len(living) <= len(self.picture.entries), "more is known than there is"
-        for entry, kept in zip(self.picture.entries, living, strict=False):
-            assert entry.uid in {None, kept.uid}, "sequence numbers after QRESYNC are others"
-            entry.uid = kept.uid
-            if entry.flags is None:
-                entry.flags, entry.modseq, entry.subject = kept.flags, kept.modseq, kept.subject
+        gone: set[int] = set()
+        for found in re.findall(r"\* VANISHED \(EARLIER\) (\S+)", text):
+            gone.update(numbers(found))
+        self.picture.expected = [it for uid, it in sorted(self.cache.items()) if uid not in gone]
 
     def _wake(self) -> None:
         self.woken = True
@@ -309,11 +304,11 @@ class Commands(World):
         for command in before:
             self.raw(peer, command)
         octets = self.raw(peer, select)
-        peer.picture.hear(select, octets)
         if "QRESYNC" in select:
-            peer.resume(int(self.inbox.uid_validity), octets)
-            self.learn(peer)
-            peer.check(self.inbox)
+            peer.expect(octets)
+        peer.picture.hear(select, octets)
+        self.learn(peer)
+        peer.check(self.inbox)
 
     def raw(self, peer: Peer, command: str) -> bytes:
         assert peer.session is not None
@@ -599,9 +594,9 @@ class Steps(World):
             del self.tasks[who]
             peer = self.peers[who]
             octets = task.result
-            peer.picture.hear("IDLE" if peer.idle else command, octets)
             if command.startswith("SELECT") and "QRESYNC" in command:
-                peer.resume(int(self.inbox.uid_validity), octets)
+                peer.expect(octets)
+            peer.picture.hear("IDLE" if peer.idle else command, octets)
             if command == "DONE":
                 peer.idle = False
             if command == "IDLE":
