@@ -10,6 +10,7 @@ from mailhub.mail.rights import NEW
 
 ALWAYS: Final = (
     "IMAP4rev1",
+    "IMAP4rev2",  # RFC 9051
     "LITERAL+",  # RFC 7888
     "SASL-IR",  # RFC 4959
     "ID",  # RFC 2971

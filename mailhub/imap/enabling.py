@@ -1,4 +1,9 @@
-"""What a client may switch on, and what that changes (RFC 5161, RFC 7162 §3.1, RFC 9586 §3)."""
+"""What a client may switch on, and what that changes (RFC 5161, RFC 7162 §3.1, RFC 9586 §3).
+
+IMAP4rev2 is not another protocol here but a manner: most of what it brings was an extension,
+and is there for everybody. Who enables it hears no RECENT, no UNSEEN of SELECT but a LIST, gets
+ESEARCH for each SEARCH, and names in UTF-8 (RFC 9051 appendix E).
+"""
 
 from __future__ import annotations
 
@@ -15,15 +20,18 @@ IMPLIED: Final[Mapping[str, frozenset[str]]] = {
     "QRESYNC": frozenset({"QRESYNC", "CONDSTORE"}),  # RFC 7162 §3.2.3
     "UTF8=ACCEPT": frozenset({"UTF8=ACCEPT"}),  # RFC 6855 §3
     "UIDONLY": frozenset({"UIDONLY"}),
+    "IMAP4rev2": frozenset({"IMAP4rev2"}),  # RFC 9051 §6.3.1
     "METADATA": frozenset({"METADATA", "METADATA-SERVER"}),  # RFC 5464 §4.1
     "METADATA-SERVER": frozenset({"METADATA-SERVER"}),
 }
 """What ENABLE knows, with all that it brings along."""
+_SPELT: Final = {name.upper(): name for name in IMPLIED}
 
 
 async def enable(state: State, command: Enable) -> AsyncGenerator[Output, None]:
     """ENABLE: what we have not is ignored, and the response given even if empty (RFC 5161 §3.1)."""
-    wanted = [name for name in dict.fromkeys(command.capabilities) if name in IMPLIED]
+    asked = dict.fromkeys(command.capabilities)
+    wanted = [_SPELT[name] for name in asked if name in _SPELT]
     new = [name for name in wanted if name not in state.enabled]
     yield switch_on(state, new)
     yield f"* ENABLED{''.join(f' {name}' for name in new)}\r\n".encode()
@@ -43,7 +51,8 @@ def switch_on(state: State, names: list[str]) -> bytes:
         before,
         modseqs="CONDSTORE" in state.enabled,
         vanished="QRESYNC" in state.enabled,
-        utf8="UTF8=ACCEPT" in state.enabled,
+        utf8=not state.enabled.isdisjoint({"UTF8=ACCEPT", "IMAP4rev2"}),
+        recent="IMAP4rev2" not in state.enabled,
         uid_only="UIDONLY" in state.enabled,
     )
     if "METADATA-SERVER" in state.enabled:

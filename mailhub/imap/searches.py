@@ -34,8 +34,8 @@ SPARSE_LIMIT: Final = 1000
 async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
     """SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731 §3)."""
     box, returning = state.box, command.returning
-    if returning is None and "IMAP4REV2" in state.enabled:
-        returning = ALL  # there is no other response                       (RFC 9051 §6.4.4)
+    if returning is None and not state.manner.recent:
+        returning = ALL  # RFC 9051 §6.4.4: all that is not asked for otherwise
     if tells_modseq(command.program):
         yield aware(state)
     for piece in box.tell_arrivals():

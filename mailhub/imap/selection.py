@@ -8,6 +8,7 @@ from typing import Final
 from mailhub.imap.command import Check, Close, Expunge, Select
 from mailhub.imap.enabling import aware
 from mailhub.imap.fetch import Rows
+from mailhub.imap.listing import Wanted, rows
 from mailhub.imap.permission import check_writable
 from mailhub.imap.response import Bad, Ok, status
 from mailhub.imap.resync import resynchronise
@@ -51,6 +52,8 @@ async def select(state: State, command: Select) -> AsyncGenerator[Output, None]:
     state.selected = selected
     state.phase = Phase.SELECTED
     yield _described(selected, view.recent or recent)
+    if not state.manner.recent:
+        yield await _listed(state, mailbox.name)  # RFC 9051 §6.3.2
     if how.resync is not None:
         async for piece in resynchronise(selected, how.resync):
             yield piece
@@ -67,13 +70,21 @@ def _described(selected: Selected, recent: int) -> bytes:
         b"* %d EXISTS\r\n" % selected.view.exists + selected.view.tell_recent(recent),
     ]
     unseen = _first_unseen(mailbox)
-    if unseen is not None and not selected.view.manner.uid_only:
+    manner = selected.view.manner
+    if unseen is not None and manner.recent and not manner.uid_only:
         lines.append(status(b"*", "OK", "First unseen", f"UNSEEN {unseen}"))
     lines.append(status(b"*", "OK", "UIDs valid", f"UIDVALIDITY {mailbox.uid_validity}"))
     lines.append(status(b"*", "OK", "Predicted next UID", f"UIDNEXT {mailbox.uid_next}"))
     lines.append(status(b"*", "OK", "Highest", f"HIGHESTMODSEQ {mailbox.highest_modseq}"))
     lines.append(status(b"*", "OK", "Its own", f"MAILBOXID ({mailbox.mailbox_id})"))
     return b"".join(lines)
+
+
+async def _listed(state: State, name: str) -> bytes:
+    """The LIST response of one mailbox."""
+    wanted = Wanted([name.__eq__], extended=True, spell=state.spelt)
+    listed = await state.store.list()
+    return b"".join(told.line for batch in rows(listed, wanted) for told in batch)
 
 
 def _first_unseen(mailbox: Mailbox) -> int | None:

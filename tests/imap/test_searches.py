@@ -337,6 +337,6 @@ class TestFetchPartial:
 def test_rev2() -> None:
     """A client of IMAP4rev2 hears ESEARCH only (RFC 9051 §6.4.4)."""
     session = talk(*FOUR)
-    session.session._state.enabled = frozenset({"IMAP4REV2"})
+    session.say("e ENABLE IMAP4rev2")
     assert session.say("a SEARCH 2:3")[0] == '* ESEARCH (TAG "a") ALL 2:3'
     assert session.say("a UID SEARCH SEEN")[0] == '* ESEARCH (TAG "a") UID'
