@@ -440,10 +440,9 @@ class Parts:
         self.pool.obey(settings.relay.pool, settings.relay.patience)
         self.traffic.obey(settings.relay.pool)
         self.operator.postmaster = settings.hub.postmaster
-        self.remote.limits = settings.relay.reach
+        self.remote.obey(settings.relay.reach, directions(settings))
         self.protector.limits = settings.relay.protection
         self.tls_reporter.sending = settings.relay.tls_reports
-        self.remote.directions = directions(settings)
         if settings.dns != before.dns and self.world.resolver is None:
             self.remote.resolver = self._resolver()  # what the other one knows is forgotten
             if isinstance(self.web, HttpsClient):

@@ -308,7 +308,7 @@ RELAY: Final = Section(
             "connections per host",
             AT_LEAST_ONE,
             "relay.pool.destination",
-            "The same to one domain or smarthost.",
+            "Connections to one provider, domain or smarthost at once; see [provider NAME].",
         ),
         Key(
             "messages per connection",

@@ -180,8 +180,8 @@ class PoolLimits:
     """How connections to other hosts are shared (`relay.pool`).
 
     Attributes:
-        destination: Messages on their way to one destination at once.
-        total: To all of them.
+        destination: Connections to one provider at once, where nothing else is said of it.
+        total: Messages on their way at once, to all of them.
         messages: Sent over one connection before it is closed.
         idle: Seconds that a connection is kept for the next message.
         idle_total: Connections kept so.

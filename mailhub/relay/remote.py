@@ -88,7 +88,7 @@ class Remote:
     """Delivers to hosts that are not us.
 
     Attributes:
-        resolver: May be replaced, as `limits` and `directions` may be.
+        resolver: May be replaced.
         traffic: Who may send where just now.
     """
 
@@ -125,6 +125,12 @@ class Remote:
         self._unnamed = UnnamedAddresses()
         self._put_off: dict[str, dict[str, None]] = {}  # domains, by their providers
         self._providers: OrderedDict[str, Provider] = OrderedDict()  # of domains, as last found
+
+    def obey(self, limits: RemoteLimits, directions: Directions) -> None:
+        """Go by other limits and directions from here on."""
+        self.limits = limits
+        self.directions = directions
+        self._providers.clear()
 
     async def deliver(self, hop: Hop, envelope: Envelope, content: Content) -> Outcome:
         """One attempt to hand a message on to all of the envelope's recipients.

@@ -180,6 +180,20 @@ class TestGroup:
         assert remote.room(HOP) == 0.0
 
 
+class TestOtherDirections:
+    def test_obeyed(self, world: World) -> None:
+        """What is configured anew counts at once, also where a domain's provider is known."""
+        remote = world.remote()
+        world.deliver(remote=remote)
+        providers = Providers((Provider("big", ("*.big.example",), per_hour=1),))
+        remote.obey(RemoteLimits(), Directions(providers))
+        assert remote.room(HOP) == 0.0
+        assert world.deliver(remote=remote).put_off is not None
+        assert remote.room(HOP) > 1000
+        assert remote.waiting("big") == ["example.org"]
+        assert remote.waiting("big") == []
+
+
 class TestBehind:
     """More messages than connections: they follow each other."""
 
