@@ -37,8 +37,9 @@ from mailhub.relay.names import Names
 from mailhub.relay.pool import Pool
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
+from mailhub.relay.reach import UnnamedAddresses
 from mailhub.relay.traffic import Gate, PutOff, Stopping, Traffic
-from mailhub.relay.walk import Means, UnnamedAddresses, Walk
+from mailhub.relay.walk import Means, Walk
 
 REMOTE_LIMITS: Final = RemoteLimits()
 DOMAINS: Final = 50_000
@@ -152,15 +153,6 @@ class Remote:
             reply = Reply(451, "3.2", ("We are shutting down",))
             progress.excuse(Excuse(reply, Cause.LOCAL))
         return progress.outcome(put_off)
-
-    def room(self, hop: Hop) -> float:
-        """When a message for this hop may next be begun, in seconds since the epoch; 0 for now.
-
-        As far as is known: whose exchanges a domain has is known once they were
-        looked up. A hop of which nothing is known can be tried.
-        """
-        provider = self.provider_of(hop)
-        return 0.0 if provider is None else self.traffic.room(self._gate(provider))
 
     def provider_of(self, hop: Hop) -> Provider | None:
         """Who runs the hosts of a hop, if that is known already."""

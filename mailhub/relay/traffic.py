@@ -248,16 +248,6 @@ class Traffic:
         finally:
             gate.users -= 1
 
-    def room(self, gate: Gate) -> float:
-        """When a message may begin here: now is 0, and a moment is seconds since the epoch."""
-        try:
-            self._check(gate)
-        except PutOff as put_off:
-            return put_off.until
-        except (Refusal, Stopping):
-            return 0.0  # that is found out at once
-        return 0.0
-
     def _check(self, gate: Gate) -> None:
         if self._stopping:
             raise Stopping

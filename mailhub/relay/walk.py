@@ -17,10 +17,10 @@ where the RFCs leave room:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import accumulate, zip_longest
+from itertools import accumulate
 from operator import or_
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from mailhub.net.clienttls import Promise
 from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier, Verdict
 from mailhub.policy.dane import Usage
-from mailhub.policy.limits import Family, RemoteLimits
+from mailhub.policy.limits import RemoteLimits
 from mailhub.policy.protection import NOTHING, Assurance, Protection, protection
 from mailhub.policy.provider import Provider
 from mailhub.policy.route import Exchange, Hop, Shuffle, TlsDemand
@@ -41,6 +41,7 @@ from mailhub.relay.pool import Link, Peer, Pool, Seat
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
 from mailhub.relay.race import race
+from mailhub.relay.reach import UnnamedAddresses, in_order, usable
 from mailhub.relay.traffic import Gate, PutOff
 from mailhub.sasl.client import Credentials
 from mailhub.smtp.handover import Handover
@@ -81,26 +82,6 @@ class Means:
     classifier: Classifier
     unnamed: UnnamedAddresses
     protector: Protector | None = None
-
-
-class UnnamedAddresses:
-    """Local IPv6 addresses without a name, remembered for a while."""
-
-    LONGEST = 3600.0
-    """Seconds until it is looked again: somebody may have mended the DNS."""
-
-    def __init__(self) -> None:
-        self._until: dict[str, float] = {}
-
-    def add(self, address: str, now: float) -> None:
-        """It has none."""
-        self._until[address] = now + self.LONGEST
-
-    def any(self, local: str, now: float) -> bool:
-        """Whether `local` has none; ``""`` is whichever the kernel takes: that had none last."""
-        if local:
-            return self._until.get(local, 0.0) > now
-        return any(until > now for until in self._until.values())
 
 
 class Walk:
@@ -222,15 +203,8 @@ class Walk:
         found = in_order(answer.records, family, means.shuffle)
         if not found:
             raise _unroutable(self._hop, f"The host {host} has no address")
-        usable = [address for address in found if source.reaches(address)]
-        if not usable:
-            words = f"The host {host} has no address that source {source.name} reaches"
-            raise Refusal(451, "4.4", words)
-        if provider.named and means.unnamed.any(source.ipv6, means.time()):
-            usable = [address for address in usable if ":" not in address]
-            if not usable:
-                raise Refusal(451, "4.4", f"The host {host} takes IPv6 from named addresses only")
-        return usable
+        unnamed = provider.named and means.unnamed.any(source.ipv6, means.time())
+        return usable(host, found, source, unnamed=unnamed)
 
     # ---- Connections -----------------------------------------------------------------------
 
@@ -563,18 +537,3 @@ def _part(envelope: Envelope, numbers: Sequence[int]) -> Envelope:
 def _unroutable(hop: Hop, words: str) -> Refusal:
     # A smarthost that is not there is the operator's mistake, and not the message's.
     return Refusal(550 if isinstance(hop, Exchange) else 451, "4.4", words)
-
-
-def in_order(addresses: Sequence[str], family: Family, shuffle: Shuffle) -> list[str]:
-    """IPv6 and IPv4 in turn, so that the lack of one costs one attempt; at random within each."""
-    six = [address for address in addresses if ":" in address and family is not Family.IPV4]
-    four = [address for address in addresses if ":" not in address and family is not Family.IPV6]
-    shuffle(six)
-    shuffle(four)
-    first, second = (four, six) if family is Family.IPV4_FIRST else (six, four)
-    return list(_zipped(first, second))
-
-
-def _zipped(first: Sequence[str], second: Sequence[str]) -> Iterator[str]:
-    for pair in zip_longest(first, second):
-        yield from (address for address in pair if address is not None)

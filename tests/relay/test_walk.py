@@ -24,7 +24,6 @@ from mailhub.policy.repute import News, Way
 from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
 from mailhub.ports import LookupFailed, Mx, Outcome
 from mailhub.relay.remote import Directions, Remote
-from mailhub.relay.walk import UnnamedAddresses, in_order
 from tests.network import Network, scripted
 from tests.relay.sending import (
     SMALL,
@@ -166,19 +165,6 @@ class TestGroup:
         assert told(outcome) == ["454 4.7.4"]
         assert outcome.causes == (Cause.TLS,)
 
-    def test_room(self, world: World) -> None:
-        """Whether there is room is known as soon as the domain's provider is."""
-        remote = world.remote()
-        assert remote.room(HOP) == 0.0
-        start(remote.deliver(HOP, envelope(), content()))
-        world.network.settle()
-        provider = remote.provider_of(HOP)
-        assert provider is not None
-        assert provider.name == "big"
-        gate = world.traffic.gate(provider)
-        world.traffic.change(gate, gate.repute)
-        assert remote.room(HOP) == 0.0
-
 
 class TestOtherDirections:
     def test_obeyed(self, world: World) -> None:
@@ -186,10 +172,10 @@ class TestOtherDirections:
         remote = world.remote()
         world.deliver(remote=remote)
         providers = Providers((Provider("big", ("*.big.example",), per_hour=1),))
+        assert remote.provider_of(HOP) is not None
         remote.obey(RemoteLimits(), Directions(providers))
-        assert remote.room(HOP) == 0.0
+        assert remote.provider_of(HOP) is None
         assert world.deliver(remote=remote).put_off is not None
-        assert remote.room(HOP) > 1000
         assert remote.waiting("big") == ["example.org"]
         assert remote.waiting("big") == []
 
@@ -289,7 +275,6 @@ class TestPutOff:
         assert told(outcome) == ["451 4.3.2"]
         assert outcome.causes == (Cause.LOCAL,)
         assert outcome.attempts == ()
-        assert world.remote().room(HOP) == 0.0  # of a remote that has looked nothing up
 
     def test_rate_limited(self, world: World) -> None:
         """A complaint is a failure of that message, and puts off those behind it."""
@@ -394,15 +379,6 @@ class TestDetour:
 
 
 class TestAddresses:
-    def test_order(self) -> None:
-        """A family may come first, or alone."""
-        found = [ONE, SIX, TWO]
-        orders = {family: in_order(found, family, lambda _: None) for family in Family}
-        assert orders[Family.BOTH] == [SIX, ONE, TWO]
-        assert orders[Family.IPV4_FIRST] == [ONE, SIX, TWO]
-        assert orders[Family.IPV4] == [ONE, TWO]
-        assert orders[Family.IPV6] == [SIX]
-
     def test_preference(self, world: World) -> None:
         """A provider has its own."""
         world.addresses["mx.big.example"] = [ONE, SIX]
@@ -470,15 +446,6 @@ class TestAddresses:
         assert told(world.deliver(remote=remote)) == ["451 4.7.25"]
         assert told(world.deliver(remote=remote)) == ["451 4.4.4"]
         assert len(world.network.attempts) == 1
-
-    def test_unnamed_for_an_hour(self) -> None:
-        """After an hour it is looked again."""
-        unnamed = UnnamedAddresses()
-        unnamed.add(OURS, 1000.0)
-        assert unnamed.any(OURS, 1001.0)
-        assert unnamed.any("", 1001.0)
-        assert not unnamed.any("2001:db8::5", 1001.0)
-        assert not unnamed.any("", 1000.0 + UnnamedAddresses.LONGEST)
 
     def test_sources(self, world: World) -> None:
         """Mail comes from the provider's sources, each with its name, and is told so."""
