@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.principals import Principals
 from mailhub.config.settings import Settings
+from mailhub.config.waiting import BACKUP_PREFIX
 from mailhub.imap.structure import summary
 from mailhub.mail.address import Path
 from mailhub.net.clienttls import ClientTls
@@ -29,11 +30,13 @@ from mailhub.net.journal import Journal
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.net.scribe import Scribe
 from mailhub.net.web import HttpsClient
+from mailhub.policy.backup import Backup, backing
 from mailhub.policy.classify import Classifier
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import News
 from mailhub.policy.retry import Schedule
-from mailhub.policy.route import Hop, matching, route, routed, sent_by
+from mailhub.policy.route import Exchange, Hop, matching, route, routed, sent_by
+from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Client, Content, Disk, Logins, Resolver, Web
 from mailhub.queue.assurances import Assurances
@@ -45,6 +48,7 @@ from mailhub.queue.reputes import Reputes
 from mailhub.queue.spool import Spool
 from mailhub.relay import maillog
 from mailhub.relay.addressees import members
+from mailhub.relay.allowances import Allowances
 from mailhub.relay.intake import HubIntake
 from mailhub.relay.ledger import SpoolLedger
 from mailhub.relay.local import LocalDelivery
@@ -312,8 +316,11 @@ class Parts:
             posting=self.sharing.posting,
             patience=self.local.room,
             recorder=self.scribe,
+            classes=settings.classes,
+            allowances=Allowances(
+                settings.allowances, self.journal.reads, world.now, self.operator.tell
+            ),
         )
-
         self.mail = QueueDesk(
             self.reaches,
             self.scribe,
@@ -372,6 +379,8 @@ class Parts:
         routes = self.settings.routes
         if way:
             return sent_by(way, path, routes, port=relay.port, tls=relay.tls)
+        if self._backup(reverse_path, path) is not None:
+            return Exchange(path.domain, relay.port, relay.tls)
         return route(reverse_path, path, routes, port=relay.port, tls=relay.tls)
 
     def _verdicts(self, reverse_path: Path, path: Path, way: str) -> tuple[Verdict, ...]:
@@ -379,13 +388,28 @@ class Parts:
         hop = self._route(reverse_path, path, way)
         if way:
             return (Verdict(f"route: to {hop.name}, as the operator said"),)
+        backup = self._backup(reverse_path, path)
+        if backup is not None:
+            rule = Rule(f"backup {backup.name}", "domains")
+            return (Verdict(f"route: to better exchanges of {path.domain} than us", rule),)
         return routed(hop, matching(reverse_path, path, self.settings.routes))
+
+    def _backup(self, reverse_path: Path, path: Path) -> Backup | None:
+        """Whether mail is for a domain that we back up, and no route names that domain."""
+        backup = backing(path.domain, self.settings.access.backups)
+        if backup is None:
+            return None
+        found = matching(reverse_path, path, self.settings.routes)
+        return None if found is not None and found.recipients else backup
 
     def _schedule(self, item: Item, place: int) -> Schedule:
         """How long and how often a recipient is tried."""
         path, fate = item.envelope.recipients[place].path, item.fates[place]
         found = matching(item.envelope.reverse_path, path, self.settings.routes)
         name = getattr(fate, "route", "") or ("" if found is None else found.name)
+        backup = self._backup(item.envelope.reverse_path, path)
+        if backup is not None:
+            name = f"{BACKUP_PREFIX}{backup.name}"
         return self._schedules.find(item.flow.name, name)
 
     def _weigh(self, flow: Flow) -> float:
@@ -430,6 +454,9 @@ class Parts:
         self.mechanisms.plaintext_on_loopback = settings.plaintext_on_loopback
         self.intake.rules = settings.access
         self.intake.limits = settings.intake
+        self.intake.classes = settings.classes
+        if self.intake.allowances is not None:
+            self.intake.allowances.all = settings.allowances
         self.journal.limits = settings.journal
         self.scribe.obey(settings.journey, settings.origins.told)
         self.mail.limits = settings.journey

@@ -106,6 +106,7 @@ class Receptions:
             submission=name != "smtp",
             tls=self._certificates is not None,
             normalise=settings.normalise,
+            now=self._parts.world.now,
         )
 
     def _imap(self, client: Client) -> imap.Session:

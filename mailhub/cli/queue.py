@@ -15,10 +15,12 @@ from mailhub.cli import queued
 from mailhub.cli.control import wake
 from mailhub.cli.place import Place
 from mailhub.cli.show import done, json_option, listing, print_json
-from mailhub.mail.address import NULL
-from mailhub.ports import QueueId
+from mailhub.mail.address import NULL, Path
+from mailhub.mail.reply import Refusal
+from mailhub.policy.route import DIRECT, sent_by
+from mailhub.ports import AccountId, QueueId
 from mailhub.queue.amend import START, At
-from mailhub.queue.change import Amend, Cancel, Flush, Hold, Release, Select
+from mailhub.queue.change import Amend, Cancel, Edit, Flush, Hold, Release, Reroute, Select
 from mailhub.queue.item import Item, to_number
 from mailhub.queue.rows import State
 from mailhub.queue.spool import Spool
@@ -68,6 +70,7 @@ def _selectors(command: F) -> F:
     for option in (
         click.option("--domain", metavar="NAME", help="Recipients in this domain."),
         click.option("--to", "to", metavar="ADDRESS", help="This recipient."),
+        click.option("--account", metavar="ADDRESS", help="Mail that this account has submitted."),
         click.option("--from-domain", metavar="NAME", help="Mail from senders in this domain."),
         click.option(
             "--from", "sender", metavar="ADDRESS", help='Mail from this sender; "" is <>.'
@@ -98,13 +101,14 @@ def list_(
     from_domain: str | None,
     to: str | None,
     domain: str | None,
+    account: str | None,
     *,
     held: bool,
     limit: int,
     as_json: bool,
 ) -> None:
     """List messages, the oldest first."""
-    select = _select(ids, sender, from_domain, to, domain)
+    select = _select(ids, sender, from_domain, to, domain, account)
     now = time.time()
     states = (State.HELD,) if held else OPEN_STATES
     with _spool(place) as spool:
@@ -187,6 +191,100 @@ def drop(place: Place, /, *, yes: bool, **chosen: Any) -> None:
     _amend(place, Cancel(select, time.time()), "dropped")
 
 
+@queue.command()
+@_selectors
+@_all_option
+@click.option(
+    "--via",
+    metavar="WAY",
+    default="",
+    help="direct, the name of a [route], or host:port; without it, as configured.",
+)
+@click.pass_obj
+def reroute(place: Place, /, *, via: str, **chosen: Any) -> None:
+    """Send messages another way, now: for as long as they wait."""
+    settings = place.existing()
+    try:
+        sent_by(via or DIRECT, Path("x", "x.example"), settings.routes)
+    except Refusal:
+        routes = ", ".join(route.name for route in settings.routes) or "none"
+        text = f"{via!r} is neither direct, host:port nor a route; there are: {routes}"
+        raise click.UsageError(text) from None
+    _amend(place, Reroute(_chosen(chosen), via, time.time()), "sent another way")
+
+
+@queue.command()
+@click.argument("queue_id", metavar="QUEUE-ID")
+@click.option(
+    "--change", nargs=2, metavar="OLD NEW", multiple=True, help="Another address for a recipient."
+)
+@click.option("--add", metavar="ADDRESS", multiple=True, help="One recipient more.")
+@click.option("--remove", metavar="ADDRESS", multiple=True, help="Not to this recipient.")
+@click.pass_obj
+def edit(
+    place: Place,
+    queue_id: str,
+    change: tuple[tuple[str, str], ...],
+    add: tuple[str, ...],
+    remove: tuple[str, ...],
+) -> None:
+    """Change the recipients of a message that are not settled.
+
+    What was tried for an address that is replaced is forgotten; the sender is not told.
+    """
+    number, now = _queue_id(queue_id), time.time()
+    if not (change or add or remove):
+        raise click.UsageError("What? Name --change, --add or --remove.")
+    edits = [*_changes(place, number, change, now), *_additions(place, number, add, now)]
+    done_ = 0
+    settings = place.existing()
+    with _spool(place) as spool:
+        done_ += sum(spool.edit(each) for each in edits)
+        for path in map(address, remove):
+            only = Select(queue_ids=(number,), recipient=path)
+            done_ += spool.amend(Cancel(only, now))[0]
+    if done_:
+        wake(settings.hub.control)
+    done(f"{done_} recipient{'' if done_ == 1 else 's'} changed")
+    if done_ < len(edits) + len(remove):
+        raise click.ClickException("the others are settled, or were never there")
+
+
+def _changes(
+    place: Place, queue_id: QueueId, change: Sequence[tuple[str, str]], now: float
+) -> Iterator[Edit]:
+    with _spool(place) as spool:
+        item = spool.load(queue_id)
+    if item is None:
+        raise click.ClickException(f"{queue_id} is not in the queue")
+    for old, new in change:
+        key = str(address(old)).casefold()
+        for at, recipient in enumerate(item.envelope.recipients):
+            if str(recipient.path).casefold() == key:
+                yield Edit(queue_id, at, *_placed(place, new), now)
+                break
+        else:
+            raise click.ClickException(f"{queue_id} has no recipient {old}")
+
+
+def _additions(place: Place, queue_id: QueueId, add: Sequence[str], now: float) -> Iterator[Edit]:
+    return (Edit(queue_id, None, *_placed(place, new), now) for new in add)
+
+
+def _placed(place: Place, text: str) -> tuple[Path, AccountId | None]:
+    """An address, with the account where it ends here."""
+    path = address(text)
+    with closing(place.accounts()) as accounts:
+        key = str(path).casefold()
+        for account in accounts.accounts(path.domain):
+            if str(account.path).casefold() == key:
+                return path, account.id
+        if any(each.name == path.domain for each in accounts.domains()):
+            text = f"{path} is no account here; of an alias, name the members"
+            raise click.ClickException(text)
+    return path, None
+
+
 def _amend(place: Place, change: Amend, what: str) -> None:
     """Change the recipients that fit, batch by batch, and tell the hub."""
     changed = 0
@@ -208,7 +306,12 @@ def _amend(place: Place, change: Amend, what: str) -> None:
 
 def _chosen(given: dict[str, Any]) -> Select:
     select = _select(
-        given["ids"], given["sender"], given["from_domain"], given["to"], given["domain"]
+        given["ids"],
+        given["sender"],
+        given["from_domain"],
+        given["to"],
+        given["domain"],
+        given["account"],
     )
     if given["everything"]:
         if select != Select():
@@ -224,6 +327,7 @@ def _select(
     from_domain: str | None,
     to: str | None,
     domain: str | None,
+    account: str | None,
 ) -> Select:
     return Select(
         tuple(_queue_id(it) for it in ids),
@@ -231,6 +335,7 @@ def _select(
         domain_name(from_domain) if from_domain else None,
         address(to) if to else None,
         domain_name(domain) if domain else None,
+        address(account) if account else None,
     )
 
 

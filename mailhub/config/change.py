@@ -11,7 +11,7 @@ from mailhub.config.load import filled
 from mailhub.config.provider import PREFIX, SOURCE_PREFIX
 from mailhub.config.schema import ROUTE_PREFIX, SECTIONS
 from mailhub.config.settings import Settings
-from mailhub.config.waiting import CLASS_PREFIX
+from mailhub.config.waiting import BACKUP_PREFIX, CLASS_PREFIX, LIMIT_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ def changes(old: Settings, new: Settings) -> Changes:
                 (restart if key.restart else live).append(f"[{section.name}] {key.name}")
     live += _of_kind(ROUTE_PREFIX, old.routes, new.routes)
     live += _of_kind(PREFIX, old.providers, new.providers)
+    live += _of_kind(LIMIT_PREFIX, old.allowances, new.allowances)
+    live += _of_kind(BACKUP_PREFIX, old.access.backups, new.access.backups)
     live += _of_kind(CLASS_PREFIX, old.classes.all, new.classes.all)
     live += _of_kind(SOURCE_PREFIX, old.sources, new.sources)
     if old.replies != new.replies and old.relay.replies == new.relay.replies:

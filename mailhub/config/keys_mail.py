@@ -10,6 +10,7 @@ from mailhub.config.values import (
     COUNT,
     DURATION,
     LEVEL,
+    NAME,
     NETWORK,
     SIZE,
     SIZE_OR_NONE,
@@ -151,6 +152,20 @@ SUBMISSION: Final = Section(
             BOOLEAN,
             "access.own_senders",
             "Users send from their own address and aliases alone.",
+        ),
+        Key(
+            "urgent accounts",
+            many(NAME),
+            "intake.urgent",
+            "Whose mail may ask to go before others' (MT-PRIORITY above 0): addresses, domains,"
+            " *.domain. Everybody may ask to go behind.",
+        ),
+        Key(
+            "longest hold",
+            DURATION,
+            "submission.hold",
+            "How long a message may wait for the moment that its sender wishes (FUTURERELEASE); 0"
+            " for not at all.",
         ),
         Key(
             "hide client",

@@ -12,11 +12,16 @@ from mailhub.config.values import (
     FACTOR,
     FIELD,
     NAME,
+    PATH,
+    PATTERN,
     bounded,
+    choice,
     lines,
     many,
+    optional_text,
     some,
 )
+from mailhub.policy.allowance import Action
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Causes, caused_key
 
@@ -111,5 +116,64 @@ CLASS: Final = Section(
             "yes for what came after a login only, no for what did not.",
         ),
         *schedule_keys(""),
+    ),
+)
+
+
+LIMIT: Final = Section(
+    "limit NAME",
+    "How much those who have logged in may send, so that a stolen password does not send a hundred"
+    " thousand messages. What was sent is remembered over restarts. One limit is always there,"
+    " named accounts, for each account: 1000 recipients an hour, 5000 a day, 2000 of them new, and"
+    " more is held, of which the postmaster is told. A section of that name changes the keys it"
+    " gives; 0 is any number.",
+    (
+        Key(
+            "accounts",
+            many(NAME),
+            "accounts",
+            "Whose: addresses, domains, *.domain. Empty is everybody's.",
+        ),
+        Key(
+            "together",
+            BOOLEAN,
+            "together",
+            "The accounts of a domain have it together, and not each for itself.",
+        ),
+        Key("messages per hour", COUNT, "messages_per_hour", "In the last 60 minutes."),
+        Key("messages per day", COUNT, "messages_per_day", "In the last 24 hours."),
+        Key("recipients per hour", COUNT, "recipients_per_hour", "Of all these messages."),
+        Key("recipients per day", COUNT, "recipients_per_day", "Likewise."),
+        Key(
+            "new recipients per day",
+            COUNT,
+            "new_per_day",
+            "To whom the account has not written for half a year.",
+        ),
+        Key(
+            "action",
+            choice({action.value: action for action in Action}),
+            "action",
+            "refuse answers 452, so that it comes again later; hold takes it and waits for you"
+            " (mailhub queue list --held); warn tells the postmaster alone, as the others do too.",
+        ),
+    ),
+)
+
+BACKUP: Final = Section(
+    "backup NAME",
+    "Domains that are not ours, for which we take mail from anybody while their own hosts are down"
+    " (backup MX): an MX record names us behind those. It is handed on only to hosts that the"
+    " records prefer to us.",
+    (
+        Key("domains", some(PATTERN), "domains", "As recipients of a route, but not *."),
+        Key(
+            "recipients file",
+            optional_text(PATH),
+            "recipients",
+            "A file with the addresses that exist, one on each line; others are refused. Without it"
+            " we take mail that can only be bounced, to senders who may be forged.",
+        ),
+        *schedule_keys(),
     ),
 )

@@ -76,8 +76,11 @@ def parse(
     settings, unusable = _ways_out(settings, given)
     mistakes += unusable
     classes, unfit = waiting.classes(_sections(given, waiting.CLASS_PREFIX))
-    settings = replace(settings, classes=classes)
-    mistakes += unfit
+    allowances = waiting.allowances(_sections(given, waiting.LIMIT_PREFIX))
+    backups, wrong = waiting.backups(_sections(given, waiting.BACKUP_PREFIX))
+    access = replace(settings.access, backups=backups)
+    settings = replace(settings, classes=classes, allowances=allowances, access=access)
+    mistakes += [*unfit, *wrong]
     settings, unnamed = _named(settings, machine, given)
     mistakes += [*given.mistakes, *unnamed]
     mistakes += contradiction.found(settings, given.lines)

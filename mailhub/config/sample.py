@@ -73,6 +73,25 @@ delays = 1m, 2m, 5m
 lifetime = 1d
 delay warning = 0
 """,
+    "limit NAME": """\
+For example, more for the shop, and a hundred messages a day for what the pupils send:
+
+[limit accounts]
+recipients per hour = 500
+
+[limit pupils]
+accounts = *.school.example
+messages per day = 100
+action = refuse
+""",
+    "backup NAME": """\
+For example:
+
+[backup neighbour]
+domains = neighbour.example
+lifetime = 14d
+delay warning = 0
+""",
     "source NAME": """\
 For example, two addresses in turn, but one of them only for Google:
 

@@ -14,7 +14,7 @@ from mailhub.config.keys_delivery import DNS, JOURNEY, QUEUE, RELAY, ROUTE
 from mailhub.config.keys_hub import ADDRESSES, AUTH, HUB, LIMITS, LISTEN, TLS
 from mailhub.config.keys_mail import IMAP, POP3, SMTP, STORE, SUBMISSION
 from mailhub.config.keys_provider import PROVIDER, SOURCE
-from mailhub.config.keys_queue import CLASS
+from mailhub.config.keys_queue import BACKUP, CLASS, LIMIT
 
 SECTIONS: Final = (
     HUB,
@@ -35,7 +35,7 @@ SECTIONS: Final = (
 )
 """All that there is one of, in the order of the sample file."""
 
-NAMED: Final = (ROUTE, PROVIDER, SOURCE, CLASS)
+NAMED: Final = (ROUTE, PROVIDER, SOURCE, CLASS, LIMIT, BACKUP)
 """Those that there are many of, each with a name behind its kind: ``[route NAME]``."""
 
 ROUTE_PREFIX: Final = "route "

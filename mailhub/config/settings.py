@@ -18,6 +18,8 @@ from mailhub.imap.settings import Limits as Imap
 from mailhub.mail.address import Path
 from mailhub.policy.access import Rules as Access
 from mailhub.policy.alias import Rules as Aliases
+from mailhub.policy.allowance import SHIPPED as ALLOWANCES
+from mailhub.policy.allowance import Allowance
 from mailhub.policy.classify import Rule
 from mailhub.policy.limits import (
     DnsLimits,
@@ -215,6 +217,7 @@ class Settings:
     dns: Dns = Dns()
     routes: tuple[Route, ...] = ()
     classes: Classes = field(default_factory=Classes)
+    allowances: tuple[Allowance, ...] = ALLOWANCES
     origins: Origins = field(default_factory=Origins, compare=False)
     providers: tuple[Provider, ...] = field(default_factory=provider.known)
     sources: tuple[Source, ...] = ()
@@ -222,7 +225,9 @@ class Settings:
 
     def schedules(self) -> Schedules:
         """How long and how often mail is tried, by class and route."""
-        return Schedules(self.schedule, self.classes, {it.name: it.wishes for it in self.routes})
+        ways = {it.name: it.wishes for it in self.routes}
+        ways |= {f"backup {it.name}": it.wishes for it in self.access.backups}
+        return Schedules(self.schedule, self.classes, ways)
 
     @property
     def aliases(self) -> Aliases:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from mailhub.config.ini import Mistake
 from mailhub.config.provider import Given
+from mailhub.policy.allowance import SHIPPED as ALLOWANCES
+from mailhub.policy.allowance import Allowance
+from mailhub.policy.backup import Backup
 from mailhub.policy.queueclass import NORMAL, SHIPPED, Classes, QueueClass
 from mailhub.policy.retry import KEYS, Wishes
 
 CLASS_PREFIX: Final = "class "
+LIMIT_PREFIX: Final = "limit "
+BACKUP_PREFIX: Final = "backup "
 
 
 def wishes(section: str, values: Mapping[str, Any]) -> Wishes:
@@ -56,3 +62,47 @@ def _class(given: Given, before: QueueClass | None) -> QueueClass:
 
 def _attributes() -> Iterable[str]:
     return QueueClass.__slots__
+
+
+def allowances(sections: Sequence[Given]) -> tuple[Allowance, ...]:
+    """All allowances, those that are always there among them."""
+    found = {each.name: each for each in ALLOWANCES}
+    for given in sections:
+        if not given.spoilt:
+            before = found.get(given.name, Allowance(given.name))
+            found[given.name] = replace(before, **given.values)
+    return tuple(found.values())
+
+
+def backups(sections: Sequence[Given]) -> tuple[tuple[Backup, ...], list[Mistake]]:
+    """The domains that are backed up, and what is wrong."""
+    found: list[Backup] = []
+    mistakes: list[Mistake] = []
+
+    def wrong(given: Given, key: str, text: str) -> None:
+        line = given.lines.get(key, given.line)
+        mistakes.append(Mistake(line, BACKUP_PREFIX + given.name, key, text))
+
+    for given in sections:
+        if given.spoilt:
+            continue
+        section = BACKUP_PREFIX + given.name
+        domains = given.values.get("domains", ())
+        if not domains or "*" in domains:
+            wrong(given, "domains", "names no domain" if not domains else "* would relay for all")
+            continue
+        path, recipients = given.values.get("recipients", ""), None
+        if path:
+            try:
+                recipients = _addresses(path)
+            except (OSError, UnicodeDecodeError) as error:
+                why = getattr(error, "strerror", None) or "is not UTF-8"
+                wrong(given, "recipients file", f"{path}: {why}")
+        found.append(Backup(given.name, domains, recipients, wishes(section, given.values)))
+    return tuple(found), mistakes
+
+
+def _addresses(path: str) -> frozenset[str]:
+    with open(path, encoding="utf-8") as file:
+        lines = (line.partition("#")[0].strip().casefold() for line in file)
+        return frozenset(line for line in lines if line)

@@ -2,8 +2,8 @@
 
 Invariants:
 
-1. Never an open relay: mail for a domain that is not hosted here is taken from
-   those who have logged in, and from networks that the operator trusts, alone.
+1. Never an open relay: mail for a domain that is not hosted here, nor backed up, is
+   taken from those who have logged in, and from networks that the operator trusts, alone.
 2. Local parts are names and nothing else: ``user%far@hub``, ``far!user@hub`` and
    ``"user@far"@hub`` are looked up as they stand, and never become an address
    elsewhere. (Source routes are dropped by `parse_path`, RFC 5321 §4.1.1.3.)
@@ -21,6 +21,7 @@ from mailhub.mail.address import NULL, Path, literal_address
 from mailhub.mail.reply import Refusal
 from mailhub.policy import alias
 from mailhub.policy.alias import Expansion, expand, may_send_as, no_such_mailbox
+from mailhub.policy.backup import Backup, backing
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Client, Directory
@@ -40,6 +41,7 @@ class Rules:
         literal_domain: The hosted domain that such a literal stands for; where
             it is empty only postmaster can be reached by literal.
         own_senders: Those who have logged in send from their own addresses alone.
+        backups: Domains that we take mail for while their own hosts are down.
     """
 
     trusted: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -47,6 +49,7 @@ class Rules:
     literal_domain: str = ""
     own_senders: bool = True
     aliases: alias.Rules = field(default_factory=alias.Rules)
+    backups: tuple[Backup, ...] = ()
 
 
 async def check_sender(
@@ -104,7 +107,11 @@ async def check_recipient(
     expansion = await expand(path, directory, rules.aliases)
     # An address that stands for itself is in a foreign domain; one of ours never does.
     if path in expansion.others and not may_relay(client, rules):
-        raise Refusal(550, "7.1", "Relaying denied")
+        backup = None if client.submission else backing(path.domain, rules.backups)
+        if backup is None:
+            raise Refusal(550, "7.1", "Relaying denied")
+        if not backup.has(path):
+            raise no_such_mailbox()
     return expansion
 
 
@@ -115,6 +122,10 @@ def recipient_verdict(
     if forward_path in expansion.others:
         relayed = relaying(client, rules)
         if relayed is None:
+            backup = backing(forward_path.domain, rules.backups)
+            if backup is not None:
+                rule = Rule(f"backup {backup.name}", "domains")
+                return Verdict(f"<{forward_path}>: in a domain that we back up", rule)
             return Verdict(f"<{forward_path}>: in a domain that is not ours")
         return Verdict(f"<{forward_path}>: relayed, as {relayed.what}", relayed.rule)
     names = [*(account.path for account in expansion.accounts), *expansion.others]

@@ -27,12 +27,15 @@ class IntakeLimits:
         hops: Received fields (RFC 5321 §6.3).
         piece: Octets of large content written in one go.
         hide_clients: Received does not tell the address of those who log in.
+        urgent: Accounts, by address or domain, whose mail may go before others' (RFC 6710 §4.1);
+            trusted networks may too.
     """
 
     header: int = 262_144
     hops: int = HOPS_LIMIT
     piece: int = 262_144
     hide_clients: bool = False
+    urgent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

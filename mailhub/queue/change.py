@@ -105,6 +105,7 @@ class Select:
         sender_domain: Only items from reverse-paths of this domain.
         recipient: Only this forward-path.
         domain: Only forward-paths of this domain.
+        account: Only items that this account has submitted.
     """
 
     queue_ids: tuple[QueueId, ...] = ()
@@ -112,6 +113,7 @@ class Select:
     sender_domain: str | None = None
     recipient: Path | None = None
     domain: str | None = None
+    account: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,20 @@ class Edit:
     now: float
 
 
-Change = Accept | Settle | Told | Filed | Drop | Promised | Kept
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A message was sent, which counts for somebody's allowance.
+
+    Attributes:
+        recipients: To whom, each as a number.
+    """
+
+    subject: str
+    hour: int
+    recipients: tuple[int, ...]
+
+
+Change = Count | Accept | Settle | Told | Filed | Drop | Promised | Kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -414,6 +414,15 @@ def hold(item: Item, numbers: Iterable[int], why: str) -> Item:
     return _each(item, numbers, lambda fate: Held(fate, why) if isinstance(fate, Pending) else fate)
 
 
+def hold_all(item: Item, why: str) -> Item:
+    """An item as it is accepted, with everybody held; a mailbox of ours waits like the others."""
+    fates = tuple(
+        Held(replace(fate, put_off=place is not None), why) if isinstance(fate, Pending) else fate
+        for fate, place in zip(item.fates, item.places, strict=True)
+    )
+    return replace(item, fates=fates)
+
+
 def release(item: Item, numbers: Iterable[int], now: float) -> Item:
     """The item with those of these recipients due at once that were held."""
     return _each(
@@ -482,7 +491,8 @@ def to_report(before: Item | None, after: Item) -> dict[int, Action]:
     for number, fate in enumerate(after.fates):
         was = before.fates[number] if before is not None else None
         action = _news(was, fate)
-        if action is not None and _wants(after.envelope.recipients[number], action):
+        recipient = after.envelope.recipients[number]
+        if action is not None and (_wants(recipient, action) or _traced(after, recipient, action)):
             found[number] = action
     return found
 
@@ -517,6 +527,13 @@ def _was_warned(fate: Fate | None) -> bool:
 def _wants(recipient: Recipient, action: Action) -> bool:
     asked = _UNASKED if recipient.notify is None else recipient.notify
     return bool(asked & _WANTED[action])
+
+
+def _traced(item: Item, recipient: Recipient, action: Action) -> bool:
+    """Whether a sender who set a time is told that nobody watches it from here (RFC 2852 §4.2)."""
+    by = item.envelope.by
+    wanted = by is not None and (by.trace or not by.returned) and action is Action.RELAYED
+    return wanted and recipient.notify is not Notify.NEVER
 
 
 def addressed(item: Item, numbers: Iterable[int], now: float) -> Envelope:

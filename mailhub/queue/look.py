@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 from mailhub.mail.address import Path
+from mailhub.policy.allowance import Used
 from mailhub.ports import AccountId, QueueId
-from mailhub.queue import rows
+from mailhub.queue import rows, usage
 from mailhub.queue.change import Counts, Due, Promised, Select, Strand, Unfiled
 from mailhub.queue.content import path_of
 from mailhub.queue.database import Database
@@ -221,6 +222,16 @@ class Reading:
         )
         return {number for (number,) in found}
 
+    # ---- What was sent ---------------------------------------------------------------------
+
+    def used(self, subject: str, hour: int) -> list[Used]:
+        """What a subject has sent, hour by hour, in the day up to this hour."""
+        return usage.used(self._database, subject, hour)
+
+    def strangers(self, subject: str, recipients: Sequence[int]) -> int:
+        """How many of these a subject has not written to before."""
+        return usage.strangers(self._database, subject, recipients)
+
     # ---- What a person asks for --------------------------------------------------------------
 
     def find(
@@ -270,6 +281,9 @@ def conditions(select: Select) -> tuple[str, list[Any]]:
         if path is not None:
             where.append(f"AND lower({table}local)=lower(?) AND {table}domain=?")
             parameters += [path.local, path.domain]
+    if select.account is not None:
+        where.append("AND lower(i.account)=lower(?)")
+        parameters.append(str(select.account))
     for column, domain in (
         ("i.reverse_domain", select.sender_domain),
         ("r.domain", select.domain),

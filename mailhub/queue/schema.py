@@ -103,6 +103,20 @@ MIGRATIONS: Final = (
         in_doubt INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX attempted ON attempt (item);
+    CREATE TABLE used (  -- what was sent: see policy.allowance
+        subject TEXT NOT NULL,
+        hour INTEGER NOT NULL,
+        messages INTEGER NOT NULL,
+        recipients INTEGER NOT NULL,
+        new INTEGER NOT NULL,
+        PRIMARY KEY (subject, hour)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE acquaintance (  -- whom a subject has written to, and in which hour last
+        subject TEXT NOT NULL,
+        recipient INTEGER NOT NULL,
+        hour INTEGER NOT NULL,
+        PRIMARY KEY (subject, recipient)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE promise (
         id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the number of the queue id in its file's name
         account INTEGER NOT NULL,

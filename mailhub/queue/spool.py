@@ -30,13 +30,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from mailhub.queue import amend, edit, rows
+from mailhub.queue import amend, edit, rows, usage
 from mailhub.queue.amend import START, At
 from mailhub.queue.change import (
     Accept,
     Amend,
     Cancel,
     Change,
+    Count,
     Drop,
     Edit,
     Filed,
@@ -176,6 +177,8 @@ class Spool(Reading):
                         dropped.add(item)
                     else:
                         self._drop(item, change)
+                case Count():
+                    usage.count(self._database, change)
                 case Told():
                     self._told(change)
                 case Promised():

@@ -37,18 +37,22 @@ from mailhub.policy.access import (
     Rules,
     check_recipient,
     check_sender,
+    may_relay,
     recipient_verdict,
     sender_verdict,
 )
 from mailhub.policy.alias import Expansion
 from mailhub.policy.limits import IntakeLimits
+from mailhub.policy.queueclass import NORMAL, Classes, Facts, classify, named
 from mailhub.policy.verdict import Verdict
 from mailhub.ports import Account, Client, Directory, QueueId
-from mailhub.queue.change import Accept
-from mailhub.queue.item import Item, Origin, new_item
+from mailhub.queue.change import Accept, Count
+from mailhub.queue.flow import Flow
+from mailhub.queue.item import Item, Origin, hold_all, new_item
 from mailhub.relay import chronicle, maillog
 from mailhub.relay.addressees import INBOX, Addressees, addressees
 from mailhub.relay.agents import Announce
+from mailhub.relay.allowances import Allowances
 from mailhub.relay.report import Reporter
 
 _HEADER_END: Final = b"\r\n\r\n"
@@ -77,6 +81,7 @@ async def at_once() -> None:
 
 
 _NOBODY: Final = Nobody()
+_CLASSES: Final = Classes()
 NAMED_VERDICTS: Final = 10
 """Recipients of a message whose verdicts its journey tells."""
 
@@ -112,8 +117,12 @@ class HubIntake:
         posting: Posting = inbox,
         patience: Callable[[], Awaitable[None]] = at_once,
         recorder: Recorder = _NOBODY,
+        classes: Classes = _CLASSES,
+        allowances: Allowances | None = None,
     ) -> None:
         self.journal = journal
+        self.classes = classes
+        self.allowances = allowances
         self.directory = directory
         self.announce = announce
         self.reporter = reporter
@@ -132,6 +141,8 @@ class HubIntake:
         with maillog.refusals(client, envelope):
             try:
                 await check_sender(client, envelope.reverse_path, self.directory, self.rules)
+                if client.account is not None and self.allowances is not None:
+                    self.allowances.check(client.account.path, ())
             except OSError as error:
                 raise refusal(error) from None
 
@@ -143,6 +154,12 @@ class HubIntake:
         """
         with maillog.refusals(client, envelope, recipient.path):
             expansion = await self._expansion(client, recipient.path)
+            if client.account is not None and self.allowances is not None:
+                so_far = [*(it.path for it in envelope.recipients), recipient.path]
+                try:
+                    self.allowances.check(client.account.path, so_far)
+                except OSError as error:
+                    raise refusal(error) from None
             if not expansion.others and await self._all_full(expansion, envelope.size or 0):
                 raise Refusal(452, "2.2", "Mailbox full")
 
@@ -192,6 +209,7 @@ class HubDraft:
         "_arrived",
         "_begun",
         "_chunks",
+        "_class",
         "_client",
         "_envelope",
         "_held",
@@ -231,6 +249,7 @@ class HubDraft:
         self._message_id: bytes | None = None
         self._subject: bytes | None = None
         self._verdicts = verdicts
+        self._class = NORMAL
 
     async def write(self, octets: bytes) -> None:
         """Take more content: CR LF line ends, transparency undone.
@@ -286,6 +305,10 @@ class HubDraft:
             if place is not None
         )
         loop.check_delivered_to(header, mine)
+        author = None if client.account is None else client.account.path
+        count = len(self._to.recipients)
+        facts = Facts(self._envelope.reverse_path, author, count, header)
+        self._class = classify(facts, intake.classes.all)
         body = b""
         if client.account is not None:
             header, body = await self._mended(block, client.account)
@@ -380,10 +403,11 @@ class HubDraft:
             content, head = self._large, self._large.head
         item, intake = self._item(head), self._intake
         try:
+            item, counts = self._allowed(item)
             notices = []
             if self._to.expanded:
                 notices = await intake.reporter.reports(None, item, Octets(self._sample))
-            await intake.journal.accept(item, content, *notices)
+            await intake.journal.accept(item, content, *notices, *counts)
         except OSError as error:
             raise refusal(error) from None
         self._note(item, notices)
@@ -391,7 +415,26 @@ class HubDraft:
         intake.announce(item, stored)
         for notice in notices:
             intake.announce(notice.item, Octets(notice.content or b""))
+        return self._answer(item)
+
+    def _answer(self, item: Item) -> Reply:
+        asked, given = self._envelope.priority, item.flow.priority
+        if asked is not None and asked != given:
+            words = f"{given} is the new priority; queued as {item.queue_id}"
+            return Reply(250, "3.6", (words,))  # RFC 6710 §4.1
         return Reply(250, "0.0", (f"Ok, queued as {item.queue_id}",))
+
+    def _allowed(self, item: Item) -> tuple[Item, list[Count]]:
+        """The item, on hold if its sender has used up his allowance; and what counts for it."""
+        account, allowances = self._client.account, self._intake.allowances
+        if account is None or allowances is None:
+            return item, []
+        paths = [recipient.path for recipient in item.envelope.recipients]
+        counts, excess = allowances.settle(account.path, paths)
+        if excess is not None:
+            item = hold_all(item, f"limit: {excess.text}")
+            self._verdicts = [*self._verdicts, Verdict(f"held: {excess.text}", excess.rule)]
+        return item, counts
 
     def _note(self, item: Item, notices: Sequence[Accept]) -> None:
         """Begin the message's journey."""
@@ -415,9 +458,29 @@ class HubDraft:
         account = "" if client.account is None else str(client.account.path)
         origin = Origin(client.address, client.helo, client.protocol, account)
         item = new_item(
-            self._queue_id, self._arrived, envelope, to.places, self._size, origin, head
+            self._queue_id,
+            self._arrived,
+            envelope,
+            to.places,
+            self._size,
+            origin,
+            head,
+            self._flow(account),
         )
         return to.settle(item)
+
+    def _flow(self, account: str) -> Flow:
+        """Whose mail it is, and of which class; urgent only where that may be asked for."""
+        client, intake = self._client, self._intake
+        asked = self._envelope.priority or 0
+        trusted = client.account is None and may_relay(client, intake.rules)
+        urgent = trusted or (
+            client.account is not None and named(client.account.path, intake.limits.urgent)
+        )
+        sender = account.casefold()
+        if trusted:
+            sender = self._envelope.reverse_path.domain
+        return Flow(sender, self._class, asked if urgent else min(asked, 0))
 
 
 SHOWN: Final = 998

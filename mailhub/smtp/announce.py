@@ -41,6 +41,7 @@ class Needs:
             passed on where that is possible.
         trusted: REQUIRETLS was given, so the server must announce it as well,
             over TLS with a verified certificate.
+        timely: BY was given with mode R, so the server must know what late mail means.
     """
 
     size: int
@@ -49,6 +50,7 @@ class Needs:
     utf8_header: bool = False
     utf8_asked: bool = False
     trusted: bool = False
+    timely: bool = False
 
     @property
     def utf8(self) -> bool:
@@ -73,6 +75,7 @@ def needs(envelope: Envelope, beginning: bytes, size: int, *, ascii_only: bool) 
         utf8_header=envelope.utf8 and not header.isascii(),
         utf8_asked=asked,
         trusted=envelope.require_tls,
+        timely=envelope.by is not None and envelope.by.returned,
     )
 
 
@@ -91,6 +94,9 @@ def lacking(need: Needs, features: Features, *, verified: bool) -> Reply | None:
         return Reply(553, "6.7", ("The next host does not take non-ASCII addresses",))
     if need.utf8_header and not features.utf8:
         return Reply(554, "6.9", ("The next host does not take UTF-8 headers",))
+    if need.timely and "DELIVERBY" not in features.keywords:
+        # Nobody would send it back there when it is late (RFC 2852 §4.2).
+        return Reply(554, "4.7", ("The next host does not support DELIVERBY",))
     if features.size is not None and need.size > features.size:
         # Told beforehand, so there is no need to ask (RFC 1870 §5).
         return Reply(552, "3.4", (f"The next host takes at most {features.size} octets",))
@@ -119,6 +125,12 @@ def mail_line(envelope: Envelope, need: Needs, features: Features) -> bytes:
         parts.append(f"ENVID={envelope.envid}")
     if need.trusted:
         parts.append("REQUIRETLS")
+    by = envelope.by
+    if by is not None and "DELIVERBY" in features.keywords:
+        mode = ("R" if by.returned else "N") + ("T" if by.trace else "")
+        parts.append(f"BY={by.seconds};{mode}")  # RFC 2852 §4.2
+    if envelope.priority is not None and "MT-PRIORITY" in features.keywords:
+        parts.append(f"MT-PRIORITY={envelope.priority}")  # RFC 6710 §4.2
     return _line(parts)
 
 

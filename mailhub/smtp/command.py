@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailhub.mail.address import NULL, Path, parse_path
-from mailhub.mail.envelope import Body, Notify, Return
+from mailhub.mail.envelope import Body, DeliverBy, Notify, Return
 from mailhub.mail.reply import Refusal
 from mailhub.smtp import parameter
 
@@ -52,6 +52,10 @@ class Mail:
     utf8: bool = False
     auth: str | None = None
     require_tls: bool = False
+    hold_for: int | None = None
+    hold_until: float | None = None
+    by: DeliverBy | None = None
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

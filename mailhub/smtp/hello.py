@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from mailhub.ports import Client
 from mailhub.smtp.limits import Limits, Site
@@ -26,6 +27,15 @@ def keywords(site: Site, limits: Limits, mechanisms: Sequence[str], *, secure: b
         announced.append("AUTH " + " ".join(mechanisms))
     if secure:
         announced.append("REQUIRETLS")  # only within TLS (RFC 8689 §2)
+    if site.submission and limits.hold and site.now is not None:
+        latest = datetime.fromtimestamp(site.now() + limits.hold, UTC)
+        announced.append(
+            f"FUTURERELEASE {int(limits.hold)} {latest:%Y-%m-%dT%H:%M:%SZ}"
+        )  # RFC 4865 §4
+    announced += [
+        "DELIVERBY",  # RFC 2852 §2
+        "MT-PRIORITY",  # RFC 6710 §3
+    ]
     return [*announced, f"LIMITS RCPTMAX={limits.recipients}", "HELP"]  # RFC 9422 §4
 
 

@@ -6,7 +6,8 @@ The configuration fills these values in. Sizes are octets, durations seconds.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
@@ -45,6 +46,7 @@ class Limits:
         content_block: So much of content must arrive within `content_patience`;
             a client slower than that holds us up for nothing.
         lifetime: Time for a whole session; 0 is none.
+        hold: How long a message may be held for its sender (RFC 4865 §4); 0 for not at all.
     """
 
     command_line: int = 2048
@@ -60,6 +62,7 @@ class Limits:
     content_patience: float = 180.0
     content_block: int = 16_384
     lifetime: float = 14_400.0
+    hold: float = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Site:
         tls: STARTTLS can be offered.
         require_tls: Nothing but TLS is talked about in the clear (RFC 3207 §4).
         normalise: Peers whose bare CR and LF are mended instead of refused.
+        now: The date; without it no message can be held for its sender.
     """
 
     hostname: str
@@ -81,6 +85,7 @@ class Site:
     tls: bool = False
     require_tls: bool = False
     normalise: tuple[IPv4Network | IPv6Network, ...] = ()
+    now: Callable[[], float] | None = field(default=None, compare=False)
 
     def normalises(self, address: str) -> bool:
         """Whether this peer's line ends are mended."""

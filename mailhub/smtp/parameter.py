@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from mailhub.mail.address import parse_path
-from mailhub.mail.envelope import Body, Notify, Return
+from mailhub.mail.envelope import Body, DeliverBy, Notify, Return
 from mailhub.mail.reply import Refusal
 from mailhub.smtp import xtext
 
@@ -130,6 +131,59 @@ def _auth(value: str | None, _: bool) -> str:
     return value
 
 
+# future-release-integer = %x31-39 *8DIGIT                                  (RFC 4865 §3)
+_SECONDS: Final = re.compile(r"[1-9][0-9]{0,8}")
+# date-time                                                                  (RFC 3339 §5.6)
+_MOMENT: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))"
+)
+
+
+def _hold_for(value: str | None, _: bool) -> int:
+    if value is None or not _SECONDS.fullmatch(value):
+        raise _bad("HOLDFOR")
+    return int(value)
+
+
+def _hold_until(value: str | None, _: bool) -> float:
+    found = _MOMENT.fullmatch(value or "")
+    if found is None:
+        raise _bad("HOLDUNTIL")
+    *numbers, sign, hours, minutes = found.groups()
+    year, month, day, hour, minute, second = map(int, numbers)
+    try:
+        # A leap second is the one after it, as clocks have it.
+        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+    except ValueError:
+        raise _bad("HOLDUNTIL") from None
+    ahead = 0 if sign is None else (int(hours) * 60 + int(minutes)) * 60
+    return moment.timestamp() + max(second - 59, 0) - (-ahead if sign == "-" else ahead)
+
+
+# by-value = by-time ";" by-mode [by-trace]; by-time = ["-" / "+"] 1*9DIGIT   (RFC 2852 §4)
+_BY: Final = re.compile(r"(?P<time>[+-]?[0-9]{1,9});(?P<mode>[NRnr])(?P<trace>[Tt]?)")
+
+
+def _by(value: str | None, _: bool) -> DeliverBy:
+    found = _BY.fullmatch(value or "")
+    if found is None:
+        raise _bad("BY")
+    seconds, returned = int(found["time"]), found["mode"] in "Rr"
+    if returned and seconds <= 0:
+        raise _bad("BY")  # nobody can deliver in the past (RFC 2852 §4)
+    return DeliverBy(seconds, returned, bool(found["trace"]))
+
+
+# priority-value = ["-"] NZDIGIT / "0"                                       (RFC 6710 §4.1)
+_PRIORITY: Final = re.compile(r"-?[1-9]|0")
+
+
+def _priority(value: str | None, _: bool) -> int:
+    if value is None or not _PRIORITY.fullmatch(value):
+        raise _bad("MT-PRIORITY")
+    return int(value)
+
+
 _NOTIFY: Final = {
     "SUCCESS": Notify.SUCCESS,
     "FAILURE": Notify.FAILURE,
@@ -171,6 +225,10 @@ MAIL: Final[Mapping[str, tuple[str, Reading]]] = {
     "SMTPUTF8": ("utf8", _flag("SMTPUTF8")),
     "AUTH": ("auth", _auth),
     "REQUIRETLS": ("require_tls", _flag("REQUIRETLS")),
+    "HOLDFOR": ("hold_for", _hold_for),
+    "HOLDUNTIL": ("hold_until", _hold_until),
+    "BY": ("by", _by),
+    "MT-PRIORITY": ("priority", _priority),
 }
 """MAIL's parameters, and the attributes of `command.Mail` that keep them."""
 

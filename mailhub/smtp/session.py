@@ -412,6 +412,8 @@ class Session:
             raise Refusal(552, "3.4", f"Content may have {limit} octets")
         if command.require_tls and self._client.tls is None:
             raise Refusal(555, "5.4", "REQUIRETLS is not supported without TLS")
+        if (command.hold_for, command.hold_until) != (None, None):
+            self._check_hold(command)
         envelope = Envelope(
             command.reverse_path,
             body=command.body,
@@ -420,12 +422,31 @@ class Session:
             utf8=command.utf8,
             require_tls=command.require_tls,
             size=command.size,
+            hold_for=command.hold_for,
+            hold_until=command.hold_until,
+            by=command.by,
+            priority=command.priority,
         )
         self._know(self._client, utf8=command.utf8)
         await self._intake.sender(self._client, envelope)
         self._envelope = envelope
         self._phase = Phase.MAIL
         return _SENDER_OK
+
+    def _check_hold(self, command: Mail) -> None:
+        """Judge HOLDFOR and HOLDUNTIL, which are for submission alone (RFC 4865 §4).
+
+        Raises:
+            Refusal: 555 5.5.4 elsewhere; 501 5.5.4 for both, or for too long.
+        """
+        now, limit = self._site.now, self._limits.hold
+        if not self._site.submission or not limit or now is None:
+            raise Refusal(555, "5.4", "FUTURERELEASE is for submission")
+        if command.hold_for is not None and command.hold_until is not None:
+            raise Refusal(501, "5.4", "HOLDFOR and HOLDUNTIL exclude each other")
+        until = (command.hold_until or 0) - now() if command.hold_until else command.hold_for or 0
+        if until > limit:
+            raise Refusal(501, "5.4", f"A message is held for {int(limit)} seconds at most")
 
     async def _rcpt(self, command: Rcpt) -> bytes:
         """Add a recipient (RFC 5321 §4.1.1.3).

@@ -216,3 +216,35 @@ def test_refused(
     said = mailhub("--state", str(state), "queue", *arguments)
     assert said.status == status
     assert words in said.err
+
+
+def test_reroute(mailhub: Mailhub, state: Path, three: list[QueueId]) -> None:
+    """Another way is kept with what waits; one that does not exist is refused."""
+    at = ("--state", str(state), "queue")
+    assert "sent another way" in mailhub(*at, "reroute", three[0], "--via", "direct").out
+    item = loaded(state, three[0])
+    assert item is not None
+    assert {getattr(fate, "route", None) for fate in item.fates} == {"direct"}
+    mailhub(*at, "reroute", three[0], "--via", "relay.example:25")
+    refused = mailhub(*at, "reroute", three[0], "--via", "nonsense")
+    assert refused.status != 0
+
+
+def test_edit(mailhub: Mailhub, state: Path, three: list[QueueId]) -> None:
+    """Recipients are corrected, added and removed."""
+    at = ("--state", str(state), "queue")
+    item = loaded(state, three[0])
+    assert item is not None
+    old = str(item.envelope.recipients[0].path)
+    edited = mailhub(
+        *at, "edit", three[0], "--change", old, "new@far.example", "--add", "more@far.example"
+    )
+    assert "2 recipients changed" in edited.out
+    now = loaded(state, three[0])
+    assert now is not None
+    assert str(now.envelope.recipients[0].path) == "new@far.example"
+    assert str(now.envelope.recipients[-1].path) == "more@far.example"
+    removed = mailhub(*at, "edit", three[0], "--remove", "more@far.example")
+    assert "1 recipient changed" in removed.out
+    assert mailhub(*at, "edit", three[0], "--change", "no@x.example", "y@x.example").status
+    assert mailhub(*at, "edit", three[0]).status

@@ -21,6 +21,9 @@ SAMPLE = Path(__file__).parents[2] / "etc" / "mailhub.ini"
 
 UNCONFIGURED = {
     "routes": "is made of the [route] sections",
+    "allowances": "is made of the [limit] sections",
+    "access.backups": "is made of the [backup] sections",
+    "smtp.hold": "is for submission",
     "classes": "is made of the [class] sections",
     "schedule.sections": "says where the others stand",
     "origins": "is made of the file itself",
@@ -100,7 +103,7 @@ def test_every_key_of_a_route_is_told() -> None:
 
 def test_examples() -> None:
     """The examples are right."""
-    for name in ("provider NAME", "source NAME", "class NAME"):
+    for name in ("provider NAME", "source NAME", "class NAME", "limit NAME", "backup NAME"):
         assert parse(EXAMPLES[name].partition("\n\n")[2], hub)[1] == []
     example = (
         EXAMPLES["route NAME"]

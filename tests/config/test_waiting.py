@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mailhub.config.load import parse
+from mailhub.policy.allowance import Action
 from mailhub.policy.queueclass import BULK, NORMAL, NOTICE, SHIPPED
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
 
@@ -70,3 +73,40 @@ def test_mistakes() -> None:
     """A class of nobody, and the rest with a condition."""
     _, mistakes = parse("[class x]\nweight = 2\n[class normal]\nsubmitted = yes\n", hub)
     assert [(it.line, it.section) for it in mistakes] == [(1, "class x"), (3, "class normal")]
+
+
+def test_limits() -> None:
+    """The one that is always there is changed in what is given; others come beside it."""
+    settings, mistakes = parse(
+        "[limit accounts]\nrecipients per hour = 5\n"
+        "[limit pupils]\naccounts = school.example\nmessages per day = 7\naction = refuse\n",
+        hub,
+    )
+    assert mistakes == []
+    accounts, pupils = settings.allowances
+    assert (accounts.recipients_per_hour, accounts.recipients_per_day) == (5, 5000)
+    assert (pupils.accounts, pupils.messages_per_day) == (("school.example",), 7)
+    assert pupils.action is Action.REFUSE
+
+
+def test_backups(tmp_path: Path) -> None:
+    """Domains, with a list of who exists, and a schedule of their own."""
+    known = tmp_path / "known"
+    known.write_text("# who is there\nAnn@a.example\n\n")
+    settings, mistakes = parse(
+        f"[backup n]\ndomains = a.example\nrecipients file = {known}\nlifetime = 14d\n", hub
+    )
+    assert mistakes == []
+    [backup] = settings.access.backups
+    assert backup.recipients == frozenset({"ann@a.example"})
+    assert settings.schedules().find(NORMAL, "backup n").lifetime == 14 * DAY
+
+
+def test_bad_backups() -> None:
+    """No domain, all domains, and a list that is not there."""
+    _, mistakes = parse(
+        "[backup a]\nlifetime = 1d\n[backup b]\ndomains = *\n"
+        "[backup c]\ndomains = c.example\nrecipients file = /nowhere/at/all\n",
+        hub,
+    )
+    assert [it.section for it in mistakes] == ["backup a", "backup b", "backup c"]

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from typing import Any, cast
 
 import pytest
@@ -19,10 +20,12 @@ from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
 from mailhub.policy.access import Rules
+from mailhub.policy.backup import Backup
 from mailhub.policy.limits import IntakeLimits, JournalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import Account, Client, Content, QueueId, Quota, Tls
 from mailhub.queue.change import Accept
+from mailhub.queue.flow import Flow
 from mailhub.queue.item import Expanded, Item, Origin
 from mailhub.relay.addressees import members
 from mailhub.relay.intake import HubIntake, refusal
@@ -558,3 +561,57 @@ class TestCommit:
         room.callback(None)
         assert reply.called
         assert len(house.journal.accepted) == 1
+
+
+class TestFlows:
+    """Whose mail it is, of which class, and how urgent."""
+
+    LETTER = b"From: a@hub.example\r\nSubject: x\r\n\r\n"
+
+    def test_class(self) -> None:
+        """A newsletter is bulk, a letter is not; strangers' mail is one flow."""
+        house = House()
+        house.take([self.LETTER])
+        assert house.item.flow == Flow("", "normal", 0)
+        house.take([b"Precedence: bulk\r\n" + self.LETTER])
+        assert house.item.flow.name == "bulk"
+
+    def test_urgent_only_for_some(self) -> None:
+        """Who may not go before others is told which priority it is (RFC 6710 §4.1)."""
+        house = House()
+        reply = house.take([self.LETTER], envelope=Envelope(SENDER, priority=4))
+        assert (reply.status, house.item.flow.priority) == ("2.3.6", 0)
+        assert reply.lines[0].startswith("0 ")
+        reply = house.take([self.LETTER], envelope=Envelope(SENDER, priority=-4))
+        assert (reply.status, house.item.flow.priority) == ("2.0.0", -4)
+        trusted = House(rules=Rules(trusted=(ip_network("192.0.2.0/24"),)))
+        trusted.take([self.LETTER], envelope=Envelope(SENDER, priority=4))
+        assert trusted.item.flow == Flow(SENDER.domain, "normal", 4)
+
+    def test_released_later(self) -> None:
+        """What is to be held for its sender is due when it is released."""
+        house = House()
+        house.take([self.LETTER], envelope=Envelope(SENDER, hold_for=60))
+        assert house.item.release == house.item.arrived + 60
+        assert house.item.local == ()
+
+
+class TestBackups:
+    """Domains that we take mail for while their own hosts are down."""
+
+    FAR = Recipient(Path("eve", "backed.example"))
+
+    def test_from_anybody(self) -> None:
+        """Strangers may send there, and nowhere else."""
+        house = House(rules=Rules(backups=(Backup("x", ("backed.example",)),)))
+        assert house.take([b"\r\n"], self.FAR).positive
+        assert house.item.remote == (0,)
+        with pytest.raises(Refusal, match="Relaying denied"):
+            house.take([b"\r\n"], Recipient(Path("eve", "far.example")))
+
+    def test_only_who_is_there(self) -> None:
+        """With a list of recipients, others are refused."""
+        listed = Backup("x", ("backed.example",), frozenset({"ann@backed.example"}))
+        house = House(rules=Rules(backups=(listed,)))
+        with pytest.raises(Refusal, match=r"5\.1\.1"):
+            house.take([b"\r\n"], self.FAR)

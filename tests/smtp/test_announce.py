@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailhub.mail.address import NULL, Path
-from mailhub.mail.envelope import Body, Envelope, Notify, Recipient, Return
+from mailhub.mail.envelope import Body, DeliverBy, Envelope, Notify, Recipient, Return
 from mailhub.smtp.announce import lacking, mail_line, needs, rcpt_line, unreachable
 from mailhub.smtp.features import NOTHING, Features
 
@@ -134,6 +134,18 @@ class TestLacking:
         assert not self.check(envelope, ALL)
         need = needs(envelope, b"", 0, ascii_only=True)
         assert lacking(need, ALL, verified=False) is not None
+
+    def test_in_time(self) -> None:
+        """What is to come back when it is late goes only where that is known (RFC 2852 §4.2)."""
+        late = Envelope(BOB, (ANN,), by=DeliverBy(60, returned=True, trace=True))
+        knows = replace(ALL, keywords={**ALL.keywords, "DELIVERBY": "", "MT-PRIORITY": ""})
+        assert self.check(late, replace(ALL, keywords={})) == "554 5.4.7"
+        assert not self.check(late, knows)
+        told = Envelope(BOB, (ANN,), by=DeliverBy(-5, returned=False), priority=-3)
+        assert not self.check(told, ALL)
+        need = needs(told, b"", 0, ascii_only=True)
+        assert mail_line(told, need, knows).endswith(b" BY=-5;N MT-PRIORITY=-3\r\n")
+        assert b"BY=" not in mail_line(told, need, replace(ALL, keywords={}))
 
     def test_unreachable(self) -> None:
         """One non-ASCII recipient is refused for itself."""

@@ -36,3 +36,14 @@ def test_protocol() -> None:
     both = replace(client, tls=TLS, account=ACCOUNT)
     assert hello.protocol(both, extended=True) == "ESMTPSA"
     assert hello.protocol(replace(both, tls=None), extended=True) == "ESMTPA"
+
+
+def test_held_for_their_sender() -> None:
+    """Submission tells how long, and until when (RFC 4865 §4); others do not."""
+    site = replace(SITE, submission=True, now=lambda: 0.0)
+    assert "FUTURERELEASE 60 1970-01-01T00:01:00Z" in hello.keywords(
+        site, Limits(hold=60.0), (), secure=True
+    )
+    for other in (replace(site, submission=False), replace(site, now=None)):
+        announced = hello.keywords(other, Limits(hold=60.0), (), secure=True)
+        assert not any(it.startswith("FUTURERELEASE") for it in announced)

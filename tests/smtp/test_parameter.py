@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.mail.envelope import Body, Notify, Return
+from mailhub.mail.envelope import Body, DeliverBy, Notify, Return
 from mailhub.mail.reply import Refusal
 from mailhub.smtp import parameter
 
@@ -31,6 +31,13 @@ def rcpt(text: str, *, utf8: bool = False) -> dict[str, Any]:
         ("ENVID=" + 100 * "x", {"envid": 100 * "x"}),
         ("SMTPUTF8 REQUIRETLS", {"utf8": True, "require_tls": True}),
         ("AUTH=<>", {"auth": ""}),
+        ("HOLDFOR=86400", {"hold_for": 86400}),
+        ("HOLDUNTIL=1970-01-02T00:00:00Z", {"hold_until": 86400.0}),
+        ("HOLDUNTIL=1970-01-02t01:30:00.25+01:30", {"hold_until": 86400.0}),
+        ("BY=+120;R", {"by": DeliverBy(120, returned=True)}),
+        ("BY=-5;nT", {"by": DeliverBy(-5, returned=False, trace=True)}),
+        ("MT-PRIORITY=-9", {"priority": -9}),
+        ("MT-PRIORITY=0", {"priority": 0}),
         ("AUTH=e+3Dmc2@example.com", {"auth": "e+3Dmc2@example.com"}),
     ],
 )
@@ -45,6 +52,9 @@ def test_mail(text: str, kept: dict[str, Any]) -> None:
         *("SIZE", "SIZE=", "SIZE=-1", "SIZE=1x", "SIZE=123456789012345678901", "BODY", "BODY=X"),
         *("RET=ALL", "RET", "ENVID", "ENVID=" + 101 * "x", "ENVID=a+b", "SMTPUTF8=1"),
         *("REQUIRETLS=yes", "AUTH", "AUTH=a+", "AUTH=nobody", "-X", "SIZE=1=2", "SIZE=1 SIZE=2"),
+        *("HOLDFOR=0", "HOLDFOR", "HOLDUNTIL=tomorrow", "HOLDUNTIL=2026-13-01T00:00:00Z"),
+        *("BY=0;R", "BY=-1;R", "BY=1;X", "BY=1", "BY=1234567890;N"),
+        *("MT-PRIORITY=10", "MT-PRIORITY=+1", "MT-PRIORITY=-0", "MT-PRIORITY"),
         "x\x7f",
     ],
 )

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import replace
 from pathlib import Path as File
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from mailhub.mail.reply import Refusal
 from mailhub.ports import Client
 from mailhub.smtp.session import Limits, Session, Site
 from tests.rig import dialogues, hear, replay, run
-from tests.smtp.fakes import TLS, FakeIntake, FakeLogins, FakeMechanisms
+from tests.smtp.fakes import ACCOUNT, TLS, FakeIntake, FakeLogins, FakeMechanisms
 
 SITE = Site("hub.example", tls=True)
 LIMITS = Limits(command_line=200, auth_line=400, text_line=100, size=1000, recipients=3)
@@ -89,7 +90,7 @@ class TestTransactions:
         """One burst may hold whole transactions: each is answered in order (RFC 2920 §3.1)."""
         talk = Talk()
         transaction = OPENING[8:] + b"DATA\r\nx\r\n.\r\n"
-        codes = talk.codes(OPENING[:8] + 3 * transaction + b"QUIT\r\nNOOP\r\n")[12:]
+        codes = talk.codes(OPENING[:8] + 3 * transaction + b"QUIT\r\nNOOP\r\n")[14:]
         assert codes == 3 * ["250", "250", "354", "250"] + ["221"]
         assert talk.intake.contents == 3 * [b"x\r\n"]
         assert talk.session.closed
@@ -431,3 +432,28 @@ def test_shared_refusals() -> None:
     kept = [refusal for refusal in vars(sequence).values() if isinstance(refusal, Refusal)]
     assert len(kept) == 3
     assert all(refusal.__traceback__ is None for refusal in kept)
+
+
+class TestHeldForTheirSender:
+    """FUTURERELEASE (RFC 4865)."""
+
+    def say(self, parameters: bytes, **more: Any) -> str:
+        client = replace(CLIENT, tls=TLS, submission=True, account=ACCOUNT)
+        site = replace(SITE, submission=True, now=lambda: 1000.0)
+        limits = replace(LIMITS, hold=100.0)
+        self.talk = Talk(site=replace(site, **more), limits=limits, client=client)
+        self.talk.say(b"EHLO x\r\n")
+        [line] = self.talk.say(b"MAIL FROM:<ann@hub.example> " + parameters + b"\r\n")
+        return line[:9]
+
+    def test_taken(self) -> None:
+        """As long as is announced, for seconds or until a moment."""
+        assert self.say(b"HOLDFOR=100") == "250 2.1.0"
+        assert self.say(b"HOLDUNTIL=1970-01-01T00:18:20Z") == "250 2.1.0"
+
+    def test_refused(self) -> None:
+        """Too long, both at once, and where it was not announced."""
+        assert self.say(b"HOLDFOR=101") == "501 5.5.4"
+        assert self.say(b"HOLDUNTIL=1970-01-01T00:18:21Z") == "501 5.5.4"
+        assert self.say(b"HOLDFOR=1 HOLDUNTIL=1970-01-01T00:18:20Z") == "501 5.5.4"
+        assert self.say(b"HOLDFOR=1", submission=False) == "555 5.5.4"

@@ -1,0 +1,140 @@
+"""How much an account, or a domain's together, may send: so that a stolen password is worth little.
+
+Pure: what was sent is an argument. A day is the last 24 hours, by the hour; the
+last hour is the one that began, and of the one before the part that is not an
+hour ago yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from mailhub.mail.address import Path
+from mailhub.mail.reply import Refusal
+from mailhub.policy.queueclass import named
+from mailhub.policy.rule import Rule
+
+HOUR: Final = 3600
+DAY_HOURS: Final = 24
+
+
+class Action(Enum):
+    """What happens to mail beyond the allowance."""
+
+    REFUSE = "refuse"
+    HOLD = "hold"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much may be sent; 0 is any number.
+
+    Attributes:
+        accounts: Whose: addresses, domains, ``*.domain``; empty is everybody's.
+        together: The accounts of a domain have it together.
+        new_per_day: Recipients that were not written to before.
+    """
+
+    name: str
+    accounts: tuple[str, ...] = ()
+    together: bool = False
+    messages_per_hour: int = 0
+    messages_per_day: int = 0
+    recipients_per_hour: int = 0
+    recipients_per_day: int = 0
+    new_per_day: int = 0
+    action: Action = Action.HOLD
+
+    def applies(self, account: Path) -> bool:
+        """Whether it is this account's."""
+        return not self.accounts or named(account, self.accounts)
+
+    def subject(self, account: Path) -> str:
+        """Whom it is counted for."""
+        return account.domain if self.together else str(account).casefold()
+
+
+SHIPPED: Final = (
+    Allowance("accounts", recipients_per_hour=1000, recipients_per_day=5000, new_per_day=2000),
+)
+"""What a person does not reach, and a thief does within minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What was sent in one hour."""
+
+    hour: int
+    messages: int
+    recipients: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """An allowance that is exceeded.
+
+    Attributes:
+        key: Of the configuration: what is exceeded.
+        limit: What was allowed.
+    """
+
+    allowance: Allowance
+    subject: str
+    key: str
+    limit: int
+
+    @property
+    def rule(self) -> Rule:
+        """The line that decides."""
+        return Rule(f"limit {self.allowance.name}", self.key)
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        return f"{self.subject} has sent more than {self.limit} {self.key}"
+
+    def refusal(self) -> Refusal:
+        """What the client is told where it is to be refused."""
+        return Refusal(452, "7.1", f"More than {self.limit} {self.key}; try again later")
+
+
+def hour_of(now: float) -> int:
+    """The hour that a moment is in."""
+    return int(now // HOUR)
+
+
+def exceeded(
+    allowance: Allowance,
+    subject: str,
+    used: Iterable[Used],
+    now: float,
+    *,
+    messages: int = 0,
+    recipients: int = 0,
+    new: int = 0,
+) -> Excess | None:
+    """What of an allowance would be exceeded by so much more; None if nothing would be."""
+    hour = hour_of(now)
+    day = [each for each in used if hour - DAY_HOURS < each.hour <= hour]
+    left = 1 - (now / HOUR - hour)
+    share = {hour: 1.0, hour - 1: left}
+    totals = (
+        ("messages per hour", allowance.messages_per_hour, messages, "messages", share),
+        ("messages per day", allowance.messages_per_day, messages, "messages", None),
+        ("recipients per hour", allowance.recipients_per_hour, recipients, "recipients", share),
+        ("recipients per day", allowance.recipients_per_day, recipients, "recipients", None),
+        ("new recipients per day", allowance.new_per_day, new, "new", None),
+    )
+    for key, limit, more, name, shares in totals:
+        if not limit or not more:
+            continue
+        weights = [1.0 if shares is None else shares.get(each.hour, 0.0) for each in day]
+        total = sum(getattr(each, name) * w for each, w in zip(day, weights, strict=True))
+        if total + more > limit:
+            return Excess(allowance, subject, key, limit)
+    return None

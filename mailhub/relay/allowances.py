@@ -1,0 +1,115 @@
+"""Keeps each account within its allowance, as mail comes in.
+
+What was sent is counted in the spool, in the commit that takes the mail in; so
+a restart forgets nothing, and what was not accepted does not count. Messages
+that come at the very same time may together go a little beyond a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mailhub.mail.address import Path
+from mailhub.policy.allowance import Action, Allowance, Excess, exceeded, hour_of
+from mailhub.queue.change import Count
+from mailhub.queue.look import Reading
+from mailhub.queue.usage import number_of
+
+QUIET: Final = 24
+"""Hours for which the postmaster is not told the same again."""
+
+Tell = Callable[[str, str], None]
+"""Writes a note to the postmaster: its subject and its text."""
+
+
+class Allowances:
+    """The allowances of one hub.
+
+    Attributes:
+        all: May be replaced.
+    """
+
+    def __init__(
+        self,
+        all_: Sequence[Allowance],
+        reads: Reading,
+        now: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        self.all = tuple(all_)
+        self._reads = reads
+        self._now = now
+        self._tell = tell
+        self._told: dict[tuple[str, str], int] = {}
+
+    def of(self, account: Path) -> list[Allowance]:
+        """Those that are this account's."""
+        return [each for each in self.all if each.applies(account)]
+
+    def check(self, account: Path, recipients: Sequence[Path]) -> None:
+        """Judge a message on its way, by the recipients that it has so far.
+
+        Raises:
+            Refusal: 452 4.7.1 beyond an allowance that refuses.
+        """
+        for each in self.of(account):
+            if each.action is Action.REFUSE:
+                excess = self._exceeded(each, account, recipients)
+                if excess is not None:
+                    self._warn(excess, "Further mail is refused.")
+                    raise excess.refusal()
+
+    def settle(
+        self, account: Path, recipients: Sequence[Path]
+    ) -> tuple[list[Count], Excess | None]:
+        """What is to be counted for a message that is taken, and why it is to be held, if it is."""
+        held: Excess | None = None
+        counts = {}
+        hour = hour_of(self._now())
+        numbers = tuple(map(number_of, recipients))
+        for each in self.of(account):
+            counts[each.subject(account)] = Count(each.subject(account), hour, numbers)
+            if each.action is Action.REFUSE:
+                continue
+            excess = self._exceeded(each, account, recipients)
+            if excess is None:
+                continue
+            if each.action is Action.HOLD:
+                held = held or excess
+                self._warn(excess, _HELD.format(account=account))
+            else:
+                self._warn(excess, "Nothing is held back.")
+        return list(counts.values()), held
+
+    def _exceeded(
+        self, each: Allowance, account: Path, recipients: Sequence[Path]
+    ) -> Excess | None:
+        now, subject = self._now(), each.subject(account)
+        used = self._reads.used(subject, hour_of(now))
+        new = 0
+        if each.new_per_day and sum(it.new for it in used) + len(recipients) > each.new_per_day:
+            new = self._reads.strangers(subject, list(map(number_of, recipients)))
+        return exceeded(each, subject, used, now, messages=1, recipients=len(recipients), new=new)
+
+    def _warn(self, excess: Excess, consequence: str) -> None:
+        """Tell the postmaster, once a day."""
+        hour, key = hour_of(self._now()), (excess.subject, excess.key)
+        if hour - self._told.get(key, -QUIET) < QUIET:
+            return
+        self._told = {it: at for it, at in self._told.items() if hour - at < QUIET}
+        self._told[key] = hour
+        self._tell(
+            f"{excess.subject}: limit of mail exceeded",
+            f"{excess.text} ({excess.rule}).\n\n{consequence}\n\n"
+            "If that is not what its owner means to send, the password may be known to others:"
+            " change it.\n",
+        )
+
+
+_HELD: Final = (
+    "Further mail is accepted and held:\n\n"
+    "    mailhub queue list --held            shows it\n"
+    "    mailhub queue release --account {account}    lets it go\n"
+    "    mailhub queue drop --account {account}       removes it"
+)
