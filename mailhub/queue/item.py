@@ -414,15 +414,6 @@ def hold(item: Item, numbers: Iterable[int], why: str) -> Item:
     return _each(item, numbers, lambda fate: Held(fate, why) if isinstance(fate, Pending) else fate)
 
 
-def hold_all(item: Item, why: str) -> Item:
-    """An item as it is accepted, with everybody held; a mailbox of ours waits like the others."""
-    fates = tuple(
-        Held(replace(fate, put_off=place is not None), why) if isinstance(fate, Pending) else fate
-        for fate, place in zip(item.fates, item.places, strict=True)
-    )
-    return replace(item, fates=fates)
-
-
 def release(item: Item, numbers: Iterable[int], now: float) -> Item:
     """The item with those of these recipients due at once that were held."""
     return _each(

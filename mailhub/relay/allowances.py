@@ -8,11 +8,13 @@ that come at the very same time may together go a little beyond a limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from mailhub.mail.address import Path
 from mailhub.policy.allowance import Action, Allowance, Excess, exceeded, hour_of
 from mailhub.queue.change import Count
+from mailhub.queue.item import Held, Item, Pending
 from mailhub.queue.look import Reading
 from mailhub.queue.usage import number_of
 
@@ -113,3 +115,12 @@ _HELD: Final = (
     "    mailhub queue release --account {account}    lets it go\n"
     "    mailhub queue drop --account {account}       removes it"
 )
+
+
+def hold_all(item: Item, why: str) -> Item:
+    """An item as it is accepted, with everybody held; a mailbox of ours waits like the others."""
+    fates = tuple(
+        Held(replace(fate, put_off=place is not None), why) if isinstance(fate, Pending) else fate
+        for fate, place in zip(item.fates, item.places, strict=True)
+    )
+    return replace(item, fates=fates)

@@ -48,11 +48,11 @@ from mailhub.policy.verdict import Verdict
 from mailhub.ports import Account, Client, Directory, QueueId
 from mailhub.queue.change import Accept, Count
 from mailhub.queue.flow import Flow
-from mailhub.queue.item import Item, Origin, hold_all, new_item
+from mailhub.queue.item import Item, Origin, new_item
 from mailhub.relay import chronicle, maillog
 from mailhub.relay.addressees import INBOX, Addressees, addressees
 from mailhub.relay.agents import Announce
-from mailhub.relay.allowances import Allowances
+from mailhub.relay.allowances import Allowances, hold_all
 from mailhub.relay.report import Reporter
 
 _HEADER_END: Final = b"\r\n\r\n"

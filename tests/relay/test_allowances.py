@@ -10,8 +10,12 @@ import pytest
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.allowance import Action, Allowance
+from mailhub.ports import AccountId
+from mailhub.queue.change import Accept, Release, Select
+from mailhub.queue.item import Held, Local
 from mailhub.queue.spool import Spool
-from mailhub.relay.allowances import Allowances
+from mailhub.relay.allowances import Allowances, hold_all
+from tests.queue import given as make
 
 ANN = Path("ann", "hub.example")
 
@@ -104,3 +108,21 @@ def test_a_domain_together(rig: Rig) -> None:
     counts, excess = allowances.settle(Path("bob", "hub.example"), paths(1))
     assert [each.subject for each in counts] == ["hub.example"]
     assert excess is not None
+
+
+def test_everybody_is_held() -> None:
+    """A mailbox of ours, too, waits until it is released."""
+    here = Local(AccountId(4))
+    item = hold_all(make.item(make.BOB, make.DAVE, places={1: here}), "why")
+    assert (item.local, item.remote) == ((), ())
+    assert [fate.why for fate in item.fates if isinstance(fate, Held)] == ["why", "why"]
+
+
+def test_held_and_released(rig: Rig) -> None:
+    """In the spool as in memory: released, a local recipient is due like any other."""
+    item = hold_all(make.item(make.DAVE, places={0: Local(AccountId(4))}), "why")
+    rig.spool.apply([Accept(item, b"x")])
+    assert rig.spool.load(item.queue_id) == item
+    assert rig.spool.unfiled() == []
+    assert make.amended(rig.spool, Release(Select(), 1001.0)) == 1
+    assert [due.local for due in make.due(rig.spool, 1001.0)] == [True]
