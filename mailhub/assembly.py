@@ -209,7 +209,7 @@ class Parts:
             limits=settings.relay.pool,
             timeouts=settings.relay.patience,
         )
-        reputes = Reputes(hub.state)
+        reputes = Reputes(hub.state, world.system.connect)
         self.operator = Operator(
             self.journal,
             hub.hostname,

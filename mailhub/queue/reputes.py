@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mailhub.policy.pace import Pace, Window
 from mailhub.policy.repute import Repute
-from mailhub.queue.database import translated
+from mailhub.queue.database import Connect, translated
 
 NAME: Final = "providers.db"
 """The file in the state directory."""
@@ -42,8 +42,9 @@ class Reputes:
         OSError: From every method: the disk said no.
     """
 
-    def __init__(self, state: str) -> None:
+    def __init__(self, state: str, connect: Connect = sqlite3.connect) -> None:
         self._path = os.path.join(state, NAME)
+        self._connect = connect
 
     def load(self) -> dict[Key, Repute]:
         """All that is remembered; a file that is no database is set aside, and nothing is."""
@@ -84,7 +85,7 @@ class Reputes:
                 database.close()
 
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=PATIENCE)
+        database = self._connect(self._path, timeout=PATIENCE)
         try:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=NORMAL")

@@ -51,8 +51,8 @@ LOOK: Final = 600.0
 """Seconds after which mail of a provider that is suspended without end is looked at again."""
 RECENT: Final = 0.125
 """The weight of the last message in what is said of the time that one takes."""
-SAVE: Final = 5.0
-"""Seconds after which what was learnt is written."""
+SAVE: Final = 30.0
+"""Seconds after which what was learnt is written: a crash may lose so much of it."""
 
 Key = tuple[str, str]
 """A provider's name, and a source's."""

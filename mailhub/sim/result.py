@@ -311,11 +311,12 @@ def _bottleneck(outcomes: Sequence[Outcome]) -> Outcome | None:
     stuck = max((it for it in outcomes if it.waiting), key=lambda it: it.waiting, default=None)
     if stuck is not None and stuck.waiting > stuck.recipients / 2:
         return stuck
-    return max(
-        (it for it in outcomes if it.limit and it.behind >= _SHORT),
-        key=lambda it: (it.behind, it.delivered),
-        default=None,
-    )
+    limited = [it for it in outcomes if it.limit]
+    late = [it for it in limited if it.behind >= _SHORT]
+    if late:
+        return max(late, key=lambda it: (it.behind, it.delivered))
+    # Nobody was late in the end: whoever kept the most waiting on the way.
+    return max(limited, key=lambda it: sum(it.queue), default=None)
 
 
 # ---- Words ---------------------------------------------------------------------------------

@@ -52,8 +52,10 @@ class Sender(TwistedProtocol):
         self._codes: list[int] = []
         self._wanted = 1  # replies to come
         self._stage = "banner"
+        self._ended = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
+        self._ended = True
         self._finish(_LOST)
 
     def dataReceived(self, data: bytes) -> None:
@@ -86,6 +88,8 @@ class Sender(TwistedProtocol):
             self.transport.write(octets)
 
     def _next(self) -> None:
+        if self._ended:
+            return
         found = self._following()
         if isinstance(found, float):
             self._stage = "idle"

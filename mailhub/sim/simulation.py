@@ -40,6 +40,8 @@ _AGAIN: Final = 60.0
 """Seconds after which an application tries again what the hub put off."""
 _STOP: Final = 300.0
 """Seconds that the hub is given to stop."""
+_RECONNECT: Final = 1.0
+"""Seconds after which an application calls again."""
 _PORT: Final = 25
 COLLECTOR: Final = "the sender"
 SMARTHOST: Final = "smarthost"
@@ -167,12 +169,17 @@ class _Simulation:
     def _feed(self, place: int, stream: Stream) -> None:
         """Hand in a stream's messages, over its connections."""
         feed = _Feed(self, stream, self.addresses.postings(place))
-        factory = SenderFactory(self.hub.host, feed.next, lambda: None)
-        for _ in range(stream.connections):
-            self._call(factory)
 
-    def _call(self, factory: SenderFactory) -> None:
-        self.hub.host.reactor.connectTCP("127.0.0.1", _PORT, factory)
+        def call() -> None:
+            factory = SenderFactory(self.hub.host, feed.next, gone)
+            self.hub.host.reactor.connectTCP("127.0.0.1", _PORT, factory)
+
+        def gone() -> None:
+            if not feed.over:  # the hub has closed it: after so many messages, or so long
+                self.world.clock.callLater(_RECONNECT, call)
+
+        for _ in range(stream.connections):
+            call()
 
     def provider_of(self, sender: Path, address: str) -> str:
         """Who takes an address's mail: a provider, or the host that the hub relays through."""
@@ -284,6 +291,13 @@ class _Feed:
         self._handed_out = 0
         self._out = 0
         self._began = run.world.now
+
+    @property
+    def over(self) -> bool:
+        """Whether all has been handed in."""
+        return self._handed_out * self._stream.together >= self._stream.count and not (
+            self._again or self._out
+        )
 
     def next(self) -> Errand | float | None:
         """See `sender.Next`."""

@@ -95,3 +95,18 @@ def test_waiting_for_the_next() -> None:
     assert len(errands.codes) == 1
     post.world.run(20)
     assert len(errands.codes) == 2
+
+
+def test_a_connection_that_ends_while_nothing_is_due() -> None:
+    """No message is taken up for a connection that is no more."""
+    post = Post()
+    errands = Errands((ANN,))
+    errands.todo.insert(0, 30.0)
+    factory = SenderFactory(post.client, errands.next, errands.leave)
+    post.client.reactor.connectTCP(post.receiver.hosts[0].addresses[0], 25, factory)
+    post.world.run(5)
+    for end in list(post.world.network.connections):
+        end.reset()
+    post.world.run(60)
+    assert len(errands.todo) == 1
+    assert errands.gone == 1

@@ -129,6 +129,13 @@ def test_the_rate_of_handing_in() -> None:
     assert done.ledger.accounts[0].first == pytest.approx(600, abs=1)
 
 
+def test_connections_that_the_hub_closes() -> None:
+    """An application whose connection is closed after a while calls again."""
+    mail = "recipients = 12\nrate = 1/h\nconnections = 1\n"
+    done = run(mail=mail, config="[smtp]\nsession = 2h\n")
+    assert everything(done) == (12, 12, 0, 0, 0)
+
+
 def test_several_recipients_in_one_message() -> None:
     """A message for many is taken apart by their providers."""
     atlas = world(
