@@ -49,7 +49,7 @@ from mailhub.store.ground import Ground
 from mailhub.store.index import FILE as INDEX
 from mailhub.store.index import Index, IndexLost, IndexPool
 from mailhub.store.mailbox import SharedMailbox
-from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of
+from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of, mailbox_of
 from mailhub.store.placing import Incoming, as_refused
 from mailhub.store.profile import Profiles
 from mailhub.store.quota import Sum
@@ -93,6 +93,7 @@ class AccountStore:
         self.making = threading.Lock()
         self.mailboxes: dict[bytes, SharedMailbox] = {}
         self.listeners: dict[Callable[[Notice], None], None] = {}
+        self._marks: dict[bytes, maildir.Changed] = {}
         self.index = Index(path + b"/" + INDEX, pool, ground.files, boot, ground.log)
         self.acls = Acls(ground.files, path, account.path.domain)
         self.abroad: Abroad | None = None
@@ -128,6 +129,19 @@ class AccountStore:
         for told in list(self.listeners):
             for notice in notices:
                 told(notice)
+
+    def stirred(self) -> Sequence[str]:
+        """Blocking: mailboxes whose directories have changed since we last asked, or may have."""
+        files = self._ground.files
+        before, self._marks = self._marks, {}
+        found = []
+        for directory in maildir.directories(files, self.path):
+            with suppress(FileNotFoundError):
+                mark = maildir.changed(files, self.path + b"/" + directory)
+                self._marks[directory] = mark
+                if before.get(directory, mark) != mark:
+                    found.append(mailbox_of(directory) or INBOX)
+        return found
 
     def leave(self, mailbox: SharedMailbox) -> None:
         """Somebody is done with a mailbox."""

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Final
 from weakref import WeakValueDictionary
 
-from mailhub.ports import Account, Disk, Ledger, StoreRefused, Summary
+from mailhub.ports import Account, Affair, Disk, Ledger, Notice, StoreRefused, Summary
 from mailhub.store import folders, maildir, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.content import ReadCache
@@ -200,11 +200,15 @@ class Stores:
         return os.path.join(self._root, os.fsencode(account.maildir))
 
     async def look(self) -> None:
-        """See what other programs did to mailboxes that are open.
+        """See what other programs did to mailboxes that are open, or that somebody hears of.
 
         Clients amid IDLE ask for nothing: whoever runs the hub calls this now and then.
         It costs two stat(2) for each mailbox.
         """
+        for store in [store for store in self._stores.values() if store.listeners]:
+            with suppress(OSError):
+                for name in await self.disk.run(store.stirred):
+                    store.announce(Notice(Affair.MESSAGES, name), Notice(Affair.FLAGS, name))
         mailboxes = [
             mailbox
             for store in list(self._stores.values())

@@ -50,7 +50,7 @@ LIMITS = Limits(
     uid_block=5, modseq_block=7, batch=4, read_batch=3, changes=6, warm_mailboxes=1, expunged=3
 )
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "\\Draft", "kw1", "kw2")
-KINDS = ("plain", "condstore", "qresync", "qresync")
+KINDS = ("plain", "condstore", "qresync", "qresync", "rev2")
 """What the clients are; two of them come back by QRESYNC."""
 EXAMPLES = int(os.environ.get("MAILHUB_EXAMPLES", "6"))
 SOAK = 40
@@ -93,13 +93,15 @@ class Peer:
         login = ["LOGIN alice secret"]
         if self.kind == "qresync":
             login.append("ENABLE QRESYNC")
+        if self.kind == "rev2":
+            login.append("ENABLE CONDSTORE IMAP4rev2")
         return [*login, self.select()]
 
     def select(self) -> str:
         """Its SELECT."""
         if self.kind == "condstore":
             return "SELECT INBOX (CONDSTORE)"
-        if self.kind == "plain" or not self.picture.uid_validity or not self.picture.modseq:
+        if self.kind != "qresync" or not self.picture.uid_validity or not self.picture.modseq:
             return "SELECT INBOX"
         known, modseq = sorted(self.cache), self.picture.modseq
         if not known:

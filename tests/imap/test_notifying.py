@@ -192,6 +192,17 @@ class TestOthers:
         house.hub.append(TEXT, name="Sent")
         assert house.watcher.heard()[0].startswith("* STATUS Sent (MESSAGES 1 ")
 
+    def test_other_programs(self, house: House) -> None:
+        """What another program puts into a closed mailbox is told at the hub's next look."""
+        house.watcher.say("NOTIFY SET (personal (MessageNew MessageExpunge))")
+        run(house.hub.stores.look())
+        assert house.watcher.heard() == []
+        house.hub.drop("1.M1.x")
+        run(house.hub.stores.look())
+        assert house.watcher.heard()[0].startswith("* STATUS INBOX (MESSAGES 1 ")
+        run(house.hub.stores.look())
+        assert house.watcher.heard() == []
+
     def test_none(self, house: House) -> None:
         """NOTIFY NONE, and logging out, end it."""
         house.watcher.say("NOTIFY SET (personal (MessageNew MessageExpunge))")
