@@ -46,12 +46,12 @@ from mailhub.store.indexed import IndexedMailbox
 from mailhub.store.placing import Incoming, as_refused
 from mailhub.store.quota import Sum
 from mailhub.store.rows import Columns
-from mailhub.store.state import difference
+from mailhub.store.state import MailboxState, difference
 from mailhub.store.work import wholly
 
 T = TypeVar("T")
 REPLACED: Final = "The mailbox was replaced by another one"
-Told = list[tuple["SharedMailbox", Delta]]
+Told = list[tuple[MailboxState, Delta]]
 """What a job has to tell of mailboxes, in order."""
 
 

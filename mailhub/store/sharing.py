@@ -187,6 +187,7 @@ class Sharing:
         base = await store.open(name)
         key = (visitor.id, base)
         visit = self._visits.get(key)
+        known = visit is not None
         if visit is None:
             visit = self._visits[key] = Visit(
                 base,
@@ -196,9 +197,10 @@ class Sharing:
                 copy,
                 lambda _: self._visits.pop(key),
             )
-        else:
-            await base.release()  # the visit has it open already
+        visit.users += 1  # from now on nobody else's leaving ends it
         try:
+            if known:
+                await base.release()  # the visit has it open already
             await visit.enter()
         except BaseException:
             await visit.release()

@@ -60,14 +60,14 @@ class Visit(MailboxState):
     """A `ports.Mailbox`.
 
     Args:
-        base: The mailbox below, entered; `leave` gives it back.
+        base: The mailbox below, open; our own `release` gives it back.
         named: What the visitor calls it, now.
         allowed: What the visitor may do, now.
         copy: Copies or moves messages to another mailbox that the visitor names.
         left: Called when the last session has left.
 
     Attributes:
-        users: Sessions that have it open.
+        users: Sessions that have it open; whoever opens it counts itself, before `enter`.
     """
 
     def __init__(
@@ -125,7 +125,6 @@ class Visit(MailboxState):
         Raises:
             StoreRefused: NONEXISTENT, or SERVER_BUG.
         """
-        self.users += 1
         await self.base.refresh()
         if self.loaded:
             return
@@ -278,26 +277,22 @@ class Visit(MailboxState):
         if not changing:
             return []
 
-        def job(told: Told) -> int:
+        def job(told: Told) -> None:
             box = self.base.box
             modseq = box.next_modseq()
             with box.transaction() as transaction:
                 box.save(transaction)
             self._seen.mark(box.path, box.kept.uid_validity, changing, Mark(seen, modseq))
+            marked = [
+                (uid, self.flags[at] & ~SEEN | wanted, modseq)
+                for uid in changing
+                if (at := self.position(uid)) is not None
+            ]
             told.append((self.base, Delta()))
-            return modseq
+            told.append((self, Delta(changed=marked)))
 
         async with self.base.lock:
-            modseq = await self.base.work(job)
-            self.apply(
-                Delta(
-                    changed=[
-                        (uid, self.flags[at] & ~SEEN | wanted, modseq)
-                        for uid in changing
-                        if (at := self.position(uid)) is not None
-                    ]
-                )
-            )
+            await self.base.work(job)
         return changing
 
     def is_seen(self, uid: int) -> bool:

@@ -23,6 +23,7 @@ async def no_copy(*_: object) -> Placed:
 def visit_of(world: Hub, base: SharedMailbox, who: str = "bob@hub.example") -> Visit:
     seen = SeenFile(world.files, who)
     made = Visit(base, seen, lambda: "Theirs", lambda: Rights("lrsw"), no_copy, lambda _: None)
+    made.users = 1
     run(made.enter())
     return made
 
@@ -138,6 +139,7 @@ def test_two_sessions(world: Hub) -> None:
     """The last of the visitor's sessions lets go of the mailbox."""
     base = world.open()
     visit = visit_of(world, base)
+    visit.users += 1
     run(visit.enter())
     run(visit.release())
     run(base.store([1], FlagAction.ADD, ["\\Flagged"]))
