@@ -16,7 +16,8 @@ Invariants:
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
 from mailhub.imap.command import Search, Sort
 from mailhub.imap.criteria import And, Uids
@@ -55,17 +56,24 @@ class SearchContext:
         else:
             uids = box.mailbox.uids
             self.uids = array("I")
-            for number in numbers:
-                for run in box.view.runs(number, number):
-                    self.uids.append(uids[run.position])
+            for first, last in runs(numbers):
+                for run in box.view.runs(first, last):
+                    self.uids.extend(uids[run.position : run.position + run.length])
 
     # ---- What is gone ----
 
     def departed(self, box: Selected) -> Iterator[bytes]:
         """REMOVEFROM of messages that are expunged, to be said before EXPUNGE is."""
-        gone = set(box.view.parting).intersection(self.uids)
+        gone = self._members(box.view.parting)
         if gone:
             yield self._removed(box, gone)
+
+    def _members(self, uids: Iterable[int]) -> set[int]:
+        """Those of `uids` that the result holds."""
+        if isinstance(self._command, Sort):
+            return set(uids).intersection(self.uids)
+        found = ((uid, bisect_left(self.uids, uid)) for uid in uids)
+        return {uid for uid, place in found if place < len(self.uids) and self.uids[place] == uid}
 
     def _removed(self, box: Selected, gone: set[int]) -> bytes:
         if isinstance(self._command, Sort):
@@ -104,11 +112,11 @@ class SearchContext:
         async for some in searching.found():
             hits.update(some)
             yield b""
-        members = set(self.uids)
-        lost = (stirred & members) - hits
+        before = self._members(stirred)
+        lost = before - hits
         if lost:
             yield self._removed(box, lost)
-        fresh = hits - members
+        fresh = hits - before
         if fresh:
             yield await self._added(box, fresh)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailhub.imap.grammar import Tokens
-from mailhub.imap.response import Bad, number_set, runs, string
+from mailhub.imap.response import Bad, runs, string
 
 _OPTIONS: Final = frozenset(
     {"MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE", "CONTEXT", "PARTIAL", "RELEVANCY"}
@@ -29,8 +29,8 @@ _SAYING: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "PARTIAL", "RELEVANCY"
 # partial-range = partial-range-first / partial-range-last                 (RFC 9394 §4)
 # partial-range-last = MINUS nz-number ":" MINUS nz-number
 _PARTIAL: Final = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})(?![0-9])")
-_RUNS: Final = 2900
-"""Ranges of a set that are made into octets in one step: 62 KiB at most."""
+_NUMBERS: Final = 2900
+"""Numbers that are made into octets in one step: 62 KiB at most."""
 _OPTION_LIMIT: Final = 20
 
 
@@ -200,25 +200,36 @@ def esearch(
     if shown and "RELEVANCY" in returning:
         known = scores or {}
         yield b" RELEVANCY ("
-        for start in range(0, len(shown), _RUNS):
-            some = [known.get(number, 100) for number in shown[start : start + _RUNS]]
+        for start in range(0, len(shown), _NUMBERS):
+            some = [known.get(number, 100) for number in shown[start : start + _NUMBERS]]
             yield b" " * bool(start) + b" ".join(b"%d" % score for score in some)
         yield b")"
     yield b"\r\n"
 
 
 def set_pieces(numbers: Sequence[int]) -> Iterator[bytes]:
-    """Numbers as a set, in their order, in pieces."""
-    if len(numbers) <= _RUNS:
-        yield number_set(numbers).encode()
-        return
-    first = True
-    some: list[bytes] = []
-    for low, high in runs(numbers):
-        some.append(b"%d" % low if low == high else b"%d:%d" % (low, high))
-        if len(some) == _RUNS:
-            yield b"," * (not first) + b",".join(some)
-            first = False
-            some.clear()
-    if some:
-        yield b"," * (not first) + b",".join(some)
+    """Numbers as a set, in their order, in pieces; some are empty."""
+    comma = b""
+    last: tuple[int, int] | None = None
+    for start in range(0, len(numbers), _NUMBERS):
+        some: list[bytes] = []
+        for low, high in runs(numbers[start : start + _NUMBERS]):
+            if last is None:
+                last = low, high
+            elif low == last[1] + 1:
+                last = last[0], high
+            else:
+                some.append(_range(last))
+                last = low, high
+        if some:
+            yield comma + b",".join(some)
+            comma = b","
+        else:
+            yield b""
+    if last is not None:
+        yield comma + _range(last)
+
+
+def _range(ends: tuple[int, int]) -> bytes:
+    low, high = ends
+    return b"%d" % low if low == high else b"%d:%d" % ends

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import operator
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -80,6 +81,8 @@ CONTENT_ROWS: Final = 64
 """Contents read and judged in one step."""
 CONTENT_OCTETS: Final = 524288
 """Octets of such contents; a larger message is a step of its own."""
+SCORED: Final = 4000
+"""Messages whose relevancy is worked out in one step."""
 FEW: Final = 10
 """Messages that are read rather than looked up in the index."""
 SPARSE: Final = 50
@@ -99,8 +102,8 @@ class Tier(IntEnum):
 class Answer:
     """What the index said of a key: the UIDs that match, and those that must be read."""
 
-    sure: frozenset[int]
-    unsure: frozenset[int]
+    sure: array[int]
+    unsure: array[int]
 
 
 def tells_modseq(program: Key) -> bool:
@@ -124,7 +127,7 @@ class Searching:
         exists = selected.view.exists
         self._ranges: Ranges = ((1, exists),) if exists else ()
         self._mask = self._want = 0
-        self._only: list[frozenset[int]] = []  # UIDs; the result is among all of these
+        self._only: list[array[int]] = []  # UIDs, ascending; the result is among all of these
         self._answers: dict[Leaf, Answer] = {}
         self._predicates: dict[Tier, list[Predicate]] = {tier: [] for tier in Tier}
         self._names: dict[bytes, None] = {}  # of the fields that some key looks at
@@ -170,18 +173,19 @@ class Searching:
         elif self._only:
             uids = rows.uids
         for only in self._only:
-            numbers, uids = _among(numbers, uids, only)
+            numbers, uids = _among(numbers, uids, _between(only, rows.uids))
         return numbers
 
     def _judged(self, rows: Rows) -> list[Row]:
         """Those that pass the first tier."""
         mask, want, columns = self._mask, self._want, (rows.sizes, rows.dates)
+        sets = [_between(only, rows.uids) for only in self._only]
         found = [
             Row(seq, uid, bits, size, date)
             for seq, uid, bits, size, date in zip(
                 rows.seqs, rows.uids, rows.bits, *columns, strict=True
             )
-            if bits & mask == want and all(uid in only for only in self._only)
+            if bits & mask == want and all(uid in only for only in sets)
         ]
         predicates = self._predicates[Tier.ARRAYS]
         return [row for row in found if all(passes(row) for passes in predicates)]
@@ -247,39 +251,47 @@ class Searching:
             self.done = self.goal - left
             yield
         for leaf in dict.fromkeys(leaves):
+            if isinstance(leaf, Header | Text) and leaf.fuzzy:
+                async for _ in self._answer_inexact(leaf, inexact(fold(leaf.text))):
+                    yield
+                continue
             answer = await self._answer(leaf)
             if answer is not None:
                 self._answers[leaf] = answer
-            yield
 
     async def _answer(self, leaf: Leaf) -> Answer | None:
-        if isinstance(leaf, Header | Text) and leaf.fuzzy:
-            return await self._answer_inexact(leaf, inexact(fold(leaf.text)))
         question = question_of(leaf)
         found = await self._find(question) if question is not None else None
         if found is None:
             return None
         if isinstance(leaf, Header) and leaf.field not in FIELDS and leaf.text:
             # Some field holds the text: whether it is this one the header section says.
-            return Answer(frozenset(), frozenset(found.sure) | frozenset(found.unsure))
-        return Answer(frozenset(found.sure), frozenset(found.unsure))
+            return Answer(array("I"), _merged(found.sure, found.unsure))
+        return Answer(found.sure, found.unsure)
 
-    async def _answer_inexact(self, leaf: Header | Text, text: Inexact) -> Answer | None:
+    async def _answer_inexact(
+        self, leaf: Header | Text, text: Inexact
+    ) -> AsyncGenerator[None, None]:
+        """Ask for each piece of a text, and score all that hold some."""
         place = place_of(leaf)
         if place is Place.HEAD:
-            return None
-        sets: dict[str, frozenset[int]] = {}
+            return
+        found: dict[str, array[int]] = {}
         for piece in text.pieces():
-            found = await self._find(Sought(place, piece))
-            if found is None or found.unsure:
-                return None
-            sets[piece] = frozenset(found.sure)
-        hits = {
-            uid
-            for uid in frozenset().union(*sets.values())
-            if self._scored(uid, text.score(lambda piece, uid=uid: uid in sets[piece]))  # type: ignore[misc]
-        }
-        return Answer(frozenset(hits), frozenset())
+            hits = await self._find(Sought(place, piece))
+            if hits is None or hits.unsure:
+                return
+            found[piece] = hits.sure
+        sure = array("I")
+        uids = self._selected.mailbox.uids
+        for start in range(0, len(uids), SCORED):
+            some = uids[start : start + SCORED]
+            sets = {piece: _between(hits, some) for piece, hits in found.items()}
+            for uid in sorted(frozenset().union(*sets.values())):
+                if self._scored(uid, text.score(lambda piece: uid in sets[piece])):  # noqa: B023
+                    sure.append(uid)
+            yield
+        self._answers[leaf] = Answer(sure, array("I"))
 
     async def _find(self, question: Question) -> Found | None:
         return await self._selected.mailbox.find(question)
@@ -295,10 +307,10 @@ class Searching:
         answer = self._answers.get(key) if isinstance(key, Leaf) else None
         if answer is None:
             return False
-        candidates = answer.sure | answer.unsure
+        candidates = _merged(answer.sure, answer.unsure)
         view = self._selected.view
         if len(candidates) * SPARSE < view.exists:
-            known = SequenceSet(tuple(runs(sorted(candidates))))
+            known = SequenceSet(tuple(runs(candidates)))
             self._ranges = intersection(self._ranges, view.by_uids(known))
         else:
             self._only.append(candidates)
@@ -391,9 +403,9 @@ class Searching:
         if answer is not None:
             sure, unsure = answer.sure, answer.unsure
             if not unsure:
-                return lambda row: row.uid in sure
+                return lambda row: _has(sure, row.uid)
             reads = self._reading(key)
-            return lambda row: row.uid in sure or (row.uid in unsure and reads(row))
+            return lambda row: _has(sure, row.uid) or (_has(unsure, row.uid) and reads(row))
         return self._reading(key)
 
     def _reading(self, key: Leaf) -> Predicate:
@@ -477,6 +489,23 @@ def _selector(bits: Sequence[int], mask: int, want: int) -> Sequence[int]:
 
 _LOW_FIRST: Final = array("I", (1,)).tobytes()[0] == 1
 """Whether the first octet of an integer is its lowest."""
+
+
+def _has(uids: array[int], uid: int) -> bool:
+    place = bisect_left(uids, uid)
+    return place < len(uids) and uids[place] == uid
+
+
+def _between(uids: array[int], batch: Sequence[int]) -> frozenset[int]:
+    """Those of ascending UIDs that a batch can hold: a set of all would take too long."""
+    if not batch:
+        return frozenset()
+    return frozenset(uids[bisect_left(uids, batch[0]) : bisect_right(uids, batch[-1])])
+
+
+def _merged(one: array[int], other: array[int]) -> array[int]:
+    """Ascending UIDs of both."""
+    return array("I", sorted([*one, *other])) if other else one
 
 
 def _among(

@@ -7,6 +7,7 @@ four octets a message, so that what is said comes in one piece whatever happens 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 
@@ -48,8 +49,10 @@ async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
     if returning is None:
         async for piece in _listed(b"* SEARCH", numbers):
             yield piece
-        modseq = _modseq(box, numbers, command) if tells_modseq(command.program) else 0
-        yield (b" (MODSEQ %d)" % modseq if modseq else b"") + b"\r\n"
+        highest: list[int] = []
+        async for breath in _highest(box, numbers, command, highest):
+            yield breath
+        yield (b" (MODSEQ %d)" % max(highest) if any(highest) else b"") + b"\r\n"
     else:
         _save(box, returning, numbers, by_uid=command.by_uid)
         async for piece in _returned(state, command, returning, numbers, searching.scores):
@@ -69,7 +72,9 @@ async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
         yield breath
     async for breath in _taught(state, box.mailbox):
         yield breath
-    numbers = await _sorted(box, command, uids, searching.scores)
+    numbers = array("I")
+    async for breath in _sorted(box, command, uids, searching.scores, numbers):
+        yield breath
     if returning is None:
         async for piece in _listed(b"* SORT", numbers):
             yield piece
@@ -142,47 +147,63 @@ async def _taught(state: State, mailbox: Mailbox) -> AsyncGenerator[bytes, None]
 
 
 async def _sorted(
-    box: Selected, command: Sort, uids: array[int], scores: Mapping[int, int]
-) -> array[int]:
-    """The numbers of found messages, in order."""
+    box: Selected,
+    command: Sort,
+    uids: array[int],
+    scores: Mapping[int, int],
+    numbers: array[int],
+) -> AsyncGenerator[bytes, None]:
+    """Find the numbers of found messages, in order."""
     mailbox, criteria = box.mailbox, command.sorting
     memo = ("sort", criteria, command.by_uid)
     scored = any(it.key is SortKey.RELEVANCY for it in criteria)
     whole = not scored and box.view.settled and len(uids) == len(mailbox.uids)
     known = mailbox.memo.get(memo) if whole else None
     if isinstance(known, array):
-        return known
-    found = await _ordered(box, criteria, uids, scores if scored else None)
-    numbers = found if command.by_uid else numbered(box, found)
+        numbers.extend(known)
+        return
+    order = await _order(box, criteria, uids, scores if scored else None)
+    if len(order) > len(uids):
+        members = frozenset(uids)
+        order, every = array("I"), order
+        for start in range(0, len(every), NUMBERS):
+            order.extend([uid for uid in every[start : start + NUMBERS] if uid in members])
+            yield b""
+    if command.by_uid:
+        numbers.extend(order)
+    else:
+        for start in range(0, len(order), NUMBERS):
+            numbers.extend(numbered(box, order[start : start + NUMBERS]))
+            if start:
+                yield b""
     if whole and box.view.settled and len(numbers) == len(mailbox.uids):
         mailbox.memo[memo] = numbers
-    return numbers
 
 
-async def _ordered(
+async def _order(
     box: Selected,
     criteria: Sequence[Sorting],
     uids: Sequence[int],
     scores: Mapping[int, int] | None = None,
 ) -> array[int]:
-    """UIDs in order."""
+    """UIDs in order: of these, or, where they are many, of all that there are."""
     mailbox = box.mailbox
     if len(uids) <= SPARSE_LIMIT and len(uids) * SPARSE <= len(mailbox.uids):
         return await mailbox.order(criteria, [Uid(uid) for uid in uids], scores)
-    order = await mailbox.order(criteria, None, scores)
-    if len(order) == len(uids):
-        return order
-    members = frozenset(uids)
-    return array("I", (uid for uid in order if uid in members))
+    return await mailbox.order(criteria, None, scores)
 
 
-def numbered(box: Selected, uids: Sequence[int]) -> array[int]:
+def numbered(box: Selected, uids: Sequence[int]) -> list[int]:
     """The sequence numbers of messages, in the same order; none of those that have gone."""
-    if box.view.settled:
-        places = dict(zip(box.mailbox.uids, range(1, len(box.mailbox.uids) + 1), strict=True))
-        return array("I", (places[uid] for uid in uids if uid in places))
-    numbers = (box.view.number(uid) for uid in uids)
-    return array("I", (number for number in numbers if number is not None))
+    if not box.view.settled:
+        numbers = map(box.view.number, uids)
+        return [number for number in numbers if number is not None]
+    known = box.mailbox.uids
+    if len(uids) == len(known):
+        places = dict(zip(known, range(1, len(known) + 1), strict=True))
+        return [places[uid] for uid in uids if uid in places]
+    found = [(bisect_left(known, uid), uid) for uid in uids]
+    return [place + 1 for place, uid in found if place < len(known) and known[place] == uid]
 
 
 async def _threaded(
@@ -199,7 +220,7 @@ async def _threaded(
         yield b""
     places = {message.uid: place for place, message in enumerate(messages)}
     order = [
-        places[uid] for uid in await _ordered(box, [Sorting(SortKey.DATE)], uids) if uid in places
+        places[uid] for uid in await _order(box, [Sorting(SortKey.DATE)], uids) if uid in places
     ]
     working = threads.threaded(command.algorithm, messages, order)
     while True:
@@ -244,27 +265,34 @@ async def _returned(
             box.contexts[tag] = SearchContext(box, command, tag, numbers)
     if returning.silent:
         return
-    modseq = 0
-    if isinstance(command, Search) and tells_modseq(command.program):
-        # Of the messages that are returned the highest                      (RFC 4731 §3.2)
-        told = returning.saved(numbers) if returning.bounds_only else numbers
-        modseq = _modseq(box, told, command)
+    # Of the messages that are returned the highest                          (RFC 4731 §3.2)
+    told = returning.saved(numbers) if returning.bounds_only else numbers
+    highest: list[int] = []
+    async for breath in _highest(box, told, command, highest):
+        yield breath
     if scores and not command.by_uid:
         pairs = ((box.view.number(uid), score) for uid, score in scores.items())
         scores = {number: score for number, score in pairs if number is not None}
     source = Source(tag, command.by_uid)
-    for piece in esearch(source, returning, numbers, modseq=modseq, scores=scores):
+    for piece in esearch(source, returning, numbers, modseq=max(highest, default=0), scores=scores):
         yield piece
         if len(numbers) > NUMBERS:
             yield b""
 
 
-def _modseq(box: Selected, numbers: Sequence[int], command: Search | Sort) -> int:
-    """The highest MODSEQ of messages; 0 of none."""
+async def _highest(
+    box: Selected, numbers: Sequence[int], command: Search | Sort, found: list[int]
+) -> AsyncGenerator[bytes, None]:
+    """Find the highest MODSEQ of messages, if their search asked for MODSEQs."""
+    if not tells_modseq(command.program):
+        return
     mailbox = box.mailbox
-    uids = numbers if command.by_uid else uids_of(box, numbers)
-    places = (mailbox.position(Uid(uid)) for uid in uids)
-    return max((mailbox.modseqs[place] for place in places if place is not None), default=0)
+    for start in range(0, len(numbers), NUMBERS):
+        some = numbers[start : start + NUMBERS]
+        uids = some if command.by_uid else uids_of(box, some)
+        places = (mailbox.position(Uid(uid)) for uid in uids)
+        found.append(max((mailbox.modseqs[it] for it in places if it is not None), default=0))
+        yield b""
 
 
 def uids_of(box: Selected, numbers: Sequence[int]) -> array[int]:

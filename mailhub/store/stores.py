@@ -139,6 +139,7 @@ class Stores:
         self._cache = ReadCache(self.ground.limits.read_cache)
         self._warm = Warm(self.ground.limits)
         self._stores: WeakValueDictionary[str, AccountStore] = WeakValueDictionary()
+        self._turn = 0  # which account's index is fed first
         self._recent: OrderedDict[str, AccountStore] = OrderedDict()  # keeps them alive
         self.ledger: Ledger | None = None
 
@@ -228,7 +229,10 @@ class Stores:
         is mail that has no UID yet, for nobody has opened its mailbox since.
         """
         calm = self.ground.clock() - self.ground.limits.index_quiet
-        for store in list(self._stores.values()):
+        stores = list(self._stores.values())
+        self._turn += 1
+        first = self._turn % max(len(stores), 1)
+        for store in (*stores[first:], *stores[:first]):
             for mailbox in list(store.mailboxes.values()):
                 if mailbox.loaded and not mailbox.gone and mailbox.arrived <= calm:
                     with suppress(StoreRefused):  # what it lacks is indexed at the next SEARCH

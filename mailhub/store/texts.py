@@ -59,6 +59,8 @@ SHARD_SIZE: Final = 1 << SHARD_BITS
 """Documents in a shard: one is searched in one step."""
 DOCUMENT_LIMIT: Final = 1 << 20
 """Characters of a document; a longer message is read when it is searched for."""
+SLICE: Final = 65_536
+"""Characters of a list of UIDs that are read in one go: a millisecond."""
 MERGED: Final = 8
 """Batches of documents that FTS5 merges into one: fewer would cost a third more."""
 SHORTEST: Final = 3
@@ -243,7 +245,7 @@ class Texts:
     def _uids(self, select: str, values: Sequence[object]) -> array[int]:
         # One string holds all: the interpreter's lock is taken once, not for each row.
         [listed] = self._database.execute(select, values).fetchone()
-        return array("I", map(int, listed.split(","))) if listed else array("I")
+        return _numbers(listed) if listed else array("I")
 
     # ---- Sorting and threading -----------------------------------------------------------------
 
@@ -284,6 +286,17 @@ class Texts:
             (first, last, limit),
         )
         return list(map(Threadable._make, cursor.fetchall()))
+
+
+def _numbers(listed: str) -> array[int]:
+    """Numbers between commas; in slices, between which other threads may run."""
+    found, start = array("I"), 0
+    while start < len(listed):
+        end = listed.find(",", start + SLICE)
+        end = end if end >= 0 else len(listed)
+        found.extend(map(int, listed[start:end].split(",")))
+        start = end + 1
+    return found
 
 
 def _direction(sorting: Sorting) -> str:
