@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from typing import Any, Final, TypeVar
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -19,11 +19,16 @@ from mailhub.mail.address import NULL, Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.route import DIRECT, sent_by
 from mailhub.ports import AccountId, QueueId
-from mailhub.queue.amend import START, At
+from mailhub.queue.amend import START, At, Key
 from mailhub.queue.change import Amend, Cancel, Edit, Flush, Hold, Release, Reroute, Select
 from mailhub.queue.item import Item, to_number
+from mailhub.queue.journeys import Journeys
+from mailhub.queue.noting import noted
 from mailhub.queue.rows import State
 from mailhub.queue.spool import Spool
+
+if TYPE_CHECKING:
+    from mailhub.config.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -289,7 +294,8 @@ def _amend(place: Place, change: Amend, what: str) -> None:
     """Change the recipients that fit, batch by batch, and tell the hub."""
     changed = 0
     settings = place.existing()
-    with _spool(place) as spool:
+    with _spool(place) as spool, _journeys(settings) as note:
+        spool.amended = note
         at: At | None = START
         while at is not None:
             count, at = spool.amend(change, at)
@@ -299,6 +305,24 @@ def _amend(place: Place, change: Amend, what: str) -> None:
     done(f"{changed} recipient{'' if changed == 1 else 's'} {what}")
     if not changed and change.select.queue_ids:
         raise click.ClickException("none of these is in the queue in a state to be changed")
+
+
+@contextmanager
+def _journeys(settings: Settings) -> Iterator[Callable[[Amend, Sequence[Key]], None]]:
+    """Tells the journeys of messages what is done to them; nothing depends on that."""
+    with ExitStack() as stack:
+        journeys: Journeys | None = None
+        if settings.journey.keep:
+            with suppress(OSError):
+                journeys = Journeys(settings.hub.state, now=time.time(), begin=False)
+                stack.callback(journeys.close)
+
+        def note(change: Amend, keys: Sequence[Key]) -> None:
+            if journeys is not None and keys:
+                with suppress(OSError):
+                    journeys.write(noted(change, keys, time.time()))
+
+        yield note
 
 
 # ---- Choosing ------------------------------------------------------------------------------

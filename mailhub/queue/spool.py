@@ -26,7 +26,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -80,6 +80,9 @@ class Spool(Reading):
     """One connection to the spool in a directory, which is made if need be.
 
     `connect` opens databases, and `system` changes files: tests and simulations bring their own.
+
+    Attributes:
+        amended: Told of each step of an amendment that is durable, and whom it changed.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Spool(Reading):
         attempts_kept: int = ATTEMPTS_KEPT,
     ) -> None:
         self.directory = directory
+        self.amended: Callable[[Amend, Sequence[amend.Key]], None] = _nobody_asks
         self.system = system
         self._attempts_kept = attempts_kept
         self._connect = connect
@@ -356,6 +360,7 @@ class Spool(Reading):
                 for item, settled in Counter(key.item for key in keys).items():
                     self._close(item, settled)
         self.commit()
+        self.amended(change, keys)
         return len(keys), then
 
     def edit(self, change: Edit) -> bool:
@@ -408,3 +413,7 @@ def _this(item: Item, number: int, place: int) -> tuple[int, int, State, State, 
     path = item.envelope.recipients[place].path
     states = rows.expected(item.fates[place], item.places[place])
     return number, item.number(place), *states, path.local, path.domain
+
+
+def _nobody_asks(change: Amend, keys: Sequence[amend.Key]) -> None:
+    """Nobody wants to know whom an amendment changed."""

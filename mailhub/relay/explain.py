@@ -26,6 +26,7 @@ from mailhub.policy.access import (
 from mailhub.policy.alias import Expansion
 from mailhub.policy.limits import Family
 from mailhub.policy.provider import Providers
+from mailhub.policy.queueclass import Facts, QueueClass, classify
 from mailhub.policy.route import (
     Exchange,
     Hop,
@@ -60,7 +61,7 @@ class Step:
     """One thing that would be decided or found out.
 
     Attributes:
-        stage: When: ``MAIL RCPT content route lookup terms mailbox``.
+        stage: When: ``MAIL RCPT content class route lookup terms mailbox``.
         about: The recipient, or ``""`` for the whole message.
         refused: The message would go no further, for this recipient.
     """
@@ -134,10 +135,12 @@ async def explained(letter: Letter, client: Client, world: World) -> AsyncIterat
         yield step
     if refused:
         return
+    chosen = _class(letter, client, world)
+    yield Step("class", "", *_weighed(chosen))
     for account in _unique(account for expansion in found for account in expansion.accounts):
         yield _mailbox(account)
     for path in _unique(path for expansion in found for path in expansion.others):
-        async for step in _journey(letter.sender, path, world):
+        async for step in _journey(letter.sender, path, world, chosen.name):
             yield step
 
 
@@ -197,6 +200,19 @@ async def _content(
         yield Step("content", "", f"header: {names} would be added (RFC 6409 §8)")
 
 
+def _class(letter: Letter, client: Client, world: World) -> QueueClass:
+    """Which class the message would be in."""
+    account = None if client.account is None else client.account.path
+    header, _ = submission.sections(letter.header)
+    facts = Facts(letter.sender, account, len(letter.recipients), header)
+    classes = world.settings.classes
+    return classes.find(classify(facts, classes.all))
+
+
+def _weighed(chosen: QueueClass) -> tuple[str, Rule]:
+    return f"class: {chosen.name}, weight {chosen.weight:g}", Rule(f"class {chosen.name}")
+
+
 def _mailbox(account: Account) -> Step:
     """Where a local recipient's copy would lie."""
     limits = account.quota
@@ -208,7 +224,7 @@ def _mailbox(account: Account) -> Step:
 # ---- The way out ---------------------------------------------------------------------------
 
 
-async def _journey(sender: Path, path: Path, world: World) -> AsyncIterator[Step]:
+async def _journey(sender: Path, path: Path, world: World, class_name: str) -> AsyncIterator[Step]:
     """Route, exchanges, provider and its terms, for one recipient elsewhere."""
     relay, about = world.settings.relay, str(path)
     found = matching(sender, path, world.settings.routes)
@@ -244,9 +260,10 @@ async def _journey(sender: Path, path: Path, world: World) -> AsyncIterator[Step
     if relay.reach.family is not Family.BOTH:
         rule = Rule("relay", "address family")
         yield Step("terms", about, f"addresses: {relay.reach.family.value} only", rule)
-    wait = world.settings.schedule.delays[0]
+    schedule = world.settings.schedules().find(class_name, "" if found is None else found.name)
+    wait = schedule.delays[0]
     text = f"attempted at once; if that fails for a while, again after {wait:.0f} s"
-    yield Step("terms", about, text, Rule("queue", "delays"))
+    yield Step("terms", about, text, schedule.line("delays"))
 
 
 async def _looked_up(hop: Hop, world: World, lookups: list[Lookup]) -> Sequence[Mx]:

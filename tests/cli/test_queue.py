@@ -16,8 +16,10 @@ from mailhub.mail.reply import Reply
 from mailhub.policy.retry import Schedule
 from mailhub.ports import Attempt, QueueId
 from mailhub.queue.change import Accept, Settle
+from mailhub.queue.event import Fated, State
 from mailhub.queue.item import Answer, Item, Origin, attempted, new_item, to_queue_id
 from mailhub.queue.journey import Attempted
+from mailhub.queue.journeys import Journeys
 from mailhub.queue.spool import Spool
 from tests.cli.conftest import Mailhub
 
@@ -248,3 +250,16 @@ def test_edit(mailhub: Mailhub, state: Path, three: list[QueueId]) -> None:
     assert "1 recipient changed" in removed.out
     assert mailhub(*at, "edit", three[0], "--change", "no@x.example", "y@x.example").status
     assert mailhub(*at, "edit", three[0]).status
+
+
+def test_told_to_journeys(mailhub: Mailhub, state: Path, three: list[QueueId]) -> None:
+    """What an operator does to a message stands in its journey, and in no other."""
+    with closing(Journeys(str(state), now=time.time())) as journeys:
+        mailhub("--state", str(state), "queue", "hold", three[0], "--why", "until Monday")
+        mailhub("--state", str(state), "queue", "drop", three[0])
+        [held, dropped] = [it for part in journeys.load(three[0]) for it in part.events]
+        assert journeys.load(three[1]) == []
+    assert isinstance(held, Fated)
+    assert isinstance(dropped, Fated)
+    assert (held.state, held.numbers, held.reply) == (State.HELD, (0, 1), "until Monday")
+    assert dropped.state is State.CANCELLED

@@ -109,7 +109,7 @@ class TestVerdicts:
     def test_one_of_two(self) -> None:
         """What is refused for one recipient goes on for the others."""
         found = steps(at("nobody"), at("bob"))
-        assert [step.refused for step in found] == [False, True, False, False]
+        assert [step.refused for step in found] == [False, True, False, False, False]
         assert found[-1].what == "filed into INBOX of bob@hub.example"
 
 
@@ -135,11 +135,22 @@ class TestContent:
         assert last.what.startswith("554 5.4.6")
 
 
+def test_class() -> None:
+    """Bulk mail is told as such, by the section that says so."""
+    [step] = [
+        step
+        for step in steps(at("bob"), header="From: alice@hub.example\nPrecedence: bulk\n\n", size=9)
+        if step.stage == "class"
+    ]
+    assert (step.what, step.rule) == ("class: bulk, weight 1", Rule("class bulk"))
+
+
 class TestTheWayOut:
     def test_exchanges(self) -> None:
         """Route, lookups, provider, its terms, how it stands, and the schedule."""
         found = steps(FAR)
         assert told(found)[2:] == [
+            "class class: normal, weight 10",
             "route route: to the exchanges of far.example",
             "lookup MX far.example: 10 mx.far.example, 20 mx2.far.example, authentic",
             "lookup A/AAAA mx.far.example: 192.0.2.1",
@@ -153,7 +164,7 @@ class TestTheWayOut:
             "terms addresses: ipv4 only",
             "terms attempted at once; if that fails for a while, again after 60 s",
         ]
-        assert SETTINGS.origins.told(found[9].rule) == (
+        assert SETTINGS.origins.told(found[10].rule) == (
             "[provider far] messages per minute (line 11)"
         )
 
@@ -168,7 +179,7 @@ class TestTheWayOut:
         """Who is meant elsewhere is told, whoever was named."""
         found = steps(at("out"))
         assert found[1].what == "<out@hub.example>: is carol@far.example"
-        assert found[2].about == "carol@far.example"
+        assert found[3].about == "carol@far.example"
 
     def test_nowhere(self) -> None:
         """A domain that is not there, or wants no mail, is told as the sender would be."""
