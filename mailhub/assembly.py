@@ -24,6 +24,7 @@ from mailhub.config.settings import Settings
 from mailhub.config.waiting import BACKUP_PREFIX
 from mailhub.imap.structure import summary
 from mailhub.mail.address import Path
+from mailhub.mail.reply import Refusal
 from mailhub.net.clienttls import ClientTls
 from mailhub.net.dns import DnsResolver, name_servers
 from mailhub.net.journal import Journal
@@ -410,7 +411,19 @@ class Parts:
         backup = self._backup(item.envelope.reverse_path, path)
         if backup is not None:
             name = f"{BACKUP_PREFIX}{backup.name}"
-        return self._schedules.find(item.flow.name, name)
+        way = getattr(fate, "route", "")
+        provider = "" if item.places[place] else self._provider(item, path, way)
+        return self._schedules.find(item.flow.name, name, provider)
+
+    def _provider(self, item: Item, path: Path, way: str) -> str:
+        """Who is to take a recipient's mail, if that is known and matters to its schedule."""
+        if not self._schedules.by_provider:
+            return ""
+        try:
+            found = self.remote.provider_of(self._route(item.envelope.reverse_path, path, way))
+        except Refusal:
+            return ""
+        return "" if found is None else found.name
 
     def _weigh(self, flow: Flow) -> float:
         return self.settings.classes.weight(flow.name, flow.priority)

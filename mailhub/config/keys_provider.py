@@ -6,6 +6,7 @@ from typing import Final
 
 from mailhub.config.key import AT_LEAST_ONE, PATIENCE, Key, Section
 from mailhub.config.keys_delivery import DEMAND, FAMILY
+from mailhub.config.keys_queue import schedule_keys
 from mailhub.config.values import (
     BOOLEAN,
     COUNT,
@@ -23,7 +24,8 @@ PROVIDER: Final = Section(
     "Who runs the hosts that mail goes to. Domains with the same provider share connections, limits"
     " and reputation; those of nobody named are grouped by their mail exchanges. Many are known"
     " already (mailhub provider list); a section of the same name changes just the keys that it"
-    " gives. What is not given is as [relay] has it.",
+    " gives. What is not given is as [relay] has it, and its mail waits as [queue] says; a route's"
+    " word about that goes before a provider's.",
     (
         Key(
             "mx",
@@ -99,6 +101,7 @@ PROVIDER: Final = Section(
             "probe",
             "How long until one message tries the direct way again.",
         ),
+        *schedule_keys(),
     ),
 )
 

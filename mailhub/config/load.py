@@ -220,6 +220,8 @@ def _ways_out(settings: Settings, given: _Given) -> tuple[Settings, list[Mistake
     """The settings with providers, sources and what is made of replies."""
     sections = _sections(given, provider.PREFIX)
     providers, mistakes = provider.providers(sections, shipped=settings.relay.known)
+    wanted = {it.name: waiting.wishes(f"{provider.PREFIX}{it.name}", it.values) for it in sections}
+    providers = tuple(replace(it, wishes=wanted.get(it.name, it.wishes)) for it in providers)
     sources, wrong = provider.sources(_sections(given, provider.SOURCE_PREFIX))
     names = [source.name for source in sources]
     detours = [route.name for route in settings.routes if route.hop is not None]

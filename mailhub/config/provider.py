@@ -16,6 +16,7 @@ from mailhub.config import ini
 from mailhub.config.ini import Mistake
 from mailhub.config.keys_provider import PROVIDER
 from mailhub.policy.provider import Provider, Source, duplicates
+from mailhub.policy.retry import KEYS
 
 KNOWN: Final = "providers.ini"
 """The file beside this module."""
@@ -83,7 +84,8 @@ def providers(
     for given in sections:
         mistakes += _wrong(given, given.name in values)
         if not given.spoilt:
-            values[given.name] = {**values.get(given.name, {}), **given.values}
+            plain = {name: value for name, value in given.values.items() if name not in KEYS}
+            values[given.name] = {**values.get(given.name, {}), **plain}
     made = tuple(Provider(name, **each) for name, each in values.items() if each.get("mx"))
     lines = {given.name: given for given in sections}
     mistakes += _twice(made, lines)

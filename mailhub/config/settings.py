@@ -224,10 +224,11 @@ class Settings:
     replies: tuple[Rule, ...] = field(default_factory=replies.known)
 
     def schedules(self) -> Schedules:
-        """How long and how often mail is tried, by class and route."""
+        """How long and how often mail is tried, by class, provider and route."""
         ways = {it.name: it.wishes for it in self.routes}
         ways |= {f"backup {it.name}": it.wishes for it in self.access.backups}
-        return Schedules(self.schedule, self.classes, ways)
+        providers = {it.name: it.wishes for it in self.providers if it.wishes.values}
+        return Schedules(self.schedule, self.classes, ways, providers)
 
     @property
     def aliases(self) -> Aliases:

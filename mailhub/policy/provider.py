@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mailhub.policy.limits import Family
+from mailhub.policy.retry import Wishes
 from mailhub.policy.route import TlsDemand
 from mailhub.ports import Mx
 
@@ -76,6 +77,7 @@ class Provider:
         detour: The route that mail takes which they block; ``""`` for none.
         detour_for: Seconds for which it does, counted from the last block.
         probe: Seconds after which it is tried directly again.
+        wishes: Where the schedule of its mail differs.
         listed: It has a section: its name is a person's, not a set of hosts.
     """
 
@@ -94,6 +96,7 @@ class Provider:
     detour: str = ""
     detour_for: float = 6 * 3600.0
     probe: float = 3600.0
+    wishes: Wishes = field(default_factory=Wishes)
     listed: bool = True
 
     def demand(self, hop: TlsDemand) -> TlsDemand:

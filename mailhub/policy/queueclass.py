@@ -142,24 +142,40 @@ class Classes:
 
 
 class Schedules:
-    """The schedule for each class and route: that of all mail, with their wishes fulfilled."""
+    """The schedule for each class, provider and route: that of all mail, and their wishes."""
 
     def __init__(
-        self, common: Schedule, classes: Classes, routes: Mapping[str, Wishes] | None = None
+        self,
+        common: Schedule,
+        classes: Classes,
+        routes: Mapping[str, Wishes] | None = None,
+        providers: Mapping[str, Wishes] | None = None,
     ) -> None:
         self._common = common
         self._classes = classes
         self._routes = routes or {}
+        self._providers = providers or {}
         self.find = lru_cache(maxsize=1024)(self._find)
 
-    def _find(self, class_name: str, route: str = "") -> Schedule:
-        """The schedule of a class over a route, whose wishes come before the class's."""
+    def _find(self, class_name: str, route: str = "", provider: str = "") -> Schedule:
+        """The schedule of a class over a route to a provider.
+
+        A route's wishes come before a provider's, and these before the class's.
+        """
         schedule = self._classes.find(class_name).wishes.applied(self._common)
-        wishes = self._routes.get(route)
-        return schedule if wishes is None else wishes.applied(schedule)
+        for wishes in (self._providers.get(provider), self._routes.get(route)):
+            if wishes is not None:
+                schedule = wishes.applied(schedule)
+        return schedule
+
+    @property
+    def by_provider(self) -> bool:
+        """Whether a provider makes a difference."""
+        return bool(self._providers)
 
     @property
     def longest(self) -> float:
         """Seconds that no wait of any of them exceeds."""
-        wishes = [*(it.wishes for it in self._classes.all), *self._routes.values()]
+        ways = (*self._routes.values(), *self._providers.values())
+        wishes = [*(it.wishes for it in self._classes.all), *ways]
         return max([self._common.longest, *(it.applied(self._common).longest for it in wishes)])

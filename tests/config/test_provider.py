@@ -96,6 +96,15 @@ class TestSections:
         [route] = settings.routes
         assert route.spare
 
+    def test_schedule(self) -> None:
+        """A provider may have a schedule of its own, also one that is known already."""
+        settings = loaded("[provider google]\ndelays = 2h\n[provider x]\nmx = x.example\n")
+        google = Providers(settings.providers).named("google")
+        assert google is not None
+        assert google.connections == 10
+        assert settings.schedules().find("normal", "", "google").delays == (7200.0,)
+        assert settings.schedules().find("normal", "", "x") == settings.schedule
+
     def test_without(self) -> None:
         """One that is known, or all of them, can be done without."""
         names = {it.name for it in loaded("[provider google]\nmx =\n").providers}

@@ -105,6 +105,20 @@ def test_schedules() -> None:
     assert str(over.line("delays")) == "[class bulk] delays"
     assert str(over.line("factor")) == "[queue] factor"
     assert schedules.longest >= 9 * HOUR
+    assert not schedules.by_provider
+
+
+def test_schedules_of_providers() -> None:
+    """A provider's wishes stand between those of a class and those of a route."""
+    bulk = QueueClass(BULK, wishes=Wishes("class bulk", (("lifetime", DAY), ("warning", HOUR))))
+    routes = {"slow": Wishes("route slow", (("lifetime", 2 * DAY),))}
+    providers = {"big": Wishes("provider big", (("lifetime", 3 * DAY), ("warning", 2 * HOUR)))}
+    schedules = Schedules(Schedule(), Classes((bulk, *SHIPPED)), routes, providers)
+    assert schedules.by_provider
+    assert schedules.find(BULK, "", "big").lifetime == 3 * DAY
+    found = schedules.find(BULK, "slow", "big")
+    assert (found.lifetime, found.warning) == (2 * DAY, 2 * HOUR)
+    assert schedules.find(BULK, "", "other").lifetime == DAY
 
 
 def test_delays_of_ones_own() -> None:
