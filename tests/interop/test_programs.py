@@ -147,7 +147,7 @@ SyncState *
     pushed.write_bytes(message("pushed by mbsync", "x" * 70 + "\n").as_bytes())
     large = store / "INBOX/cur/2.x.y:2,S"
     large.write_bytes(message("large by mbsync", ("x" * 70 + "\n") * 100_000).as_bytes())
-    call(mbsync, "-c", str(config), "-a")
+    assert b"COMPRESS DEFLATE" in call(mbsync, "-c", str(config), "-Dn", "-a")
     assert b"x" * 70 in hub.wait(BOB, "pushed by mbsync")
     assert len(hub.wait(BOB, "large by mbsync")) > 7_000_000
     imap.logout()

@@ -136,6 +136,16 @@ class TestWhole:
         mailbox = hub.open()
         assert run(mailbox.whole([2, 1, 3])) == [b"A: b\r\n\r\nc\r\n", TEXT, None]
 
+    def test_renamed_or_removed(self, tmp_path: Path) -> None:
+        """One that another program has renamed is found, and one that it has removed is not."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, TEXT, TEXT)
+        mailbox = hub.open()
+        first, second, _ = (hub.maildir / "cur" / name for name in hub.cur())
+        first.rename(str(first) + "F")
+        second.unlink()
+        assert run(mailbox.whole([1, 2, 3])) == [TEXT, None, TEXT]
+
     def test_structure(self, tmp_path: Path) -> None:
         """So is the structure of one."""
         hub = Hub(tmp_path)
