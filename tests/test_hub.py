@@ -442,3 +442,50 @@ class TestSharing:
         assert "* 1 EXISTS" in bob.say()
         ann.say("d SETACL Lists anyone -r\r\n")
         assert "* BYE [UNAVAILABLE] You may not read this mailbox" in bob.say()
+
+    def test_every_command(self, world: World) -> None:
+        """A visitor can do with a shared mailbox whatever can be done with one's own."""
+        with Accounts(world.settings.hub.accounts) as accounts:
+            kept = secret(PASSWORD, CHEAP, random.Random(3).randbytes)
+            accounts.add_account(parse_address("bob@hub.example"), kept)
+        world.start()
+        ann, bob = world.call(143), world.call(143)
+        ann.say()
+        bob.say()
+        ann.say(f'a LOGIN {ALICE} "{PASSWORD}"\r\n')
+        text = "Subject: Hi\r\nMessage-ID: <1@x>\r\n\r\nHello there.\r\n"
+        for _ in range(3):
+            ann.say(f"a APPEND INBOX (\\Seen) {{{len(text)}+}}\r\n{text}\r\n")
+        ann.say("a SETACL INBOX bob@hub.example lrswitekx\r\n")
+        bob.say(f'a LOGIN bob@hub.example "{PASSWORD}"\r\n')
+        name = '"Other Users/alice@hub.example"'
+        for command in (
+            f"STATUS {name} (MESSAGES UNSEEN SIZE DELETED-STORAGE HIGHESTMODSEQ MAILBOXID)",
+            f"SELECT {name} (CONDSTORE)",
+            "SEARCH UNSEEN TEXT there",
+            "SEARCH RETURN (MIN COUNT) BODY there SUBJECT hi",
+            "SORT (SUBJECT) UTF-8 ALL",
+            "THREAD REFERENCES UTF-8 UNSEEN",
+            "FETCH 1:* (FLAGS MODSEQ ENVELOPE BODYSTRUCTURE PREVIEW EMAILID THREADID SAVEDATE)",
+            "FETCH 1 (BODY[] BINARY[1] BODY.PEEK[HEADER.FIELDS (SUBJECT)])",
+            "UID STORE 2 (UNCHANGEDSINCE 99999999999999999) +FLAGS (\\Seen \\Flagged label)",
+            "SEARCH SEEN",
+            f"COPY 1 {name}",
+            "MOVE 2 INBOX",
+            f"GETQUOTAROOT {name}",
+            f'SETMETADATA {name} (/private/comment "x")',
+            f'CREATE {name[:-1]}/New"',
+            f'RENAME {name[:-1]}/New" {name[:-1]}/Newer"',
+            f'DELETE {name[:-1]}/Newer"',
+            "UNSELECT",
+            f"SELECT {name}",
+            "STORE 1 +FLAGS.SILENT (\\Deleted)",
+            "EXPUNGE",
+            "CLOSE",
+        ):
+            heard = bob.say(f"x {command}\r\n")
+            assert "x OK" in heard, f"{command}: {heard}"
+            if command == "SEARCH SEEN":
+                assert "* SEARCH 1 2" in heard
+        # Her third message, and the copy of the first, which she has not seen
+        assert "* SEARCH 1\r\n" in ann.say("b SELECT INBOX\r\nc SEARCH SEEN\r\n")
