@@ -164,12 +164,18 @@ class Box:
     def resume(self) -> None:
         """Go on from a MODSEQ that nobody doubts, and that is below the ceiling.
 
+        Messages whose MODSEQ is among those that are doubted get the new one.
+
         Raises:
             OSError: The disk said no; the box must be loaded anew.
+            IndexLost: The same.
         """
         if self.kept.modseq < self.kept.certain or self.kept.modseq >= self.modseq_ceiling:
             self.ready = False
-            self.next_modseq()
+            modseq = self.next_modseq()
+            with self.index.transaction() as transaction:
+                # Else no STORE that is conditional on what such a message has could succeed.
+                transaction.renew(self.kept.id, self.kept.doubt, self.kept.certain, modseq)
             self.ready = True
 
     def _uid_list(self) -> UidList | None:

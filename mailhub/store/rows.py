@@ -312,6 +312,13 @@ class Transaction:
             [(name, flags, modseq, base + uid) for name, flags, modseq, uid in rows],
         )
 
+    def renew(self, mailbox: int, after: int, before: int, modseq: int) -> None:
+        """Give messages with a MODSEQ between two others a new one."""
+        self._database.execute(
+            "UPDATE message SET modseq = ? WHERE key BETWEEN ? AND ? AND modseq > ? AND modseq < ?",
+            (modseq, *_span(mailbox), after, before),
+        )
+
     def remove(self, mailbox: int, uids: Iterable[int]) -> None:
         """Forget messages."""
         keys = [((mailbox << _SHIFT) + uid,) for uid in uids]

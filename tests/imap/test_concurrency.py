@@ -398,7 +398,9 @@ class Commands(World):
         assert style is not None
         failed = 0
         for message in chosen:
-            if since is not None and message.modseq > int(since[1]):
+            if since is not None and (
+                message.modseq > int(since[1]) or self.inbox.doubtful(int(since[1]))
+            ):
                 failed += 1
                 continue
             flag = frozenset({style[2]})
@@ -529,6 +531,7 @@ class Commands(World):
                 assert modseq == message.modseq or modseq > self.highest
             assert modseq >= message.modseq
             assert modseq <= inbox.highest_modseq
+            assert not inbox.doubtful(modseq), "no conditional STORE could succeed"
             message.modseq = modseq
         self.highest, self.anew = int(inbox.highest_modseq), False
 

@@ -453,6 +453,24 @@ class TestHistory:
 
 
 class TestUnchangedSince:
+    def test_after_two_crashes(self, tmp_path: Path) -> None:
+        """A message has a MODSEQ that is believed, whatever crashes lie behind it."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT)
+        for boot in ("second boot", "third boot"):
+            hub.boot = boot
+            hub.restart()
+            mailbox = hub.open()
+            run(mailbox.store([1], FlagAction.REPLACE, [f"k{len(boot)}"]))
+        hub.boot = "fourth boot"
+        hub.restart()
+        mailbox = hub.open()
+        (modseq,) = mailbox.modseqs
+        assert not mailbox.doubtful(modseq)
+        assert modseq <= mailbox.highest_modseq
+        done = run(mailbox.store([1], FlagAction.ADD, ["\\Seen"], ModSeq(modseq)))
+        assert done.changed == (1,)
+
     def test_modified(self, tmp_path: Path) -> None:
         """What changed since is left alone, and named."""
         hub = Hub(tmp_path)
