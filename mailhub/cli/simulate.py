@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 SAMPLE: Final = "[hub]\nhostname = mx.sender.example\n"
 """The configuration that is used where none is named: every default."""
 SPARKS: Final = " ▁▂▃▄▅▆▇█"
-SPARK_WIDTH: Final = 24
+SPARK_WIDTH: Final = 16
+NONE: Final = "·"
+ALWAYS: Final = frozenset({"provider", "limited by", "sent", "deferred", "bounced", "pace"})
+"""Columns that are shown even if there is nothing in them."""
+DISPENSABLE: Final = ("50 %", "in doubt", "deferred", "pace", "95 %", "reputation")
+"""Columns that are left out, in this order, where the terminal is narrow."""
+COLUMNS: Final = (
+    *("provider", "limited by", "sent", "deferred", "bounced", "waiting", "twice", "in doubt"),
+    *("pace", "50 %", "95 %", "100 %", "blocks", "reputation"),
+)
 
 
 def _duration(context: click.Context, parameter: click.Parameter, value: str | None) -> float:  # noqa: ARG001
@@ -195,16 +204,12 @@ def _show(result: Result, name: str | None) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=200)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    grid.add_column("provider")
-    for heading in ("sent", "deferred", "bounced", "waiting", "twice", "in doubt"):
-        grid.add_column(heading, justify="right")
-    grid.add_column("pace")
-    for heading in ("50 %", "95 %", "100 %"):
-        grid.add_column(heading, justify="right")
-    grid.add_column("limited by", overflow="fold")
-    grid.add_column("reputation", justify="right")
-    for outcome in result.providers:
-        grid.add_row(*_row(outcome))
+    rows = [_row(outcome) for outcome in result.providers]
+    for heading in _fitting(rows, console.width):
+        left = heading in ("provider", "limited by", "pace")
+        grid.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    for row in rows:
+        grid.add_row(*(row[str(column.header)] for column in grid.columns))
     if name is not None:
         console.print(f"[bold]{os.path.basename(name)}[/bold]")
     console.print(grid)
@@ -216,30 +221,44 @@ def _show(result: Result, name: str | None) -> None:
         console.print(f"the hub logged: {error.splitlines()[0]}", style="red", soft_wrap=True)
 
 
-def _row(outcome: Outcome) -> list[str]:
+def _fitting(rows: list[dict[str, str]], width: int) -> list[str]:
+    """The columns that have something to show, without some if there is no room for all."""
+    sizes = {
+        heading: max(len(heading), *(len(row[heading]) for row in rows)) + 2
+        for heading in COLUMNS
+        if rows and (heading in ALWAYS or any(row[heading] not in ("", NONE) for row in rows))
+    }
+    for heading in DISPENSABLE:
+        if sum(sizes.values()) > width:
+            sizes.pop(heading, None)
+    return list(sizes)
+
+
+def _row(outcome: Outcome) -> dict[str, str]:
     from mailhub.sim.result import duration  # noqa: PLC0415
 
     def number(value: int) -> str:
-        return f"{value}" if value else "·"
+        return f"{value}" if value else NONE
 
     def age(value: float | None) -> str:
         return "" if value is None else duration(value)
 
-    return [
-        outcome.name,
-        number(outcome.delivered),
-        number(outcome.deferred),
-        number(outcome.bounced + outcome.refused),
-        number(outcome.waiting),
-        number(outcome.duplicates),
-        number(outcome.in_doubt),
-        sparks(outcome.pace),
-        age(outcome.half),
-        age(outcome.most),
-        age(outcome.all),
-        outcome.limit,
-        f"{outcome.reputation:g}" + (f" ({outcome.blocks} blocks)" if outcome.blocks else ""),
-    ]
+    return {
+        "provider": outcome.name,
+        "limited by": outcome.limit,
+        "sent": number(outcome.delivered),
+        "deferred": number(outcome.deferred),
+        "bounced": number(outcome.bounced + outcome.refused),
+        "waiting": number(outcome.waiting),
+        "twice": number(outcome.duplicates),
+        "in doubt": number(outcome.in_doubt),
+        "pace": sparks(outcome.pace),
+        "50 %": age(outcome.half),
+        "95 %": age(outcome.most),
+        "100 %": age(outcome.all),
+        "blocks": number(outcome.blocks),
+        "reputation": f"{outcome.reputation:g}",
+    }
 
 
 def _course(outcome: Outcome) -> str:

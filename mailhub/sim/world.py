@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -51,6 +52,12 @@ class _Errors:
             self._errors.append(formatEvent(event) + trace)
 
 
+def _ended(root: str, observer: _Errors) -> None:
+    """Leave nothing of a world behind."""
+    globalLogPublisher.removeObserver(observer)
+    shutil.rmtree(root, ignore_errors=True)
+
+
 class World:
     """All there is.
 
@@ -82,8 +89,9 @@ class World:
         self.root = tempfile.mkdtemp(prefix="mailhub-world-")
         self.errors: list[str] = []
         self._address = _FIRST_ADDRESS
-        self._observer = _Errors(self.errors)
-        globalLogPublisher.addObserver(self._observer)
+        observer = _Errors(self.errors)
+        globalLogPublisher.addObserver(observer)
+        self._end = weakref.finalize(self, _ended, self.root, observer)
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +100,8 @@ class World:
         self.close()
 
     def close(self) -> None:
-        """End it, and remove its disks."""
-        globalLogPublisher.removeObserver(self._observer)
-        shutil.rmtree(self.root, ignore_errors=True)
+        """End it, and remove its disks. (Who forgets to: when nobody knows it any more.)"""
+        self._end()
 
     # ---- What is in it ---------------------------------------------------------------------
 

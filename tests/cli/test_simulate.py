@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.cli.simulate import sparks
+from mailhub.cli.simulate import COLUMNS, DISPENSABLE, NONE, _fitting, sparks
 from tests.cli.conftest import Mailhub
 
 WORLD = """
@@ -120,6 +120,16 @@ def test_replaying(mailhub: Mailhub, files: Path) -> None:
     assert json.loads(machine.out)[0]["recipient"] == "b@far.example"
     recorded.write_text("{}")
     assert mailhub("simulate", "--journeys", str(recorded)).status == 1
+
+
+def test_narrow_terminals() -> None:
+    """Where there is little room, columns are left out, and none is cut."""
+    row = dict.fromkeys(COLUMNS, "12345678") | {"twice": NONE}
+    wide, narrow = _fitting([row], 200), _fitting([row], 100)
+    assert set(COLUMNS) - set(wide) == {"twice"}
+    assert set(wide) - set(narrow) == set(DISPENSABLE[: len(wide) - len(narrow)])
+    assert sum(max(len(it), 8) + 2 for it in narrow) <= 100
+    assert _fitting([], 100) == []
 
 
 def test_sparks() -> None:

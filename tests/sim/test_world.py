@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -73,3 +74,10 @@ def test_errors_are_kept() -> None:
     Logger(namespace="test").error("afterwards")
     assert world.errors == ["it broke"]
     assert not Path(world.root).exists()
+
+
+def test_a_forgotten_world() -> None:
+    """A world that nobody closes leaves nothing behind either."""
+    root = Path(World().root)
+    gc.collect()
+    assert not root.exists()
