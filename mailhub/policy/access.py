@@ -14,6 +14,7 @@ Invariants:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
@@ -145,11 +146,17 @@ def relaying(client: Client, rules: Rules) -> Verdict | None:
         return Verdict(f"{client.account.path} has logged in")
     if client.submission or not rules.trusted:
         return None
+    return _within(client.address, rules.trusted)
+
+
+@lru_cache(maxsize=4096)
+def _within(text: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> Verdict | None:
+    """Which of the networks an address is in: asked of one client again and again."""
     try:
-        address = ip_address(client.address)
+        address = ip_address(text)
     except ValueError:
         return None  # a Unix socket: it has no network
-    for network in rules.trusted:
+    for network in networks:
         if address in network:
             return Verdict(f"{address} is in {network}", TRUSTED)
     return None
