@@ -24,7 +24,7 @@ from mailhub.config.settings import Settings
 from mailhub.config.waiting import BACKUP_PREFIX
 from mailhub.imap.structure import summary
 from mailhub.mail.address import Path
-from mailhub.mail.reply import Refusal
+from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.clienttls import ClientTls
 from mailhub.net.dns import DnsResolver, name_servers
 from mailhub.net.journal import Journal
@@ -32,6 +32,7 @@ from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.net.scribe import Scribe
 from mailhub.net.web import HttpsClient
 from mailhub.policy.backup import Backup, backing
+from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import News
@@ -60,7 +61,7 @@ from mailhub.relay.providerdesk import ProviderDesk
 from mailhub.relay.queuedesk import QueueDesk
 from mailhub.relay.recall import forgotten
 from mailhub.relay.remote import Directions, Remote
-from mailhub.relay.report import Reporter
+from mailhub.relay.report import Languages, Reporter
 from mailhub.relay.runner import Runner
 from mailhub.relay.tlsreporter import TlsReporter
 from mailhub.relay.traffic import Traffic
@@ -199,6 +200,8 @@ class Parts:
             world.number,
             lambda recipient: members(recipient, self.accounts, self.settings.aliases),
             self._schedule,
+            Languages(settings.words, settings.bounce_language),
+            self._cause,
             settings.bounce,
             hub.postmaster,
         )
@@ -371,6 +374,10 @@ class Parts:
             advice = f"mailhub provider show {provider.name} tells more."
             self.operator.tell(subject, f"{subject}\n\n{advice}")
 
+    def _cause(self, reply: Reply) -> Cause:
+        """What stands behind a reply, whoever gave it."""
+        return self.remote.directions.classifier.verdict(reply, "").cause
+
     def _wake_runner(self) -> None:
         """The runner is built after those who wake it."""
         self.runner.wake()
@@ -474,7 +481,8 @@ class Parts:
         self.scribe.obey(settings.journey, settings.origins.told)
         self.mail.limits = settings.journey
         self._schedules = settings.schedules()
-        self.reporter.obey(settings.bounce, settings.hub.postmaster)
+        languages = Languages(settings.words, settings.bounce_language)
+        self.reporter.obey(languages, settings.bounce, settings.hub.postmaster)
         self.local.obey(settings.local)
         self.ledger.limits = settings.local
         self.pool.obey(settings.relay.pool, settings.relay.patience)

@@ -18,7 +18,7 @@ CORE = {"mail", "policy", "trust", "sasl", "smtp", "pop3", "imap", "sieve", "por
 """Decides: no Twisted, no clock, no randomness, no I/O."""
 CORE_MODULES = {
     *("queue.flow", "queue.item", "queue.dsn", "queue.journey", "queue.change", "queue.rows"),
-    *("queue.event", "queue.standing", "queue.timeline", "queue.letter"),
+    *("queue.event", "queue.standing", "queue.timeline", "queue.letter", "queue.words"),
 }
 KEEP = {"store", "queue", "accounts", "config"}
 """Remembers: blocking, no Twisted."""

@@ -6,9 +6,11 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 
 from mailhub.config import replies as table
+from mailhub.config import words
 from mailhub.config.ini import Mistake
 from mailhub.config.settings import Settings
 from mailhub.policy.classify import Rule
+from mailhub.queue.words import Words
 
 Lines = Mapping[tuple[str, str], int]
 
@@ -46,6 +48,30 @@ def replies(
         for mistake in mistakes
     ]
     return (*rules, *built_in), wrong
+
+
+def languages(settings: Settings, lines: Lines) -> tuple[Mapping[str, Words], list[Mistake]]:
+    """The languages of notices: the operator's files before those that are shipped."""
+    known = dict(words.shipped())
+    wrong: list[Mistake] = []
+    if path := settings.bounce_words:
+        line = lines.get(("queue", "bounce words"), 0)
+        try:
+            found, mistakes = words.directory(path)
+        except OSError as error:
+            found, mistakes = {}, []
+            wrong.append(Mistake(line, "queue", "bounce words", f"{path}: {error.strerror}"))
+        known |= found
+        wrong += [
+            Mistake(line, "queue", "bounce words", f"{path}/{name}: {mistake}")
+            for name, mistake in mistakes
+        ]
+    if settings.bounce_language not in known:
+        line = lines.get(("queue", "bounce language"), 0)
+        there = ", ".join(sorted(known))
+        text = f"expected one of {there}, not {settings.bounce_language}"
+        wrong.append(Mistake(line, "queue", "bounce language", text))
+    return known, wrong
 
 
 def _certificates(settings: Settings, lines: Lines) -> Iterator[Mistake]:

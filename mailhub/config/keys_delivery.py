@@ -65,6 +65,21 @@ QUEUE: Final = Section(
             "runner.gather",
             "How long a failure may wait for others of the same message, to be told together.",
         ),
+        Key(
+            "bounce language",
+            TEXT,
+            "bounce_language",
+            "Notices are written in the language that the sender's client names in his message"
+            " (Accept-Language, Content-Language), if it is one of those there are, or in this one."
+            " en and vi are built in.",
+        ),
+        Key(
+            "bounce words",
+            optional_text(PATH),
+            "bounce_words",
+            "A directory of files de.ini, fr.ini … with what notices say in further languages, or"
+            " in other words; mailhub/config/words/en.ini shows the form.",
+        ),
         Key("bounce header", bounded(SIZE, 1024), "bounce.header", "So much of that header."),
         Key(
             "attempts",

@@ -217,7 +217,7 @@ def _routes(given: _Given) -> tuple[tuple[Any, ...], list[Mistake]]:
 
 
 def _ways_out(settings: Settings, given: _Given) -> tuple[Settings, list[Mistake]]:
-    """The settings with providers, sources and what is made of replies."""
+    """The settings with providers, sources, what is made of replies, and languages."""
     sections = _sections(given, provider.PREFIX)
     providers, mistakes = provider.providers(sections, shipped=settings.relay.known)
     wanted = {it.name: waiting.wishes(f"{provider.PREFIX}{it.name}", it.values) for it in sections}
@@ -233,8 +233,11 @@ def _ways_out(settings: Settings, given: _Given) -> tuple[Settings, list[Mistake
         if name not in names
     ]
     rules, unclear = files.replies(settings, given.lines, [it.name for it in providers])
-    changed = replace(settings, providers=providers, sources=sources, replies=rules)
-    return changed, [*mistakes, *unclear]
+    languages, unfit = files.languages(settings, given.lines)
+    changed = replace(
+        settings, providers=providers, sources=sources, replies=rules, words=languages
+    )
+    return changed, [*mistakes, *unclear, *unfit]
 
 
 def _named(

@@ -7,11 +7,12 @@ hub as a whole is here. ``Settings()`` is the hub that an empty file describes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from mailhub.accounts.login import LoginLimits
-from mailhub.config import provider, replies
+from mailhub.config import provider, replies, words
 from mailhub.config.origin import Origins
 from mailhub.config.values import CertificateFiles, Endpoint, Network
 from mailhub.imap.settings import Limits as Imap
@@ -39,6 +40,7 @@ from mailhub.policy.retry import Schedule
 from mailhub.policy.route import SMTP_PORT, Route, TlsDemand
 from mailhub.pop3.settings import Limits as Pop3
 from mailhub.queue.dsn import Limits as Bounce
+from mailhub.queue.words import Words
 from mailhub.smtp.limits import Limits as Smtp
 from mailhub.smtp.wire import Timeouts
 from mailhub.store.limits import Limits as Store
@@ -191,6 +193,9 @@ class Settings:
         plaintext_on_loopback: Clients on this machine may send passwords in the clear.
         origins: Where each value stands in the file.
         replies: What other hosts mean by their replies, in order: the first rule that fits.
+        bounce_language: Of notices to senders of whom nothing is known.
+        bounce_words: A directory of files for further languages; ``""`` for none.
+        words: The languages that there are, by their tags.
     """
 
     hub: Hub = Hub()
@@ -222,6 +227,9 @@ class Settings:
     providers: tuple[Provider, ...] = field(default_factory=provider.known)
     sources: tuple[Source, ...] = ()
     replies: tuple[Rule, ...] = field(default_factory=replies.known)
+    bounce_language: str = words.USUAL
+    bounce_words: str = ""
+    words: Mapping[str, Words] = field(default_factory=words.shipped)
 
     def schedules(self) -> Schedules:
         """How long and how often mail is tried, by class, provider and route."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from encodings.aliases import aliases
@@ -206,3 +207,22 @@ def _extended(value: bytes) -> str:
         charset, text = b"", value
     octets = _HEX.sub(lambda match: bytes((int(match[1], 16),)), text)
     return decode(octets, charset.decode("latin-1"))
+
+
+ENCODED_OCTETS: Final = 42
+"""Octets of text in one encoded word: in base64 it then has no more than 75 characters."""
+
+
+def encoded_words(text: str) -> str:
+    """A field's value in ASCII: as it is, or as encoded words (RFC 2047 §2) of UTF-8."""
+    if text.isascii():
+        return text
+    pieces, piece = [], b""
+    for character in text:
+        octets = character.encode("utf-8", "replace")
+        if len(piece) + len(octets) > ENCODED_OCTETS:  # no character is cut (RFC 2047 §5)
+            pieces.append(piece)
+            piece = b""
+        piece += octets
+    pieces.append(piece)
+    return " ".join(f"=?utf-8?b?{b64encode(piece).decode()}?=" for piece in pieces)

@@ -21,15 +21,18 @@ from __future__ import annotations
 import re
 from binascii import b2a_qp
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+from textwrap import wrap
 from typing import Final
 
 from mailhub.mail.address import Path
+from mailhub.mail.charset import encoded_words
 from mailhub.mail.date import format_date
 from mailhub.mail.envelope import Body, Envelope, Recipient, Return
 from mailhub.mail.header import LINE_LIMIT, end, index, make, unfold
 from mailhub.mail.reply import Reply
+from mailhub.policy.cause import Cause
 from mailhub.queue.item import (
     Action,
     Delivered,
@@ -40,6 +43,10 @@ from mailhub.queue.item import (
     Pending,
     Relayed,
 )
+from mailhub.queue.words import Words
+
+WIDTH: Final = 76
+"""Columns after which what is told to people is folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,8 @@ class Source:
         date: Seconds since the epoch.
         message_id: With its angle brackets.
         boundary: Unlikely to occur in any message.
+        words: The language it is written in.
+        causes: What stands behind failures and delays, by recipients' numbers.
         helper: Who helps those who do not understand it; None for nobody.
     """
 
@@ -72,6 +81,8 @@ class Source:
     date: float
     message_id: str
     boundary: str
+    words: Words
+    causes: Mapping[int, Cause] = field(default_factory=dict)
     helper: Path | None = None
 
 
@@ -162,7 +173,7 @@ def compose(
     fields: tuple[bytes, ...] = (
         make("From", f"Mail Delivery System <MAILER-DAEMON@{source.host}>"),
         make("To", f"<{to}>"),
-        make("Subject", _subject(item, actions)),
+        make("Subject", encoded_words(_subject(item, actions, source.words))),
         make("Date", format_date(source.date)),
         make("Message-ID", source.message_id),
         *_thread(content),
@@ -189,17 +200,17 @@ def _path(item: Item, number: int) -> Path:
     return item.envelope.recipients[number].path
 
 
-def _subject(item: Item, actions: Mapping[int, Action]) -> str:
+def _subject(item: Item, actions: Mapping[int, Action], words: Words) -> str:
     what = {
-        Action.FAILED: "Not delivered",
-        Action.DELAYED: "Delayed",
-    }.get(next(iter(actions.values())), "Delivered")
+        Action.FAILED: "subject failed",
+        Action.DELAYED: "subject delayed",
+    }.get(next(iter(actions.values())), "subject delivered")
     [*others, last] = actions
-    address = str(_path(item, last))
-    if others or not address.isascii():
+    to = str(_path(item, last))
+    if others or not to.isascii():
         count = len(actions)
-        return f"{what}: {count} recipient{'s' if count > 1 else ''}"
-    return f"{what}: {address}"
+        to = words.say("recipients", count=count) if count > 1 else words.say("one recipient")
+    return words.say(what, to=to)
 
 
 # msg-id in practice: one word in angle brackets                            (RFC 5322 §3.6.4)
@@ -218,54 +229,57 @@ def _thread(content: bytes) -> list[bytes]:
 
 # ---- For people ----------------------------------------------------------------------------
 
-_INTRODUCTIONS: Final[Mapping[Action, str]] = {
-    Action.FAILED: "Your message could not be delivered to:",
-    Action.DELAYED: "Your message has not been delivered yet to:",
-    Action.DELIVERED: "Your message has been delivered to:",
-    Action.RELAYED: "Your message has been accepted by a host that does not confirm delivery, for:",
-    Action.EXPANDED: "Your message has been passed on to the members of:",
-}
-
 
 def _human(
     item: Item, actions: Mapping[int, Action], source: Source, retry_until: float | None
 ) -> str:
-    lines = [f"This is the mail system at {source.host}.", ""]
+    say = source.words.say
+    lines = [say("introduction", host=source.host), ""]
     for action in Action:
         numbers = [number for number, what in actions.items() if what is action]
         if not numbers:
             continue
-        lines += [_INTRODUCTIONS[action], ""]
+        lines += [say(action.value), ""]
         for number in numbers:
-            lines += _account(item, number)
+            lines += _account(item, number, source)
         lines.append("")
-    if Action.DELAYED in actions.values():
-        until = "" if retry_until is None else f" until {format_date(retry_until)}"
-        lines += [f"We keep trying{until}. You need not send it again.", ""]
+    if Action.DELAYED in actions.values() and retry_until is not None:
+        lines += [say("again", date=format_date(retry_until)), ""]
     if Action.FAILED in actions.values():
-        lines += ["We will not try again.", ""]
-    lines += [
-        f"It arrived here on {format_date(item.arrived)}, with queue id {item.queue_id}.",
-    ]
+        lines += [say("no more"), ""]
+    lines.append(say("arrived", date=format_date(item.arrived), id=item.queue_id))
     if source.helper is not None:
-        lines.append(f"For help, write to <{source.helper.shown}>, and name the queue id.")
+        lines.append(say("help", address=source.helper.shown))
     return "".join(line + "\r\n" for line in lines)
 
 
-def _account(item: Item, number: int) -> list[str]:
-    """One recipient's lines: who, whose words, and the words, whole."""
+def _account(item: Item, number: int, source: Source) -> list[str]:
+    """One recipient's lines: who, what that means for a person, whose words, and these whole."""
+    say = source.words.say
     lines = [f"  <{_path(item, number).shown}>"]
+    cause = source.causes.get(number)
+    if cause is not None:
+        advice = source.words.causes[cause]
+        told = (say("what"), advice.what, say("retry"), advice.retry, say("advice"), advice.advice)
+        for title, text in zip(told[::2], told[1::2], strict=True):
+            lines += wrap(
+                f"{title} {text}", WIDTH, initial_indent="    ", subsequent_indent="      "
+            )
     reply, host, expired = _words(item.fates[number])
     if expired:
-        lines.append("    We tried for as long as we are set to. The last answer was:")
+        lines.append(f"    {say('expired')}")
     if reply is not None:
         if host:
-            lines.append(f"    {host} said:")
+            lines.append(f"    {say('said', host=host)}")
         status = f" {reply.status}" if reply.detail else ""
         first, *rest = reply.lines
         lines.append(f"    {reply.code}{status} {first}".rstrip())
         lines += [f"    {line}" for line in rest]
     return [_clean(line) for line in lines]
+
+
+def _folded(text: str) -> list[str]:
+    return wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
 
 
 def _words(fate: Fate) -> tuple[Reply | None, str, bool]:

@@ -8,19 +8,22 @@ it, and announced to local delivery and the runner once that is done.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from twisted.logger import Logger
 
 from mailhub.mail.address import NULL, Path
 from mailhub.mail.envelope import Recipient
-from mailhub.mail.reply import Refusal
+from mailhub.mail.header import end, index, unfold
+from mailhub.mail.reply import Refusal, Reply
+from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
 from mailhub.ports import Content, QueueId
 from mailhub.queue.change import Accept
 from mailhub.queue.dsn import Limits, Source, compose, notices, octets_needed
-from mailhub.queue.item import Action, Failed, Item, Local, new_item, to_report
+from mailhub.queue.item import Action, Failed, Item, Local, Pending, new_item, to_report
+from mailhub.queue.words import Words, chosen, wanted
 
 Expand = Callable[[Recipient], Awaitable[Sequence[tuple[Recipient, Local | None]]]]
 """Who a recipient stands for here: itself if it is remote, else accounts. Raises `Refusal`."""
@@ -31,11 +34,35 @@ Scheduling = Callable[[Item, int], Schedule]
 _LIMITS: Final = Limits()
 
 
+@dataclass(frozen=True, slots=True)
+class Languages:
+    """The languages that notices are written in.
+
+    Attributes:
+        known: By their tags.
+        usual: The one for senders of whom nothing is known.
+    """
+
+    known: Mapping[str, Words]
+    usual: str
+
+    def of(self, content: bytes) -> Words:
+        """The one that the sender of a message reads."""
+        header = index(content[: end(content)])
+        fields = {
+            name: unfold(header[name.encode()][0]).decode("ascii", "replace")
+            for name in ("accept-language", "content-language")
+            if header.get(name.encode())
+        }
+        return chosen(self.known, wanted(fields), self.usual)
+
+
 class Reporter:
     """Writes notices.
 
     `host` is our name, `ids` gives queue ids, `now` the date, `random` a number
     of so many random bits; `schedule` says until when delayed mail is tried;
+    `languages` are those to write in, and `classify` says what stands behind a reply;
     `helper` is named to those who need help.
     """
 
@@ -49,6 +76,8 @@ class Reporter:
         random: Callable[[int], int],
         expand: Expand,
         schedule: Scheduling,
+        languages: Languages,
+        classify: Callable[[Reply], Cause],
         limits: Limits = _LIMITS,
         helper: Path | None = None,
     ) -> None:
@@ -58,11 +87,14 @@ class Reporter:
         self._random = random
         self._expand = expand
         self._schedule = schedule
+        self._languages = languages
+        self._classify = classify
         self._limits = limits
         self._helper = helper
 
-    def obey(self, limits: Limits, helper: Path | None) -> None:
-        """Go by other limits from here on, and name another helper."""
+    def obey(self, languages: Languages, limits: Limits, helper: Path | None) -> None:
+        """Go by other limits from here on, in other words, and name another helper."""
+        self._languages = languages
         self._limits = limits
         self._helper = helper
 
@@ -110,14 +142,16 @@ class Reporter:
             return None
         queue_id = self._ids()
         now = self._now()
+        original = await self._original(item, actions, content)
         source = Source(
             self._host,
             now,
             f"<{queue_id}@{self._host}>",
             f"=_{queue_id}_{self._random(64):016x}",
+            self._languages.of(original),
+            self._causes(item, actions),
             self._helper,
         )
-        original = await self._original(item, actions, content)
         until = item.release + self._schedule(item, next(iter(actions))).lifetime
         notice = compose(item, actions, original, source, until, self._limits)
         recipients = tuple(recipient for recipient, _ in expanded)
@@ -126,6 +160,19 @@ class Reporter:
         return Accept(
             new_item(queue_id, now, envelope, places, len(notice.content)), notice.content
         )
+
+    def _causes(self, item: Item, actions: Mapping[int, Action]) -> dict[int, Cause]:
+        """What stands behind failures and delays."""
+        found = {}
+        for number, action in actions.items():
+            if action not in (Action.FAILED, Action.DELAYED):
+                continue
+            match item.fates[number]:
+                case Pending(cause=Cause() as cause):
+                    found[number] = cause
+                case Failed(reply=reply) | Pending(reply=Reply() as reply):
+                    found[number] = self._classify(reply)
+        return found
 
     async def _original(self, item: Item, actions: Mapping[int, Action], content: Content) -> bytes:
         try:

@@ -26,6 +26,7 @@ UNCONFIGURED = {
     "smtp.hold": "is for submission",
     "classes": "is made of the [class] sections",
     "schedule.sections": "says where the others stand",
+    "words": "is made of files",
     "origins": "is made of the file itself",
     "journey.waiting": "an inner measure",
     "providers": "is made of the [provider] sections",

@@ -18,6 +18,7 @@ from mailhub.mail.charset import (
     decode_text,
     decode_words,
     decoder,
+    encoded_words,
 )
 
 
@@ -225,3 +226,20 @@ class TestBodies:
     def test_total(self, octets: bytes, encoding: bytes) -> None:
         """Nothing raises."""
         decode_text(octets, encoding, "utf-8")
+
+
+class TestEncodedWords:
+    """Fields that are written."""
+
+    def test_ascii(self) -> None:
+        """What needs no encoding has none."""
+        assert encoded_words("Not delivered: bob@far.example") == "Not delivered: bob@far.example"
+
+    @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
+    def test_back(self, text: str) -> None:
+        """What is read again is what was written, in words of 75 characters at most."""
+        encoded = encoded_words(text)
+        assert encoded.isascii()
+        if not text.isascii():
+            assert all(len(word) <= 75 for word in encoded.split(" "))
+            assert decode_words(encoded.encode()) == text

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailhub.config.words import shipped
 from mailhub.mail.address import NULL, Path
 from mailhub.mail.envelope import Body, Recipient, Return
 from mailhub.mail.reply import Reply
+from mailhub.policy.cause import Cause
 from mailhub.queue import item as queue
 from mailhub.queue.dsn import (
     Limits,
@@ -27,10 +29,12 @@ from mailhub.queue.dsn import (
     returns_all,
 )
 from mailhub.queue.item import Action, Delivered, Expanded, Failed, Item, Pending, Relayed
+from mailhub.queue.words import Words
 from tests.queue import given as make
 from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK, SENDER
+from tests.wording import ENGLISH
 
-SOURCE = Source("hub.example", 1_000_000_000.0, "<n1@hub.example>", "=_boundary")
+SOURCE = Source("hub.example", 1_000_000_000.0, "<n1@hub.example>", "=_boundary", ENGLISH)
 MESSAGE = (
     b"From: alice@hub.example\r\nSubject: hello\r\nMessage-ID: <m1@hub.example>\r\n\r\n"
     b"Hello!\r\n--=_boundary\r\n"
@@ -405,3 +409,35 @@ class TestStrangersWords:
         """Fates that are never reported have no words."""
         item = queue.cancel(make.item(BOB, content=MESSAGE), [0], 1.0)
         check(compose(item, {0: Action.FAILED}, MESSAGE, SOURCE))
+
+
+class TestWords:
+    """What is told to people."""
+
+    def told(self, words: Words, cause: Cause) -> tuple[str, str]:
+        """The subject, and the text for people."""
+        item = replace(make.item(BOB), fates=(Failed(NO, 5.0, "mx.far.example"),))
+        source = replace(SOURCE, words=words, causes={0: cause})
+        notice = compose(item, {0: Action.FAILED}, MESSAGE, source)
+        message = email.message_from_bytes(notice.content, policy=email.policy.default)
+        part = next(message.iter_parts())
+        assert isinstance(part, EmailMessage)
+        return str(message["Subject"]), part.get_content()
+
+    def test_advice(self) -> None:
+        """What happened, whether to try again, what to do; then their words, whole."""
+        _, text = self.told(ENGLISH, Cause.UNKNOWN_USER)
+        lines = text.splitlines()
+        at = lines.index(f"  <{BOB}>")
+        assert lines[at + 1].startswith("    What happened: There is no mailbox of that name")
+        assert "    Is it worth trying again? No." in lines
+        assert any("Check the address" in line for line in lines)
+        assert lines.index("    mx.far.example said:") > at
+        assert all(len(line) <= 76 for line in lines if "arrived" not in line)
+
+    def test_vietnamese(self) -> None:
+        """In another language, subject and all; what programs read stays as it is."""
+        subject, text = self.told(shipped()["vi"], Cause.MAILBOX_FULL)
+        assert subject == f"Không chuyển được: {BOB}"
+        assert "Hộp thư của người nhận đã đầy." in text
+        assert "mx.far.example trả lời:" in text

@@ -33,6 +33,7 @@ from mailhub.relay.report import Reporter
 from tests.policy.test_access import ALICE, DIRECTORY, STRANGER, USER
 from tests.policy.test_alias import FakeDirectory, at
 from tests.rig import run
+from tests.wording import LANGUAGES, other
 
 BOB = Recipient(at("bob"))
 CAROL = Recipient(parse_path("carol@elsewhere.example"))
@@ -107,6 +108,8 @@ class House:
             lambda bits: 7,
             lambda recipient: members(recipient, directory, rules.aliases),
             lambda item, place: Schedule(),
+            LANGUAGES,
+            other,
         )
         self.intake = HubIntake(
             cast("Journal", self.journal),

@@ -37,6 +37,7 @@ from mailhub.relay.local import LocalDelivery, filing
 from mailhub.relay.report import Reporter
 from tests.policy.test_alias import FakeDirectory
 from tests.rig import InlineDisk, run
+from tests.wording import LANGUAGES, other
 
 SENDER = parse_path("dan@elsewhere.example")
 LIMITS = LocalLimits(
@@ -165,6 +166,8 @@ class House:
             lambda bits: 7,
             lambda recipient: members(recipient, directory, Rules()),
             lambda item, place: Schedule(),
+            LANGUAGES,
+            other,
         )
         self.local = LocalDelivery(
             self.journal,

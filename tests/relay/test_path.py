@@ -28,6 +28,7 @@ from mailhub.relay.local import LocalDelivery
 from mailhub.relay.report import Reporter
 from mailhub.store.stores import Stores
 from tests.rig import InlineDisk, run
+from tests.wording import LANGUAGES, other
 
 SECRET = Secret("$argon2id$…", ScramKeys(b"salt", 4096, b"stored", b"server"))
 ALICE, BOB = address("alice@hub.example"), address("bob@hub.example")
@@ -63,6 +64,8 @@ class Hub:
             lambda bits: 7,
             lambda recipient: members(recipient, self.accounts, Rules()),
             lambda item, place: Schedule(),
+            LANGUAGES,
+            other,
         )
         self.local = LocalDelivery(
             self.journal,

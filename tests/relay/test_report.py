@@ -21,6 +21,7 @@ from mailhub.relay.report import Reporter
 from tests.queue import given as make
 from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK, SENDER
 from tests.rig import run
+from tests.wording import LANGUAGES, other
 
 HERE = Local(AccountId(7))
 SCHEDULE = Schedule(jitter=0.0)
@@ -48,6 +49,8 @@ def reporter() -> Reporter:
         lambda bits: bits,
         expand,
         lambda item, place: SCHEDULE,
+        LANGUAGES,
+        other,
     )
 
 
@@ -76,7 +79,7 @@ def test_obeys(reporter: Reporter) -> None:
     assert accept.content is not None
     assert b"For help" not in accept.content
     assert b"Hello" in accept.content
-    reporter.obey(Limits(message=0), Path("help", "hub.example"))
+    reporter.obey(LANGUAGES, Limits(message=0), Path("help", "hub.example"))
     [accept] = run(reporter.reports(before, after, MESSAGE))
     assert accept.content is not None
     assert b"For help, write to <help@hub.example>" in accept.content
@@ -154,3 +157,18 @@ def test_unreadable_content(reporter: Reporter) -> None:
     [accept] = run(reporter.reports(before, after, Unreadable(b"x" * 17)))
     assert accept.content is not None
     assert b"Action: failed" in accept.content
+
+
+@pytest.mark.parametrize(
+    ("field", "language"),
+    [
+        (b"", "en"),
+        (b"Accept-Language: vi-VN, en-US;q=0.5\r\n", "vi"),
+        (b"Content-Language: vi\r\n", "vi"),
+        (b"Accept-Language: fr\r\n", "en"),
+        (b"Accept-Language: \xff\xff\r\n", "en"),
+    ],
+)
+def test_languages(field: bytes, language: str) -> None:
+    """A notice is in the language that the message's sender reads."""
+    assert LANGUAGES.of(field + b"Subject: x\r\n\r\nAccept-Language: vi\r\n").language == language

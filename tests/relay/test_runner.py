@@ -32,6 +32,7 @@ from mailhub.relay.runner import Runner
 from tests.queue import given as make
 from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK, SENDER
 from tests.rig import InlineDisk, run
+from tests.wording import LANGUAGES, other
 
 HERE = Local(AccountId(7))
 SCHEDULE = Schedule(jitter=0.0)
@@ -116,6 +117,8 @@ class Rig:
             lambda _: 1,
             self.expand,
             lambda item, place: SCHEDULE,
+            LANGUAGES,
+            other,
         )
         self.runner = Runner(
             self.journal,
