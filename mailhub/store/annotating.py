@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import quote
 
 from mailhub.ports import Account, StoreFault, StoreRefused
 from mailhub.store import maildir, metadata
@@ -40,7 +41,9 @@ async def mailbox_entries(sharing: Sharing, spot: Spot, account: Account) -> Map
     def job() -> dict[str, bytes]:
         if not maildir.exists(files, path):
             raise no_such_mailbox()
-        found = metadata.visible(files, path + b"/" + FILE, account.path.key)
+        found: dict[str, bytes] = {}
+        for file in _files(spot, account):
+            found.update(metadata.visible(files, path + b"/" + file, account.path.key))
         uses = spot.store.profiles.get().uses.get(directory, ()) if spot.own else ()
         return {**found, SPECIAL_USE: " ".join(uses).encode()} if uses else found
 
@@ -71,11 +74,28 @@ async def change_mailbox(
     def job() -> None:
         if not maildir.exists(files, path):
             raise no_such_mailbox()
-        metadata.change(files, path + b"/" + FILE, account.path.key, rest, limit)
+        shared_file, private_file = _files(spot, account)
+        shared = {name: value for name, value in rest.items() if name.startswith(SHARED)}
+        private = {name: value for name, value in rest.items() if name not in shared}
+        if shared_file == private_file:
+            shared, private = rest, {}
+        for file, these in ((private_file, private), (shared_file, shared)):
+            if these:
+                metadata.change(files, path + b"/" + file, account.path.key, these, limit)
         if special:
             spot.store.profiles.use(directory, uses)
 
     await _ordered(sharing, job)
+
+
+def _files(spot: Spot, account: Account) -> tuple[bytes, bytes]:
+    """The file of shared annotations and that of private ones.
+
+    A visitor's are in one of its own, so that many visitors do not make each other's long.
+    """
+    if spot.own:
+        return FILE, FILE
+    return FILE, FILE + b"." + quote(account.path.key, safe="@+=").encode()
 
 
 def _uses(value: bytes | None, spot: Spot) -> tuple[str, ...]:

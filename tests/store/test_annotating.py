@@ -51,3 +51,20 @@ def test_nowhere(tmp_path: FilePath) -> None:
         with pytest.raises(StoreRefused) as caught:
             run(attempt)
         assert caught.value.fault is StoreFault.NONEXISTENT
+
+
+def test_visitors_file(tmp_path: FilePath) -> None:
+    """What visitors keep for themselves is apart, and all of a command is kept or none."""
+    hub = Hub(tmp_path)
+    run(hub.ann.set_acl("Sent", "bob", "lrw"))
+    both: dict[str, bytes | None] = {"/shared/a": b"all", "/private/a": b"his"}
+    run(hub.bob.set_metadata(f"{ANNS}/Sent", both))
+    assert run(hub.bob.metadata(f"{ANNS}/Sent")) == both
+    assert run(hub.ann.metadata("Sent")) == {"/shared/a": b"all"}
+    maildir = tmp_path / "mail/hub.example/ann/.Sent"
+    found = sorted(path.name for path in maildir.glob("mailhub-metadata*"))
+    assert found == ["mailhub-metadata", "mailhub-metadata.bob@hub.example"]
+    many: dict[str, bytes | None] = {f"/private/{number}": b"x" for number in range(101)}
+    with pytest.raises(StoreRefused):
+        run(hub.bob.set_metadata(f"{ANNS}/Sent", {"/shared/a": None, **many}))
+    assert run(hub.bob.metadata(f"{ANNS}/Sent")) == both
