@@ -44,21 +44,13 @@ class SearchContext:
 
     __slots__ = ("_by_uid", "_command", "_cursor", "_tag", "uids")
 
-    def __init__(
-        self, box: Selected, command: Search | Sort, tag: bytes, numbers: Sequence[int]
-    ) -> None:
+    def __init__(self, command: Search | Sort, tag: bytes, uids: array[int], cursor: int) -> None:
+        """Begin with what was found, and the mailbox's cursor at that time."""
         self._command = command
         self._tag = tag
         self._by_uid = command.by_uid
-        self._cursor = box.mailbox.cursor
-        if command.by_uid:
-            self.uids = array("I", numbers)
-        else:
-            uids = box.mailbox.uids
-            self.uids = array("I")
-            for first, last in runs(numbers):
-                for run in box.view.runs(first, last):
-                    self.uids.extend(uids[run.position : run.position + run.length])
+        self._cursor = cursor
+        self.uids = uids
 
     # ---- What is gone ----
 

@@ -74,7 +74,9 @@ from mailhub.mail.header import index as fields_of
 from mailhub.ports import Found, Place, Sought, Uid
 
 ARRAY_ROWS: Final = 20000
-"""Messages judged by the arrays in one step: a few milliseconds."""
+"""Messages judged by flags, ranges and the index in one step: a few milliseconds."""
+JUDGED_ROWS: Final = 4000
+"""Messages judged one by one in one step: likewise."""
 HEADER_ROWS: Final = 100
 """Header sections read and judged in one step."""
 CONTENT_ROWS: Final = 64
@@ -127,7 +129,8 @@ class Searching:
         exists = selected.view.exists
         self._ranges: Ranges = ((1, exists),) if exists else ()
         self._mask = self._want = 0
-        self._only: list[array[int]] = []  # UIDs, ascending; the result is among all of these
+        # UIDs, ascending, and whether the result is among these, or among the others
+        self._only: list[tuple[array[int], bool]] = []
         self._answers: dict[Leaf, Answer] = {}
         self._predicates: dict[Tier, list[Predicate]] = {tier: [] for tier in Tier}
         self._names: dict[bytes, None] = {}  # of the fields that some key looks at
@@ -146,10 +149,11 @@ class Searching:
                 self._note_needs(key)
         by_arrays, *dearer = self._predicates.values()
         self.done, self.goal = 0, sum(last - first + 1 for first, last in self._ranges)
-        for batch in spans(self._ranges, ARRAY_ROWS):
+        plain = not by_arrays and not any(dearer)
+        for batch in spans(self._ranges, ARRAY_ROWS if plain else JUDGED_ROWS):
             rows = Rows(self._selected, batch)
             self.done += len(rows.seqs)
-            if not (by_arrays or any(dearer)):
+            if plain:
                 yield self._plain(rows)
                 continue
             few = self._judged(rows)
@@ -172,20 +176,20 @@ class Searching:
                 uids: Sequence[int] = list(compress(rows.uids, kept))
         elif self._only:
             uids = rows.uids
-        for only in self._only:
-            numbers, uids = _among(numbers, uids, _between(only, rows.uids))
+        for only, among in self._only:
+            numbers, uids = _among(numbers, uids, _between(only, rows.uids), among=among)
         return numbers
 
     def _judged(self, rows: Rows) -> list[Row]:
         """Those that pass the first tier."""
         mask, want, columns = self._mask, self._want, (rows.sizes, rows.dates)
-        sets = [_between(only, rows.uids) for only in self._only]
+        sets = [(_between(only, rows.uids), among) for only, among in self._only]
         found = [
             Row(seq, uid, bits, size, date)
             for seq, uid, bits, size, date in zip(
                 rows.seqs, rows.uids, rows.bits, *columns, strict=True
             )
-            if bits & mask == want and all(uid in only for only in sets)
+            if bits & mask == want and all((uid in only) is among for only, among in sets)
         ]
         predicates = self._predicates[Tier.ARRAYS]
         return [row for row in found if all(passes(row) for passes in predicates)]
@@ -304,6 +308,12 @@ class Searching:
 
     def _is_answered(self, key: Key) -> bool:
         """Whether a conjunct says no more than among which UIDs the result is."""
+        if isinstance(key, Not) and isinstance(key.key, Leaf):
+            answer = self._answers.get(key.key)
+            if answer is None or answer.unsure:
+                return False
+            self._only.append((answer.sure, False))
+            return True
         answer = self._answers.get(key) if isinstance(key, Leaf) else None
         if answer is None:
             return False
@@ -313,7 +323,7 @@ class Searching:
             known = SequenceSet(tuple(runs(candidates)))
             self._ranges = intersection(self._ranges, view.by_uids(known))
         else:
-            self._only.append(candidates)
+            self._only.append((candidates, True))
         return not answer.unsure
 
     # ---- Compiling ----
@@ -509,9 +519,9 @@ def _merged(one: array[int], other: array[int]) -> array[int]:
 
 
 def _among(
-    numbers: Sequence[int], uids: Sequence[int], only: frozenset[int]
+    numbers: Sequence[int], uids: Sequence[int], only: frozenset[int], *, among: bool
 ) -> tuple[Sequence[int], Sequence[int]]:
-    kept = [uid in only for uid in uids]
+    kept = [(uid in only) is among for uid in uids]
     return list(compress(numbers, kept)), list(compress(uids, kept))
 
 

@@ -54,7 +54,8 @@ async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
             yield breath
         yield (b" (MODSEQ %d)" % max(highest) if any(highest) else b"") + b"\r\n"
     else:
-        _save(box, returning, numbers, by_uid=command.by_uid)
+        async for breath in _save(box, returning, numbers, by_uid=command.by_uid):
+            yield breath
         async for piece in _returned(state, command, returning, numbers, searching.scores):
             yield piece
     yield Ok("Search completed")
@@ -80,7 +81,11 @@ async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
             yield piece
         yield b"\r\n"
     else:
-        _save(box, returning, numbers, by_uid=command.by_uid)
+        # What is saved has no order: of all that was found the order of UIDs is at hand
+        part = returning.bounds_only or returning.partial is not None
+        saved, by_uid = (numbers, command.by_uid) if part else (uids, True)
+        async for breath in _save(box, returning, saved, by_uid=by_uid):
+            yield breath
         async for piece in _returned(state, command, returning, numbers, searching.scores):
             yield piece
     yield Ok("Sort completed")
@@ -262,7 +267,13 @@ async def _returned(
         if len(box.contexts) >= state.limits.contexts and tag not in box.contexts:
             yield refused(tag)
         else:
-            box.contexts[tag] = SearchContext(box, command, tag, numbers)
+            uids = array("I")
+            cursor = box.mailbox.cursor
+            for start in range(0, len(numbers), NUMBERS):
+                some = numbers[start : start + NUMBERS]
+                uids.extend(some if command.by_uid else uids_of(box, some))
+                yield b""
+            box.contexts[tag] = SearchContext(command, tag, uids, cursor)
     if returning.silent:
         return
     # Of the messages that are returned the highest                          (RFC 4731 §3.2)
@@ -296,9 +307,9 @@ async def _highest(
 
 
 def uids_of(box: Selected, numbers: Sequence[int]) -> array[int]:
-    """The UIDs of messages by their sequence numbers, in ascending order."""
+    """The UIDs of messages by their sequence numbers, in their order."""
     uids = array("I")
-    for first, last in runs(sorted(numbers)):
+    for first, last in runs(numbers):
         for run in box.view.runs(first, last):
             uids.extend(box.mailbox.uids[run.position : run.position + run.length])
     return uids
@@ -310,8 +321,22 @@ def _forget_saved(box: Selected, returning: Returning | None) -> None:
         box.view.saved = ()
 
 
-def _save(box: Selected, returning: Returning, numbers: Sequence[int], *, by_uid: bool) -> None:
+async def _save(
+    box: Selected, returning: Returning, numbers: Sequence[int], *, by_uid: bool
+) -> AsyncGenerator[bytes, None]:
     """Keep a result for ``$`` (RFC 5182 §2.1)."""
-    if "SAVE" in returning:
-        kept = returning.saved(numbers)
-        box.view.saved = tuple(runs(sorted(kept) if by_uid else uids_of(box, kept)))
+    if "SAVE" not in returning:
+        return
+    kept = returning.saved(numbers)
+    if len(kept) < len(numbers):
+        kept = sorted(kept)
+    ranges: list[tuple[int, int]] = []
+    for start in range(0, len(kept), NUMBERS):
+        some = kept[start : start + NUMBERS]
+        for low, high in runs(some if by_uid else uids_of(box, some)):
+            if ranges and low == ranges[-1][1] + 1:
+                ranges[-1] = ranges[-1][0], high
+            else:
+                ranges.append((low, high))
+        yield b""
+    box.view.saved = tuple(ranges)
