@@ -100,10 +100,6 @@ class Campaign:
         """All recipients."""
         return self.bases[-1]
 
-    def stream_of(self, number: int) -> Stream:
-        """The stream of a recipient."""
-        return self.streams[bisect_right(self.bases, number) - 1]
-
 
 class Addresses:
     """Who the recipients of a campaign are, in a world."""

@@ -101,10 +101,6 @@ class Names:
         self._names.add(name)
         self._records.setdefault((kind, name), []).extend(records)
 
-    def remove(self, kind: str, name: str) -> None:
-        """Take all records of a kind away; the name still exists."""
-        self._records.pop((kind, name), None)
-
     def records(self, kind: str, name: str) -> list[Any] | None:
         """The records of a name; None if it does not exist."""
         if name in self._names:

@@ -115,18 +115,6 @@ def _fill(section: Section, given: Given, entry: Entry) -> Mistake | None:
     return None
 
 
-def sample(sections: Sequence[Section], defaults: Mapping[str, object]) -> str:
-    """A file that shows every key, commented out at its default."""
-    lines = []
-    for section in sections:
-        lines += [f"[{section.name}]", *(f"# {line}" for line in section.why.split("\n")), ""]
-        for key in section.keys:
-            value = getattr(defaults[section.name], key.target)
-            lines += [f"# {line}" for line in key.why.split("\n")]
-            lines += [f"#{key.name} = {key.kind.show(value)}".rstrip(), ""]
-    return "\n".join(lines)
-
-
 # ---- Kinds of value ------------------------------------------------------------------------
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

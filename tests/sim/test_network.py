@@ -37,6 +37,15 @@ def test_a_call_takes_a_round_trip() -> None:
     assert pair.server.made[0].transport.getPeer().host == pair.near.addresses[0]
 
 
+def test_connections_are_told() -> None:
+    """Who wants to meddle with connections is told of each when it is made."""
+    pair = Pair()
+    ends: list[object] = []
+    pair.world.network.opened = ends.append
+    near, _ = pair.joined()
+    assert ends == [near.transport] == list(pair.world.network.connections)
+
+
 def test_refused() -> None:
     """Where nothing listens a call is refused, after a round trip."""
     pair = Pair()

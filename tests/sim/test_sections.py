@@ -19,7 +19,6 @@ from mailhub.sim.sections import (
     WINDOWS,
     filled,
     read_sections,
-    sample,
 )
 
 
@@ -106,10 +105,3 @@ def test_values() -> None:
     assert (given.kind, given.name, given.line, given.lines) == ("many", "Big one", 1, {"size": 3})
     assert filled(Thing(), given.values) == Thing(5)
     assert str(given.mistake("size", "is odd")) == "[many Big one] size, line 3: is odd"
-
-
-def test_a_sample() -> None:
-    """A sample shows every key at its default, and says what it means."""
-    text = sample(SECTIONS, {"one": Thing(), "many NAME": Thing(4)})
-    assert "# How big.\n#size = 3\n" in text
-    assert "[many NAME]\n# Some.\n" in text
