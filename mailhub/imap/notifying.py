@@ -17,8 +17,9 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
+from typing import Final
 
 from mailhub.imap import contexts, watching
 from mailhub.imap.command import Notify
@@ -32,6 +33,21 @@ from mailhub.imap.sequence import HIGHEST
 from mailhub.imap.state import Output, Selected, State
 from mailhub.imap.watching import Watch
 from mailhub.ports import Affair, Notice, StoreRefused
+
+_MESSAGES: Final = frozenset({Affair.MESSAGES, Affair.FLAGS})
+_BIRTHS: Final = frozenset({Affair.CREATED, Affair.DELETED})
+_SERVER: Final = frozenset({watching.SERVER_ANNOTATED})
+_EVENTS: Final = {
+    Affair.MESSAGES: frozenset({watching.NEW, watching.EXPUNGED}),
+    Affair.FLAGS: frozenset({watching.FLAGGED}),
+    Affair.CREATED: frozenset({watching.NAMED}),
+    Affair.DELETED: frozenset({watching.NAMED}),
+    Affair.RENAMED: frozenset({watching.NAMED}),
+    Affair.SUBSCRIBED: frozenset({watching.SUBSCRIBED}),
+    Affair.UNSUBSCRIBED: frozenset({watching.SUBSCRIBED}),
+    Affair.ANNOTATED: frozenset({watching.ANNOTATED}),
+}
+"""Which of its events each affair is to a client."""
 
 
 async def notify(state: State, command: Notify) -> AsyncGenerator[Output, None]:
@@ -68,7 +84,7 @@ class Notifying:
         "_told", "_watch", "_watches", "immediate",
     )  # fmt: skip
 
-    def __init__(self, state: State, watches: Iterable[Watch], subscribed: set[str]) -> None:
+    def __init__(self, state: State, watches: Sequence[Watch], subscribed: set[str]) -> None:
         self._state = state
         self._watches = [watch for watch in watches if not watch.of_selected]
         self._watch = next((it for it in watches if it.of_selected), Watch("SELECTED"))
@@ -214,18 +230,3 @@ def _decoded(state: State, names: Iterable[bytes]) -> Iterable[str]:
     for name in names:
         with suppress(No):
             yield canonical(state.name(name))
-
-
-_MESSAGES = frozenset({Affair.MESSAGES, Affair.FLAGS})
-_BIRTHS = frozenset({Affair.CREATED, Affair.DELETED})
-_SERVER = frozenset({watching.SERVER_ANNOTATED})
-_EVENTS = {
-    Affair.MESSAGES: frozenset({watching.NEW, watching.EXPUNGED}),
-    Affair.FLAGS: frozenset({watching.FLAGGED}),
-    Affair.CREATED: frozenset({watching.NAMED}),
-    Affair.DELETED: frozenset({watching.NAMED}),
-    Affair.RENAMED: frozenset({watching.NAMED}),
-    Affair.SUBSCRIBED: frozenset({watching.SUBSCRIBED}),
-    Affair.UNSUBSCRIBED: frozenset({watching.SUBSCRIBED}),
-    Affair.ANNOTATED: frozenset({watching.ANNOTATED}),
-}
