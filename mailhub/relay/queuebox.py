@@ -247,10 +247,11 @@ class QueueBox(Unindexed):
 
     def retire(self, before: float) -> None:
         """Show no more what had ended before a moment."""
-        for entry in list(self.entries.values()):
-            if entry.stands.ended and entry.stands.changed < before:
-                self._remove(entry)
-        self._tell()
+        old = [it for it in self.entries.values() if it.stands.ended and it.stands.changed < before]
+        for entry in old:
+            self._remove(entry)
+        if old:
+            self._tell()
 
     def _uid(self, number: int) -> Uid:
         return Uid(number - self._floor)

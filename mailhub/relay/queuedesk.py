@@ -14,6 +14,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
 from mailhub.mail.header import Header, end, make
 from mailhub.mail.rights import OWNER, Acl, Rights
 from mailhub.net.disk import Lock
@@ -22,9 +25,11 @@ from mailhub.net.scribe import Scribe
 from mailhub.policy.limits import JourneyLimits
 from mailhub.ports import (
     Account,
+    Affair,
     Appending,
     Listed,
     Mailbox,
+    Notice,
     Placed,
     QueueId,
     Reach,
@@ -64,6 +69,8 @@ class QueueDesk:
         limits: May be replaced, but for the mailbox's name.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         stores: Reaches,
@@ -84,6 +91,7 @@ class QueueDesk:
         self._now = now
         self._boxes: dict[str, QueueBox] = {}
         self._owners: dict[QueueId, QueueBox] = {}
+        self._listeners: dict[Callable[[Notice], None], _Listener] = {}
         self._turn = Lock()  # mailboxes are loaded one by one
         self._loading: list[Written] | None = None  # what was written meanwhile
         if self.name:
@@ -141,6 +149,11 @@ class QueueDesk:
             for queue_id in box.entries:
                 self._owners.pop(queue_id, None)
 
+    @property
+    def opened(self) -> int:
+        """How many mailboxes are open."""
+        return len(self._boxes)
+
     # ---- What happens ------------------------------------------------------------------------
 
     def happened(self, queue_id: QueueId, events: Sequence[Event]) -> None:
@@ -183,6 +196,35 @@ class QueueDesk:
         """Another process may have written: tell all mailboxes that are open."""
         for box in list(self._boxes.values()):
             await box.refresh()
+
+    def listen(self, account: Account, told: Callable[[Notice], None]) -> None:
+        """Tell of changes in the account's mailbox, whether a session has it open or not."""
+        listener = _Listener(self.name, told)
+        self._listeners[told] = listener
+        opening = Deferred.fromCoroutine(self._attend(account, listener))
+        opening.addErrback(lambda failure: self._log.failure("nobody listens", failure))
+
+    async def _attend(self, account: Account, listener: _Listener) -> None:
+        try:
+            box = await self.open(account)
+        except StoreRefused as error:
+            self._log.error("the queue of {who}: {why}", who=account.path, why=error.text)
+            return
+        if listener.over:
+            await box.release()
+            return
+        listener.box = box
+        box.watch(listener.woken)
+
+    def unlisten(self, told: Callable[[Notice], None]) -> None:
+        """Stop doing so."""
+        listener = self._listeners.pop(told, None)
+        if listener is None:
+            return
+        listener.over = True
+        if listener.box is not None:
+            listener.box.unwatch(listener.woken)
+            self._close(listener.box)
 
     # ---- What clients do ---------------------------------------------------------------------
 
@@ -298,6 +340,21 @@ class QueueDesk:
         return Appending(upload, ("\\Draft", "\\Seen") if draft else ("\\Seen",), item.arrived)
 
 
+class _Listener:
+    """One who hears that the mailbox has changed; it is kept open as long."""
+
+    def __init__(self, name: str, told: Callable[[Notice], None]) -> None:
+        self.box: QueueBox | None = None
+        self.over = False
+        self._notices = Notice(Affair.MESSAGES, name), Notice(Affair.FLAGS, name)
+        self._told = told
+
+    def woken(self) -> None:
+        """The mailbox has changed: messages, flags, or both."""
+        for notice in self._notices:
+            self._told(notice)
+
+
 class QueueStore:
     """An account's `ports.Reach` with the mailbox of what was sent.
 
@@ -349,6 +406,18 @@ class QueueStore:
         if name == self._desk.name:
             raise StoreRefused(StoreFault.CANNOT, "This mailbox is always subscribed to")
         await self._store.unsubscribe(name)
+
+    # ---- What happens to it, for those who have not opened it (NOTIFY) -----------------------
+
+    def listen(self, told: Callable[[Notice], None]) -> None:
+        """Call `told` with what happens to the account's mailboxes, that one among them."""
+        self._store.listen(told)
+        self._desk.listen(self._account, told)
+
+    def unlisten(self, told: Callable[[Notice], None]) -> None:
+        """Stop doing so."""
+        self._store.unlisten(told)
+        self._desk.unlisten(told)
 
     # ---- Rights, annotations, quota ----------------------------------------------------------
 

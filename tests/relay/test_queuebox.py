@@ -219,8 +219,10 @@ def test_the_old_retire(rig: Rig) -> None:
     """What has ended is shown for a while, what has not as long as it takes."""
     rig.box.happened(ONE, [fated(State.RELAYED, 50.0)])
     rig.written(6, fated(State.RELAYED, 50.0))
+    woken = rig.woken
     rig.box.retire(50.0)
     assert list(rig.box.uids) == [4, 6]
+    assert rig.woken == woken, "nobody is woken for nothing"
     rig.box.retire(51.0)
     assert list(rig.box.uids) == [4]
 

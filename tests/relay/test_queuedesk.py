@@ -101,6 +101,23 @@ class TestSeen:
         assert "Subject: Delayed: bob@far.example: Hi" in heard
         assert "Connection refused" in heard
 
+    def test_notify(self, world: World) -> None:
+        """A client that has another mailbox selected hears of it, if it asked (RFC 5465)."""
+        peer = imap(world, "INBOX")
+        events = "(MessageNew MessageExpunge FlagChange)"
+        assert "n OK" in peer.say(f"n NOTIFY SET (mailboxes Queue {events})\r\n")
+        peer.say("i IDLE\r\n")
+        submit(world)
+        world.reactor.pump([0.3, 0.0, 0.0])
+        assert "* STATUS Queue (MESSAGES 1 UIDNEXT 2" in peer.say()
+        refuse(world)
+        assert "* STATUS Queue (MESSAGES 1 UIDNEXT 3" in peer.say()
+        peer.say("DONE\r\n")
+        assert "n OK" in peer.say("n NOTIFY NONE\r\n")
+        parts = world.hub.parts
+        assert parts is not None
+        assert parts.mail.opened == 0
+
     def test_listed(self, world: World) -> None:
         """It is a mailbox like any other, and nothing of it is on disk."""
         peer = imap(world, "INBOX")
