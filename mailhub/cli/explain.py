@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Coroutine, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mailhub.accounts.database import Accounts
     from mailhub.config.settings import Settings
     from mailhub.ports import Client, Resolver
+    from mailhub.relay.allowances import Allowances
     from mailhub.relay.explain import Step
 
 T = TypeVar("T")
@@ -68,16 +70,34 @@ def explain(
         content[: end(content)],
         len(content),
     )
-    with closing(place.accounts()) as accounts:
+    with closing(place.accounts()) as accounts, ExitStack() as stack:
         peer = _client(accounts, letter.sender, login, client, stranger=stranger)
         standing = partial(stands, settings)
-        world = World(settings, accounts, time.time, lambda _: None, standing=standing)
+        world = World(
+            settings,
+            accounts,
+            time.time,
+            lambda _: None,
+            allowances=_allowances(settings, stack),
+            standing=standing,
+        )
         steps = _asked(settings, letter, peer, world, offline=offline)
     if as_json:
         print_json([_as_json(step, settings) for step in steps])
     else:
         _draw(steps, settings)
     return 1 if any(step.refused for step in steps) else 0
+
+
+def _allowances(settings: Settings, stack: ExitStack) -> Allowances | None:
+    """What accounts may send, and have sent; None for a hub that has had no mail yet."""
+    from mailhub.queue.spool import DATABASE, Spool  # noqa: PLC0415
+    from mailhub.relay.allowances import Allowances  # noqa: PLC0415
+
+    if not os.path.exists(f"{settings.hub.spool}/{DATABASE}"):
+        return None
+    spool = stack.enter_context(closing(Spool(settings.hub.spool)))
+    return Allowances(settings.allowances, spool, time.time, lambda *_: None)
 
 
 def _client(

@@ -53,6 +53,17 @@ class Allowance:
         """Whether it is this account's."""
         return not self.accounts or named(account, self.accounts)
 
+    def limits(self) -> list[tuple[str, int]]:
+        """What is limited: keys of the configuration, and how much of each."""
+        found = (
+            ("messages per hour", self.messages_per_hour),
+            ("messages per day", self.messages_per_day),
+            ("recipients per hour", self.recipients_per_hour),
+            ("recipients per day", self.recipients_per_day),
+            ("new recipients per day", self.new_per_day),
+        )
+        return [(key, limit) for key, limit in found if limit]
+
     def subject(self, account: Path) -> str:
         """Whom it is counted for."""
         return account.domain if self.together else str(account).casefold()

@@ -7,7 +7,7 @@ same order: `policy.access`, `policy.submission`, `policy.loop`, `policy.route`,
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -50,6 +50,7 @@ from mailhub.ports import (
     NoSuchDomain,
     Resolver,
 )
+from mailhub.relay.allowances import Allowances
 from mailhub.relay.names import Names, is_address
 
 HOSTS: Final = 5
@@ -61,7 +62,7 @@ class Step:
     """One thing that would be decided or found out.
 
     Attributes:
-        stage: When: ``MAIL RCPT content class route lookup terms mailbox``.
+        stage: When: ``MAIL RCPT content limit class route lookup terms mailbox``.
         about: The recipient, or ``""`` for the whole message.
         refused: The message would go no further, for this recipient.
     """
@@ -93,6 +94,7 @@ class World:
 
     Attributes:
         resolver: None to look nothing up.
+        allowances: None where nothing is known of what was sent.
         standing: Says of a provider how it stands: when its next slot is, whether it is
             suspended.
     """
@@ -102,6 +104,7 @@ class World:
     now: Callable[[], float]
     shuffle: Callable[[list[Any]], object]
     resolver: Resolver | None = None
+    allowances: Allowances | None = None
     standing: Callable[[str], Sequence[str]] = field(default=lambda name: ())  # noqa: ARG005
 
 
@@ -129,12 +132,10 @@ async def explained(letter: Letter, client: Client, world: World) -> AsyncIterat
         found.append(expansion)
     if not found:
         return
-    refused = False
-    async for step in _content(letter, client, found, world):
-        refused = refused or step.refused
+    async for step in _judged(letter, client, found, world):
         yield step
-    if refused:
-        return
+        if step.refused:
+            return
     chosen = _class(letter, client, world)
     yield Step("class", "", *_weighed(chosen))
     for account in _unique(account for expansion in found for account in expansion.accounts):
@@ -142,6 +143,16 @@ async def explained(letter: Letter, client: Client, world: World) -> AsyncIterat
     for path in _unique(path for expansion in found for path in expansion.others):
         async for step in _journey(letter.sender, path, world, chosen.name):
             yield step
+
+
+async def _judged(
+    letter: Letter, client: Client, found: Sequence[Expansion], world: World
+) -> AsyncIterator[Step]:
+    """What is said of the message as a whole; nothing follows a refusal."""
+    async for step in _content(letter, client, found, world):
+        yield step
+    for step in _allowed(letter, client, world):
+        yield step
 
 
 async def _expansion(client: Client, path: Path, world: World) -> Expansion:
@@ -198,6 +209,25 @@ async def _content(
     if missing:
         names = b", ".join(missing).decode()
         yield Step("content", "", f"header: {names} would be added (RFC 6409 §8)")
+
+
+def _allowed(letter: Letter, client: Client, world: World) -> Iterator[Step]:
+    """What an account may send, and whether this would be too much."""
+    if client.account is None or world.allowances is None:
+        return
+    path, allowances = client.account.path, world.allowances
+    for each in allowances.of(path):
+        section = f"limit {each.name}"
+        for key, limit in each.limits():
+            yield Step("limit", "", f"{each.subject(path)}: {limit} {key}", Rule(section, key))
+    try:
+        allowances.check(path, letter.recipients)
+    except Refusal as refusal:
+        yield _refused("limit", "", refusal, None)
+        return
+    _, excess = allowances.settle(path, letter.recipients)
+    if excess is not None:
+        yield Step("limit", "", f"accepted and held: {excess.text}", excess.rule)
 
 
 def _class(letter: Letter, client: Client, world: World) -> QueueClass:

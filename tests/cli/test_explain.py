@@ -11,6 +11,7 @@ import pytest
 from mailhub.accounts.database import Accounts
 from mailhub.cli import explain
 from mailhub.mail.address import parse_address
+from mailhub.queue.spool import Spool
 from tests.cli.conftest import CHEAP, Mailhub
 from tests.relay.test_names import FakeResolver
 from tests.rig import run
@@ -117,3 +118,22 @@ def test_online(mailhub: Mailhub, hub: list[str], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(explain, "_in_reactor", in_reactor)
     said = mailhub(*hub, "--from", "ann@hub.example", "--to", "x@far.example")
     assert "MX far.example: 10 mx.far.example, 20 mx2.far.example, authentic" in said.out
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [("hold", "accepted and held: ann@hub.example has sent more than 1"), ("refuse", "452 4.7.1")],
+)
+def test_limits(mailhub: Mailhub, hub: list[str], state: Path, action: str, words: str) -> None:
+    """What an account may send is told with its line, and that this would be too much."""
+    with (state / "mailhub.ini").open("a") as file:
+        file.write(f"[limit few]\nrecipients per hour = 1\naction = {action}\n")
+    Spool(str(state / "spool")).close()
+    to = ("--to", "a@partner.example", "--to", "b@partner.example")
+    said = mailhub(*hub, "--from", "ann@hub.example", *to, "--offline")
+    assert (
+        f"1 recipients per hour   [limit few] recipients per hour ({state}/mailhub.ini:8)"
+        in said.out
+    )
+    assert words in said.out
+    assert said.status == (1 if action == "refuse" else 0)
