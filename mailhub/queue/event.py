@@ -105,6 +105,7 @@ class Tried:
     Attributes:
         reply: With its codes: ``450 4.2.0 Come back later``.
         dialogue: Its lines, without secrets and content.
+        provider: As in `ports.Attempt`; `source` likewise.
     """
 
     at: float
@@ -120,6 +121,8 @@ class Tried:
     reply: str
     in_doubt: bool = False
     dialogue: tuple[str, ...] = ()
+    provider: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,9 @@ def tried(numbers: tuple[int, ...], attempt: Attempt) -> Tried:
         attempt.stage,
         reply.text,
         attempt.in_doubt,
-        getattr(attempt, "dialogue", ()),
+        attempt.dialogue,
+        attempt.provider,
+        attempt.source,
     )
 
 

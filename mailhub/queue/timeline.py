@@ -126,6 +126,10 @@ class _Told:
         if event.port:
             where += f":{event.port}"
         facts = [where]
+        if event.provider:
+            facts.append(f"of {event.provider}")
+        if event.source:
+            facts.append(f"from {event.source}")
         if event.stage != "connect":
             facts.append(
                 f"{event.tls}, certificate {event.certificate or 'unknown'}"

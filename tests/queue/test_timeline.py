@@ -78,6 +78,18 @@ def test_an_attempt_in_doubt() -> None:
     assert "it may have been accepted, 7.0 s: 451 4.4.2 Lost" in line
 
 
+def test_whose_host() -> None:
+    """A provider that is known is named, and the source that was chosen for it."""
+    event = Tried(
+        *(2.0, 2.0, (0, 1), "mx.google.com", "192.0.2.1", 25, "", "", False, "done", "250 Ok"),
+        provider="google",
+        source="second",
+    )
+    assert told(event) == [
+        "@2  tried: mx.google.com [192.0.2.1]:25, of google, from second, in the clear: 250 Ok"
+    ]
+
+
 def test_no_connection() -> None:
     """Of a host that was not reached no TLS is told."""
     event = Tried(
