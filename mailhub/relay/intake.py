@@ -454,8 +454,15 @@ class HubDraft:
 
     def _item(self, head: bytes) -> Item:
         to, client = self._to, self._client
-        envelope = replace(self._envelope, recipients=tuple(to.recipients))
         account = "" if client.account is None else str(client.account.path)
+        flow = self._flow(account)
+        asked = self._envelope.priority
+        envelope = replace(
+            self._envelope,
+            recipients=tuple(to.recipients),
+            # What is passed on is what was given, and not what was asked for (RFC 6710 §4.2).
+            priority=None if asked is None else flow.priority,
+        )
         origin = Origin(client.address, client.helo, client.protocol, account)
         item = new_item(
             self._queue_id,
@@ -465,7 +472,7 @@ class HubDraft:
             self._size,
             origin,
             head,
-            self._flow(account),
+            flow,
         )
         return to.settle(item)
 

@@ -166,6 +166,18 @@ class TestAttempted:
         after = attempted(item, {0: Answer(LATER)}, 1090.0, SCHEDULE)
         assert queue.to_report(item, after) == {0: Action.DELAYED}
 
+    def test_nobody_watches_the_time_from_here(self) -> None:
+        """A sender who set a time hears of the relay that does not know of it."""
+        item = make.item(BOB, by=DeliverBy(90, returned=False))
+        after = attempted(item, {0: Answer(OK, "mx")}, 1001.0, SCHEDULE)
+        assert queue.to_report(item, after) == {0: Action.RELAYED}
+        silent = make.item(Recipient(BOB, Notify.NEVER), by=DeliverBy(90, returned=False))
+        after = attempted(silent, {0: Answer(OK, "mx")}, 1001.0, SCHEDULE)
+        assert queue.to_report(silent, after) == {}
+        plain = make.item(BOB, by=DeliverBy(90, returned=True))
+        after = attempted(plain, {0: Answer(OK, "mx")}, 1001.0, SCHEDULE)
+        assert queue.to_report(plain, after) == {}
+
     def test_a_cause_has_its_own_delays(self) -> None:
         """A full mailbox is emptied by a person: that takes hours."""
         said = {0: Answer(LATER, cause=Cause.MAILBOX_FULL)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
@@ -20,14 +20,17 @@ from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
 from mailhub.policy.access import Rules
+from mailhub.policy.allowance import Action, Allowance, Used
 from mailhub.policy.backup import Backup
 from mailhub.policy.limits import IntakeLimits, JournalLimits
 from mailhub.policy.retry import Schedule
 from mailhub.ports import Account, Client, Content, QueueId, Quota, Tls
-from mailhub.queue.change import Accept
+from mailhub.queue.change import Accept, Count
 from mailhub.queue.flow import Flow
-from mailhub.queue.item import Expanded, Item, Origin
+from mailhub.queue.item import Expanded, Held, Item, Origin
+from mailhub.queue.look import Reading
 from mailhub.relay.addressees import members
+from mailhub.relay.allowances import Allowances
 from mailhub.relay.intake import HubIntake, refusal
 from mailhub.relay.report import Reporter
 from tests.policy.test_access import ALICE, DIRECTORY, STRANGER, USER
@@ -69,6 +72,7 @@ class FakeJournal:
         self.limits = JournalLimits(inline=1000)
         self.accepted: list[tuple[Item, bytes]] = []
         self.also: list[Accept] = []
+        self.counts: list[Count] = []
         self.files: list[FakeLarge] = []
         self.fault: OSError | None = None
         self.waiting: Deferred[None] | None = None
@@ -77,14 +81,15 @@ class FakeJournal:
         self.files.append(FakeLarge(self, head))
         return self.files[-1]
 
-    async def accept(self, item: Item, content: bytes | FakeLarge, *also: Accept) -> None:
+    async def accept(self, item: Item, content: bytes | FakeLarge, *also: Accept | Count) -> None:
         if self.waiting is not None:
             await self.waiting
         if self.fault is not None:
             raise self.fault
         octets = content if isinstance(content, bytes) else b"".join(content.pieces)
         self.accepted.append((item, octets))
-        self.also += also
+        self.also += [each for each in also if isinstance(each, Accept)]
+        self.counts += [each for each in also if isinstance(each, Count)]
 
 
 class House:
@@ -585,6 +590,7 @@ class TestFlows:
         reply = house.take([self.LETTER], envelope=Envelope(SENDER, priority=4))
         assert (reply.status, house.item.flow.priority) == ("2.3.6", 0)
         assert reply.lines[0].startswith("0 ")
+        assert house.item.envelope.priority == 0, "and so are the hosts behind us"
         reply = house.take([self.LETTER], envelope=Envelope(SENDER, priority=-4))
         assert (reply.status, house.item.flow.priority) == ("2.0.0", -4)
         trusted = House(rules=Rules(trusted=(ip_network("192.0.2.0/24"),)))
@@ -618,3 +624,49 @@ class TestBackups:
         house = House(rules=Rules(backups=(listed,)))
         with pytest.raises(Refusal, match=r"5\.1\.1"):
             house.take([b"\r\n"], self.FAR)
+
+
+class TestAllowances:
+    """What those who have logged in may send."""
+
+    def house(self, action: Action) -> House:
+        house = House()
+        reads = cast("Reading", NoneSent())
+        limit = Allowance("accounts", recipients_per_hour=1, action=action)
+        self.told: list[tuple[str, str]] = []
+        house.intake.allowances = Allowances(
+            (limit,), reads, lambda: 0.0, lambda *words: self.told.append(words)
+        )
+        return house
+
+    def test_counted_and_held(self) -> None:
+        """A message beyond the allowance is taken, held with the reason, and counted."""
+        house = self.house(Action.HOLD)
+        client = USER
+        envelope = Envelope(at("alice"))
+        letter = f"From: {at('alice')}\r\n\r\n".encode()
+        far = [Recipient(Path(f"u{n}", "far.example")) for n in range(2)]
+        assert house.take([letter], far[0], client=client, envelope=envelope).positive
+        assert not any(isinstance(fate, Held) for fate in house.item.fates)
+        assert house.take([letter], *far, client=client, envelope=envelope).positive
+        assert all(isinstance(fate, Held) for fate in house.item.fates)
+        assert [len(each.recipients) for each in house.journal.counts] == [1, 2]
+        assert len(self.told) == 1
+
+    def test_refused(self) -> None:
+        """Or the recipient that is one too many is put off."""
+        house = self.house(Action.REFUSE)
+        client = USER
+        far = [Recipient(Path(f"u{n}", "far.example")) for n in range(2)]
+        with pytest.raises(Refusal, match=r"4\.7\.1"):
+            house.take([b"\r\n"], *far, client=client, envelope=Envelope(at("alice")))
+
+
+class NoneSent:
+    """A spool in which nothing was sent yet."""
+
+    def used(self, subject: str, hour: int) -> list[Used]:
+        return []
+
+    def strangers(self, subject: str, recipients: Sequence[int]) -> int:
+        return len(recipients)
