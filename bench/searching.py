@@ -177,22 +177,25 @@ def main() -> None:
         for n in range(options.messages)
     ]
     hub = Metered()
+    print("| figure | mailhub |\n|---|---|")
     try:
         hub.start()
         with Imap(hub.ports["imap"], ACCOUNT) as imap:
             imap.quick(b"SELECT INBOX")  # makes the maildir
             hub.lay(ACCOUNT, "Words", lambda maildir: lay(maildir, iter(messages)))
-            octets = sum(map(len, messages))
-            figures = indexing(hub, imap, b"Words", len(messages), octets)
-            figures += searches(hub, imap, b"Words", language.probes(messages))
+            show(indexing(hub, imap, b"Words", len(messages), sum(map(len, messages))))
+            show(searches(hub, imap, b"Words", language.probes(messages)))
         if options.hostile:
-            figures += hostile(hub, language, options.hostile)
+            show(hostile(hub, language, options.hostile))
     finally:
         hub.stop()
         clean()
-    print("| figure | mailhub |\n|---|---|")
+
+
+def show(figures: list[Figure]) -> None:
+    """Print rows of the table."""
     for figure in figures:
-        print(f"| {figure.name} | {figure.value:,.6g} {figure.unit} |")
+        print(f"| {figure.name} | {figure.value:,.6g} {figure.unit} |", flush=True)
 
 
 if __name__ == "__main__":
