@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailhub.ports import FlagAction
+from mailhub.ports import FlagAction, Place, Sought
 from mailhub.store import rebuild
 from mailhub.store.files import Files
 from mailhub.store.rows import Row
+from mailhub.store.texts import key_of
 from tests.rig import run
 from tests.store.test_dovecot import dovecots
 from tests.store.world import TEXT, Hub, contents, summary
@@ -175,3 +176,23 @@ class TestBesideAHub:
         assert run(contents(mailbox)) == [TEXT] * 3
         hub.restart()
         assert list(hub.open().flags) == [1, 1, 1]
+
+
+class TestTexts:
+    def test_known(self, tmp_path: Path) -> None:
+        """What messages say is in the index afterwards, and nothing of what is gone."""
+        hub = Hub(tmp_path)
+        hub.append(b"\r\nsome words", b"\r\nmore words")
+        mailbox = hub.open()
+        while run(mailbox.learn()):
+            pass
+        run(mailbox.expunge([1]))
+        rebuilt(hub)
+        again = hub.open()
+        with again.box.index.transaction(write=False) as transaction:
+            span = key_of(again.box.kept.id, 0), key_of(again.box.kept.id, 2**32 - 1)
+            assert transaction.texts.missing(*span, 9) == []
+            [shard] = transaction.texts.shards()
+            words = Sought(Place.BODY, "WORDS")
+            assert list(transaction.texts.in_shard(words, shard, *span)) == [2]
+            assert list(transaction.texts.in_none(*span)) == []
