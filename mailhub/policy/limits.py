@@ -109,7 +109,8 @@ class RunnerLimits:
     Attributes:
         attempts: Attempts under way, in all; more than may talk at once
             (`PoolLimits.total`), for names are looked up first, and turns waited for.
-        attempts_per_hop: … and for one next hop.
+        attempts_per_hop: … and for one next hop: more than connections, so that each has the
+            next message at hand.
         recipients: Recipients in one attempt: 100 must be taken everywhere
             (RFC 5321 §4.5.3.1.8).
         ready: Recipients waiting in memory, in all.
@@ -123,7 +124,7 @@ class RunnerLimits:
     """
 
     attempts: int = 400
-    attempts_per_hop: int = 20
+    attempts_per_hop: int = 40
     recipients: int = 100
     ready: int = 10_000
     ready_per_hop: int = 500
