@@ -26,7 +26,7 @@ EDGE = {"net", "relay", "web"}
 """Talks: Twisted, with everything else handed in."""
 WIRING = {"reception", "assembly", "hub", "service"}
 """Plugs all of it together, each with the help of those before it; `service` asks the world."""
-WORLD = {"sim", "cli"}
+WORLD = {"sim", "lab", "cli"}
 
 NOUNS = {"mail", "ports"}
 NOUN_MODULES = {"policy.cause"}
@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "service": CORE | KEEP | EDGE | WIRING,
     "cli": CORE | KEEP | EDGE | WIRING | WORLD,
     "sim": CORE | KEEP | EDGE | WIRING,
+    "lab": CORE | KEEP | EDGE | WIRING | {"sim"},
     "__main__": {"cli"},
 }
 """For each package those that its modules may import, besides its own."""

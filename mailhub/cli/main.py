@@ -41,6 +41,7 @@ COMMANDS: Final = {
         "mailhub.cli.simulate:simulate",
         "Try a campaign, or a configuration, in a virtual internet.",
     ),
+    "lab": ("mailhub.cli.lab:lab", "Run a mail world for testing programs that send mail."),
     "index": ("mailhub.cli.index:index", "Rebuild the indexes over the maildirs."),
     "send": ("mailhub.cli.send:send", "Send a message through submission."),
 }

@@ -64,6 +64,7 @@ class World:
     Args:
         seed: Of everything that happens by chance.
         start: The first moment, seconds since the epoch.
+        clock: In place of one that begins then.
         listen: Called with each line of the trace.
 
     Attributes:
@@ -76,12 +77,13 @@ class World:
         seed: int | str = 0,
         *,
         start: float = START,
+        clock: Clock | None = None,
         listen: Callable[[str], object] | None = None,
     ) -> None:
         self.seed = str(seed)
-        self.start = start
-        self.clock = Clock(start)
-        self.trace = Trace(start, listen)
+        self.clock = clock or Clock(start)
+        self.start = self.clock.seconds()
+        self.trace = Trace(self.start, listen)
         self.names = Names()
         self.pages = Pages()
         self.network = Network(self.clock, self.trace, self.chance("network"))

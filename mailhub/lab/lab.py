@@ -1,0 +1,143 @@
+"""The lab: a world on this machine, a hub that sends into it, and everybody's inboxes.
+
+    lab = Lab(prepared, atlas, real_world())
+    lab.start()
+    ...
+    await lab.stop()
+
+Only an application's side is real: its sockets. Between the hub and the world's hosts all is
+in memory and in the world's time, so that hours pass as quickly as they can be computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any, Final
+
+from twisted.web.server import Site
+
+from mailhub.assembly import Parts, Surroundings
+from mailhub.config.settings import Settings
+from mailhub.hub import Hub
+from mailhub.lab.clock import PacedClock
+from mailhub.lab.inboxes import Inboxes
+from mailhub.lab.prepared import ADDRESS, Prepared
+from mailhub.lab.reactor import LabReactor
+from mailhub.lab.web import Root
+from mailhub.sim import worldfile
+from mailhub.sim.disk import QuickDisk
+from mailhub.sim.names import SimResolver
+from mailhub.sim.providers import Providers
+from mailhub.sim.threads import SimThreads
+from mailhub.sim.web import SimWeb
+from mailhub.sim.wire import Link
+from mailhub.sim.world import World
+from mailhub.sim.worldfile import Atlas
+from mailhub.store.lock import StateLock
+
+OWN_WORLD: Final = "lab"
+LOOK: Final = 3600.0
+"""Seconds between looks at maildirs that nobody else writes into."""
+
+
+def world_named(name: str) -> Atlas:
+    """The lab's own world, one that is shipped with `mailhub simulate`, or a file's.
+
+    Raises:
+        ConfigError: With every mistake that was found.
+        OSError: The file cannot be read.
+    """
+    if name == OWN_WORLD:
+        text = files(__package__).joinpath("lab.ini").read_text("utf-8")
+        return worldfile.parsed(name, text)
+    return worldfile.load(name)
+
+
+class Lab:
+    """All of it.
+
+    Args:
+        machine: What there really is: its reactor, date and chance.
+        lock: On the state directory, if it was taken already.
+
+    Attributes:
+        clock: Everybody's.
+        inboxes: Everybody's.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        atlas: Atlas,
+        machine: Surroundings,
+        lock: StateLock | None = None,
+    ) -> None:
+        self.prepared = prepared
+        self.atlas = atlas
+        self._machine = machine
+        self.clock = PacedClock(machine.reactor, machine.now())
+        self.world = World(0, clock=self.clock)
+        self._inner: Hub
+        self.inboxes = Inboxes(lambda: _parts(self._inner), prepared.secret)
+        self.providers = Providers(self.world, self.inboxes)
+        for manners in atlas.providers:
+            self.providers.add(manners)
+        sending, reading = prepared.settings()
+        relay = replace(sending.relay, authorities=self.providers.authorities)
+        store = replace(sending.store, look=LOOK, index_every=LOOK)
+        self._hub = self._made(replace(sending, relay=relay, store=store), lock)
+        self._inner = self._made(replace(reading, store=store), None)
+        self._site: Any = None
+
+    def _made(self, settings: Settings, lock: StateLock | None) -> Hub:
+        surface = self.atlas.surface
+        link = Link(surface.latency, surface.jitter, surface.bandwidth)
+        host = self.world.host(settings.hub.hostname, link=link)
+        reactor = LabReactor(host, self._machine.reactor)
+        around = replace(
+            self._machine,
+            reactor=reactor,
+            now=self.clock.seconds,
+            threads=lambda number, _: SimThreads(host, number, 0.0),
+            resolver=SimResolver(host, self.world.names, trusted=settings.dns.trusted),
+            web=SimWeb(host, self.world.pages),
+            system=QuickDisk(),
+        )
+        return Hub(settings, around, lock=lock)
+
+    @property
+    def machine(self) -> Any:
+        """The machine's reactor."""
+        return self._machine.reactor
+
+    @property
+    def parts(self) -> Parts:
+        """The working parts of the hub that sends."""
+        return _parts(self._hub)
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            CannotStart: A port, or the state directory, cannot be had.
+        """
+        for hub in (self._inner, self._hub):
+            hub.privilegedStartService()
+            hub.startService()
+        reactor, port = self._machine.reactor, self.prepared.ports["http"]
+        self._site = reactor.listenTCP(port, Site(Root(self)), interface=ADDRESS)
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._site is not None:
+            await self._site.stopListening()
+        for hub in (self._hub, self._inner):
+            await hub.stopService()
+        self.clock.stop()
+        self.world.close()
+
+
+def _parts(hub: Hub) -> Parts:
+    assert hub.parts is not None, "it runs"
+    return hub.parts

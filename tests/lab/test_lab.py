@@ -1,0 +1,156 @@
+"""A whole lab: each domain does what its name says, and the clock brings what comes late."""
+
+from __future__ import annotations
+
+import poplib
+import re
+import smtplib
+import ssl
+import time
+from collections.abc import Callable
+from imaplib import IMAP4
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailhub.config.load import ConfigError
+from mailhub.lab.client import Lab
+from mailhub.lab.lab import world_named
+
+Hand = Callable[..., Any]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("domain", "waits", "state"),
+    [
+        ("inbox.test", "0", "delivered"),
+        ("anything.example", "0", "delivered"),
+        ("unknown.test", "0", "failed"),
+        ("no-such-domain.test", "0", "failed"),
+        ("greylist.test", "0", "delayed"),
+        ("greylist.test", "1h", "delivered"),
+        ("full.test", "1d", "delayed"),
+        ("full.test", "6d", "failed"),
+        ("slow.test", "2m", "delivered"),
+        ("down.test", "6d", "failed"),
+        ("silent.test", "6d", "failed"),
+        ("busy.test", "6d", "failed"),
+        ("hangs-up.test", "6d", "failed"),
+        ("in-doubt.test", "1d", "delivered"),
+        ("dns-fails.test", "6d", "failed"),
+    ],
+)
+def test_behaviours(lab: Lab, hand_in: Hand, domain: str, waits: str, state: str) -> None:
+    """What becomes of a message is what its recipient's domain is for."""
+    to = f"u{waits}@{domain}"
+    hand_in(f"s{waits}@{domain}.sender.test", to)
+    lab.advance(waits)
+    lab.journey(to=to, state=state)
+
+
+def test_delay_warning_and_bounce(lab: Lab, hand_in: Hand) -> None:
+    """The sender is told that mail waits, and days later that it was given up."""
+    sender = lab.inbox("shop@delays.test")
+    hand_in(sender.address, "ann@down.test")
+    lab.advance("5h")
+    delayed = sender.wait(subject="Delayed")
+    lab.advance("6d")
+    failed = sender.wait(subject="Not delivered")
+    assert "ann@down.test" in delayed.subject
+    assert failed.received - delayed.received > 4 * 86400
+    assert len(sender.messages()) == 2
+
+
+def test_bounces_later(lab: Lab, hand_in: Hand) -> None:
+    """It is taken, and comes back from there ten minutes later; a complaint likewise."""
+    sender = lab.inbox("shop@later.test")
+    hand_in(sender.address, "ann@bounces-later.test")
+    hand_in(sender.address, "ann@complains.test")
+    lab.journey(to="ann@bounces-later.test", state="delivered")
+    assert sender.messages() == []
+    lab.advance("2h")
+    assert "could not be delivered" in sender.wait(subject="ann@bounces-later.test").subject
+    assert "abuse" in sender.wait(subject="ann@complains.test").subject
+
+
+def test_rate_limit(lab: Lab, hand_in: Hand) -> None:
+    """More than five in a minute wait, and all arrive."""
+    for number in range(8):
+        hand_in("shop@rates.test", f"u{number}@ratelimit.test")
+    lab.advance("1s")
+    states = [it.state for it in lab.journeys(sender="shop@rates.test")]
+    assert states.count("delivered") == 5
+    lab.advance("1d")
+    assert {it.state for it in lab.journeys(sender="shop@rates.test")} == {"delivered"}
+
+
+def test_login(lab: Lab) -> None:
+    """Who logs in may send as anybody; a wrong password is refused."""
+    context = ssl.create_default_context(cafile=lab.ca)
+    with smtplib.SMTP(lab.host, lab.ports["submission"]) as smtp:
+        smtp.starttls(context=context)
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            smtp.login(lab.login, "wrong")
+        smtp.login(lab.login, lab.password)
+        smtp.sendmail("any@body.test", ["login@inbox.test"], "Subject: In\r\n\r\nHello\r\n")
+    assert lab.inbox("login@inbox.test").wait(subject="In").text == "Hello\n"
+
+
+def test_imap_and_pop3(lab: Lab, hand_in: Hand) -> None:
+    """Inboxes are ordinary ones; a client stays connected when the clock is moved."""
+    inbox = lab.inbox("reader@inbox.test")
+    with IMAP4(lab.host, lab.ports["imap"]) as imap:
+        imap.login(inbox.address, lab.password)
+        imap.select("INBOX")
+        hand_in("a@b.test", inbox.address, "..dots\r\n.")
+        inbox.wait()
+        lab.advance("5h")
+        imap.noop()
+        _, found = imap.fetch("1", "(BODY.PEEK[TEXT])")
+        assert isinstance(found[0], tuple)
+        assert found[0][1] == b"..dots\r\n.\r\n"
+    pop = poplib.POP3(lab.host, lab.ports["pop3"])
+    pop.user(inbox.address)
+    pop.pass_(lab.password)
+    assert pop.stat()[0] == 1
+    pop.quit()
+
+
+def test_journeys_tell_the_moved_time(lab: Lab, hand_in: Hand) -> None:
+    """What happened hours later is told with its own moment."""
+    before = lab.now
+    hand_in("shop@moments.test", "moments@back-soon.test")
+    lab.advance("1d")
+    journey = lab.journey(to="moments@back-soon.test", state="delivered")
+    moments = [event["at"] for event in journey.events]
+    assert moments == sorted(moments)
+    assert before <= moments[0] <= moments[-1] < before + 86400 + 60
+
+
+def test_time_is_quick(lab: Lab) -> None:
+    """A month passes in moments."""
+    started = time.process_time()
+    before = lab.now
+    lab.advance("30d")
+    assert lab.now - before >= 30 * 86400
+    assert time.process_time() - started < 1
+
+
+def test_worlds(tmp_path: Path) -> None:
+    """Other worlds can be had, and a file's mistakes are all told."""
+    assert world_named("providers").providers
+    file = tmp_path / "world.ini"
+    file.write_text("[provider X]\ndomain = x\ngreylist = soon\n")
+    with pytest.raises(ConfigError) as told:
+        world_named(str(file))
+    assert len(told.value.mistakes) >= 2
+
+
+def test_every_domain_is_documented() -> None:
+    """docs/lab.md has a line for each domain of the lab's world, and no other."""
+    text = (ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `([\w.-]+\.test)` \|", text, re.MULTILINE))
+    domains = {name for it in world_named("lab").providers for name in it.domains}
+    assert told == domains - {"*"}
