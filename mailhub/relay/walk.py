@@ -209,7 +209,11 @@ class Walk:
     # ---- Connections -----------------------------------------------------------------------
 
     async def _use_idle(self) -> Next:
-        """Use a connection that is open already, to one of the hosts that are preferred equally."""
+        """Use a connection to the first host that is open already.
+
+        Not one to its equals: they come in random order so that all have their share
+        (RFC 5321 §5.1). Where no more connections may be made, one to any of them is followed.
+        """
         peers = []
         for mx in self._hosts:
             if mx.preference != self._hosts[0].preference:
@@ -219,10 +223,10 @@ class Walk:
             except Refusal:
                 continue  # it is told of below, when its turn comes
             peers.append(peer)
-            while (link := self._means.pool.take(peer)) is not None:
-                then = await self._send(link, self._means.time())
-                if then is not Next.STALE:
-                    return then
+        while peers and (link := self._means.pool.take(peers[0])) is not None:
+            then = await self._send(link, self._means.time())
+            if then is not Next.STALE:
+                return then
         return await self._join(peers)
 
     async def _join(self, peers: Sequence[Peer]) -> Next:
