@@ -188,9 +188,13 @@ class Parts:
         self.mechanisms = ServerMechanisms(
             world.nonce, plaintext_on_loopback=settings.plaintext_on_loopback
         )
-        self._open_queue()
+        self._open_notices()
+        self._open_way_out()
+        self._open_deliveries()
+        self._open_intake()
 
-    def _open_queue(self) -> None:
+    def _open_notices(self) -> None:
+        """What writes to senders and to the postmaster."""
         settings, world, hub = self.settings, self.world, self.settings.hub
         self._schedules = settings.schedules()
         self.reporter = Reporter(
@@ -205,15 +209,6 @@ class Parts:
             settings.bounce,
             hub.postmaster,
         )
-        self.pool = Pool(
-            world.reactor,
-            hub.hostname,
-            ClientTls(authorities=settings.relay.authorities or None),
-            world.nonce,
-            limits=settings.relay.pool,
-            timeouts=settings.relay.patience,
-        )
-        reputes = Reputes(hub.state, world.system.connect)
         self.operator = Operator(
             self.journal,
             hub.hostname,
@@ -223,6 +218,19 @@ class Parts:
             self.announce,
             hub.postmaster,
         )
+
+    def _open_way_out(self) -> None:
+        """What reaches other hosts."""
+        settings, world, hub = self.settings, self.world, self.settings.hub
+        self.pool = Pool(
+            world.reactor,
+            hub.hostname,
+            ClientTls(authorities=settings.relay.authorities or None),
+            world.nonce,
+            limits=settings.relay.pool,
+            timeouts=settings.relay.patience,
+        )
+        reputes = Reputes(hub.state, world.system.connect)
         self.traffic = Traffic(
             world.reactor,
             world.now,
@@ -234,6 +242,23 @@ class Parts:
             known=reputes.load(),
         )
         resolver = world.resolver or self._resolver()
+        self._open_protection(resolver)
+        self.remote = Remote(
+            resolver,
+            self.pool,
+            self.traffic,
+            shuffle=world.chance.shuffle,
+            time=world.now,
+            ourselves=(hub.hostname,),
+            listening=_listening(settings),
+            limits=settings.relay.reach,
+            directions=directions(settings),
+            protector=self.protector,
+        )
+
+    def _open_protection(self, resolver: Resolver) -> None:
+        """What knows of the encryption that other domains demand."""
+        settings, world, hub = self.settings, self.world, self.settings.hub
         self.web = world.web or HttpsClient(world.reactor, resolver)
         self._assurances = Assurances(
             hub.spool, lambda line: self._log.warn("{line}", line=line), world.system.connect
@@ -258,18 +283,10 @@ class Parts:
             self.tls_reporter,
             self.operator.tell,
         )
-        self.remote = Remote(
-            resolver,
-            self.pool,
-            self.traffic,
-            shuffle=world.chance.shuffle,
-            time=world.now,
-            ourselves=(hub.hostname,),
-            listening=_listening(settings),
-            limits=settings.relay.reach,
-            directions=directions(settings),
-            protector=self.protector,
-        )
+
+    def _open_deliveries(self) -> None:
+        """What brings mail into mailboxes, and out."""
+        settings, world = self.settings, self.world
         filer = self.stores.filer()
         self.local = LocalDelivery(
             self.journal,
@@ -306,6 +323,10 @@ class Parts:
             self._weigh,
             self._schedules.longest,
         )
+
+    def _open_intake(self) -> None:
+        """What takes mail in, and what shows where it is."""
+        settings, world, hub = self.settings, self.world, self.settings.hub
         self.intake = HubIntake(
             self.journal,
             self.accounts,
@@ -334,7 +355,6 @@ class Parts:
             hub.hostname,
             settings.journey,
         )
-
         self.desk = ProviderDesk(self.remote, world.now, self._flush)
 
     # ---- What parts call -------------------------------------------------------------------
