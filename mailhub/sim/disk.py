@@ -87,13 +87,18 @@ class _Directory:
 class FaultyDisk(QuickDisk):
     """Files below one directory, with all that is known of their durability.
 
+    Args:
+        now: The world's time, to date directories by when a name in them changes: by the
+            machine's clock an hour of the world may pass within one tick of a file system.
+
     Attributes:
         watch: Called before each operation, and may raise the `OSError` with which it fails.
         over: Nobody looks at this disk any more: calls are carried out, and nothing is noted.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, now: Callable[[], float] | None = None) -> None:
         self.root = os.fsencode(os.path.realpath(root))
+        self._now = now
         self.watch: Callable[[Operation], object] | None = None
         self.over = False
         self.operations = 0
@@ -113,6 +118,7 @@ class FaultyDisk(QuickDisk):
         there = os.path.lexists(path) if changes else True
         descriptor = os.open(path, flags, mode, **words)
         if not there:
+            self._changed(path)
             self._idents.pop(os.fstat(descriptor).st_ino, None)
         return descriptor
 
@@ -135,15 +141,18 @@ class FaultyDisk(QuickDisk):
         self._begin("rename", dst)
         self._leaving(dst)
         os.rename(src, dst, **words)
+        self._changed(src, dst)
 
     def link(self, src: Any, dst: Any, **words: Any) -> None:
         self._begin("link", dst)
         os.link(src, dst, **words)
+        self._changed(dst)
 
     def unlink(self, path: Any, **words: Any) -> None:
         self._begin("unlink", path)
         self._leaving(path)
         os.unlink(path, **words)
+        self._changed(path)
 
     def mkdir(self, path: Any, mode: int = 0o777, **words: Any) -> None:
         self._begin("mkdir", path)
@@ -175,6 +184,12 @@ class FaultyDisk(QuickDisk):
         made.follow(self, os.fsencode(os.path.realpath(database)))
         followed: sqlite3.Connection = made
         return followed
+
+    def _changed(self, *paths: Any) -> None:
+        """Names have changed: their directories did at this moment of the world."""
+        if self._now is not None:
+            for path in paths:
+                os.utime(os.path.dirname(path), (self._now(), self._now()))
 
     def _begin(self, name: str, where: Any) -> None:
         """An operation is about to take place.

@@ -54,6 +54,7 @@ class SimHub:
         disk: What its spool and store change the disk by.
         state: The state directory of this life.
         starts: How many there were.
+        addresses: Of the accounts.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class SimHub:
         self.boots = 1
         self._costs = costs
         self._faulty = faulty
+        self.addresses = tuple(accounts or ())
         self._past: list[Any] = []
         self._given = replace(settings, auth=replace(settings.auth, cost=CHEAP))
         self.state = self._directory()
@@ -117,11 +119,14 @@ class SimHub:
         assert self.hub is None, "one at a time"
         self.host.boot()
         self.starts += 1
-        self.disk = FaultyDisk(self.state) if self._faulty else QuickDisk()
+        self.disk = self._new_disk()
         self.hub = Hub(self.settings, self._surroundings(), lambda: self.settings)
         self.hub.privilegedStartService()
         self.hub.startService()
         self._note("started")
+
+    def _new_disk(self) -> QuickDisk:
+        return FaultyDisk(self.state, self.world.clock.seconds) if self._faulty else QuickDisk()
 
     def _surroundings(self) -> Surroundings:
         name = f"{self.host.name}/{self.starts}"

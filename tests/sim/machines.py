@@ -100,8 +100,8 @@ class Pair:
         return talker, self.server.made[-1]
 
 
-def settings(hostname: str, more: str = "") -> Settings:
-    """A small configuration: whoever is on the machine may relay."""
+def settings(hostname: str, more: str = "", trusted: str = "127.0.0.1/32") -> Settings:
+    """A small configuration: whoever is on the machine may relay, or somebody else."""
     found, mistakes = parse(
         f"""
 [hub]
@@ -115,7 +115,7 @@ imaps =
 pop3 = 127.0.0.1:110
 pop3s =
 [smtp]
-trusted networks = 127.0.0.1/32
+trusted networks = {trusted}
 [auth]
 plaintext on loopback = yes
 [tls]
@@ -132,8 +132,8 @@ def hub(world: World, domain: str, **more: Any) -> SimHub:
     host = world.host(f"mx.{domain}", link=Link(0.01, 0.002))
     world.names.mail(domain, host.name)
     accounts = {f"ann@{domain}": "secret"}
-    text = more.pop("text", "")
-    return SimHub(world, host, settings(host.name, text), accounts=accounts, **more)
+    found = settings(host.name, more.pop("text", ""), more.pop("trusted", "127.0.0.1/32"))
+    return SimHub(world, host, found, accounts=accounts, **more)
 
 
 def submit(
