@@ -45,9 +45,6 @@ class Inboxes(NoBooks):
     Args:
         parts: Of the hub that holds them.
         secret: Of their password, which everybody knows.
-
-    Attributes:
-        filed: Called whenever mail has come into one.
     """
 
     _log = Logger()
@@ -55,27 +52,25 @@ class Inboxes(NoBooks):
     def __init__(self, parts: Callable[[], Parts], secret: Secret) -> None:
         self._parts = parts
         self._secret = secret
-        self.filed: Callable[[], object] = lambda: None
 
     def accepted(self, receiver: Receiver, message: Message, now: float, *, heard: bool) -> None:
         """See `Books`: file what was taken, for each of its recipients."""
         del heard
         host = receiver.hosts[0].name
-        done = Deferred.fromCoroutine(self._file(host, message, now))
-        done.addErrback(lambda failure: self._log.failure("not filed", failure))
+        for recipient in message.recipients:
+            done = Deferred.fromCoroutine(self._file(host, recipient, message, now))
+            done.addErrback(lambda failure: self._log.failure("not filed", failure))
 
     def refused(self, receiver: Receiver, why: Why, number: int, now: float) -> None:
         """See `Books`: journeys tell that."""
 
-    async def _file(self, host: str, message: Message, now: float) -> None:
-        for recipient in message.recipients:
-            path = parse_address(recipient)
-            content = _traced(host, path, message, now)
-            store = await self._parts().stores.of(self.open(path))
-            upload = await store.upload(len(content))
-            await upload.write(content)
-            await store.append(INBOX, [Appending(upload, internal_date=now)])
-        self.filed()
+    async def _file(self, host: str, recipient: str, message: Message, now: float) -> None:
+        path = parse_address(recipient)
+        content = _traced(host, path, message, now)
+        store = await self._parts().stores.of(self.open(path))
+        upload = await store.upload(len(content))
+        await upload.write(content)
+        await store.append(INBOX, [Appending(upload, internal_date=now)])
 
     # ---- Inboxes ---------------------------------------------------------------------------
 

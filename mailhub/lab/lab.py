@@ -37,6 +37,8 @@ from mailhub.sim.worldfile import Atlas
 from mailhub.store.lock import StateLock
 
 OWN_WORLD: Final = "lab"
+PATIENCE: Final = 3600.0
+"""Seconds of the world's time in which a hub has stopped."""
 LOOK: Final = 3600.0
 """Seconds between looks at maildirs that nobody else writes into."""
 
@@ -129,11 +131,13 @@ class Lab:
         self._site = reactor.listenTCP(port, Site(Root(self)), interface=ADDRESS)
 
     async def stop(self) -> None:
-        """Close everything."""
+        """Close everything, at once."""
         if self._site is not None:
             await self._site.stopListening()
         for hub in (self._hub, self._inner):
-            await hub.stopService()
+            stopping = hub.stopService()
+            self.clock.move(PATIENCE)  # nobody waits for hosts that take their time
+            await stopping
         self.clock.stop()
         self.world.close()
 

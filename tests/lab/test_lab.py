@@ -40,6 +40,8 @@ ROOT = Path(__file__).parents[2]
         ("hangs-up.test", "6d", "failed"),
         ("in-doubt.test", "1d", "delivered"),
         ("dns-fails.test", "6d", "failed"),
+        ("bad-tls.test", "6d", "failed"),
+        ("small.test", "0", "delivered"),
     ],
 )
 def test_behaviours(lab: Lab, hand_in: Hand, domain: str, waits: str, state: str) -> None:
@@ -84,6 +86,26 @@ def test_rate_limit(lab: Lab, hand_in: Hand) -> None:
     assert states.count("delivered") == 5
     lab.advance("1d")
     assert {it.state for it in lab.journeys(sender="shop@rates.test")} == {"delivered"}
+
+
+def test_limits(lab: Lab, hand_in: Hand) -> None:
+    """Too large a message comes back, and what is sent to those who have blocked us."""
+    hand_in("shop@limits.test", "large@small.test", ("x" * 78 + "\r\n") * 200)
+    lab.journey(to="large@small.test", state="failed")
+    hand_in("shop@limits.test", "first@blocks.test")
+    lab.journey(to="first@blocks.test", state="delivered")
+    hand_in("shop@limits.test", "second@blocks.test")
+    assert "is blocked here" in str(lab.journey(to="second@blocks.test", state="failed"))
+
+
+def test_many_recipients(lab: Lab) -> None:
+    """Each of a message's recipients has it, and the journey tells of each."""
+    recipients = [f"many{number}@inbox.test" for number in range(5)]
+    with smtplib.SMTP(lab.host, lab.ports["smtp"]) as smtp:
+        smtp.sendmail("a@many.test", recipients, "Subject: All\r\n\r\nHello\r\n")
+    for recipient in recipients:
+        assert lab.inbox(recipient).wait().header("delivered-to") == recipient
+    lab.journey(to=recipients[-1], state="delivered")
 
 
 def test_login(lab: Lab) -> None:
