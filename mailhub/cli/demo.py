@@ -8,27 +8,24 @@ domains, over SMTP as any next hop does, and keeps it for the account ``world``.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from mailhub.cli.loopback import ADDRESS, HOST, free_ports, locked, ready_file, say, write_facts
+
 if TYPE_CHECKING:
     from mailhub.cli.place import Place
     from mailhub.store.lock import StateLock
 
-HOST: Final = "localhost"
-ADDRESS: Final = "127.0.0.1"
 DOMAIN: Final = "hub.example"
 PASSWORD: Final = "mailhub-demo"  # noqa: S105  # everybody may know it: loopback only
 PEOPLE: Final = (f"alice@{DOMAIN}", f"bob@{DOMAIN}")
@@ -114,32 +111,16 @@ def demo(place: Place, state: str | None, ports: str, ready: str | None) -> int:
     `mailhub --state DIR account add carol@hub.example`.
     """
     given = state or place.state
-    if ready is not None:
-        ready = os.path.abspath(ready)
-        with suppress(FileNotFoundError):
-            os.unlink(ready)  # an earlier run's
+    ready = ready_file(ready)
     directory = os.path.abspath(given or _fresh_directory())
     try:
-        lock = _locked(directory)
-        prepared = prepare(directory, _free_ports() if ports == "free" else PORTS)
+        lock = locked(directory)
+        prepared = prepare(directory, free_ports(PORTS) if ports == "free" else PORTS)
         return _run(prepared, lock, ready)
     except BaseException:
         if given is None:  # it never ran: nobody needs what it left
             shutil.rmtree(directory, ignore_errors=True)
         raise
-
-
-def _locked(state: str) -> StateLock:
-    """The lock on the demo's directory, before anything in it is touched."""
-    from mailhub.store.lock import InUse, StateLock  # noqa: PLC0415
-
-    os.makedirs(state, 0o700, exist_ok=True)
-    lock = StateLock(state)
-    try:
-        lock.take()
-    except InUse as error:
-        raise click.ClickException(str(error)) from None
-    return lock
 
 
 # ---- Preparing -----------------------------------------------------------------------------
@@ -155,7 +136,7 @@ def prepare(state: str, ports: Mapping[str, int]) -> Demo:
 
     os.makedirs(state, 0o700, exist_ok=True)
     signed = authority(os.path.join(state, "tls"), time.time())
-    [world] = _unused(1)
+    [world] = free_ports(["world"]).values()
     made = Demo(state, ports, world, signed.ca)
     text = _CONFIGURATION.format(
         domain=DOMAIN,
@@ -206,22 +187,6 @@ def _fresh_directory() -> str:
         return tempfile.mkdtemp(prefix="mailhub-demo-")
 
 
-def _free_ports() -> Mapping[str, int]:
-    return dict(zip(PORTS, _unused(len(PORTS)), strict=True))
-
-
-def _unused(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((ADDRESS, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 # ---- Running -------------------------------------------------------------------------------
 
 
@@ -248,12 +213,12 @@ def _run(made: Demo, lock: StateLock, ready: str | None) -> int:
                 hub.privilegedStartService()
                 hub.startService()
                 if ready is not None:
-                    _write_facts(made, ready)
+                    write_facts(_facts(made), ready)
             except Exception as error:
                 failed.append(error)
                 reactor.stop()
             else:
-                _say(invitation(made))
+                say(invitation(made))
 
         reactor.addSystemEventTrigger("before", "shutdown", hub.stopService)
         reactor.callWhenRunning(begin)
@@ -263,23 +228,8 @@ def _run(made: Demo, lock: StateLock, ready: str | None) -> int:
             raise error
         taken = isinstance(error.__cause__, CannotListenError)
         raise click.ClickException(f"{error}; try --ports free" if taken else str(error))
-    _say(f"\nStopped. Its mail is kept, and there again with:\n{_mailhub('demo', made)}")
+    say(f"\nStopped. Its mail is kept, and there again with:\n{_mailhub('demo', made)}")
     return 0
-
-
-def _say(text: str) -> None:
-    """Tell the person, if there still is one."""
-    with suppress(OSError):
-        click.echo(text)
-        sys.stdout.flush()
-
-
-def _write_facts(made: Demo, ready: str) -> None:
-    """Tell a waiting program that everything listens: the file appears whole."""
-    partial = f"{ready}.{os.getpid()}"
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(_facts(made), file, indent=2)
-    os.replace(partial, ready)
 
 
 def _facts(made: Demo) -> Mapping[str, object]:

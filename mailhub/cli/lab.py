@@ -6,26 +6,21 @@ says; inboxes are read over IMAP, POP3 and HTTP; and the clock can be moved.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import socket
-import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from mailhub.cli.loopback import HOST, free_ports, locked, ready_file, say, write_facts
 
 if TYPE_CHECKING:
     from mailhub.cli.place import Place
     from mailhub.lab.prepared import Prepared
     from mailhub.sim.worldfile import Atlas
-    from mailhub.store.lock import StateLock
 
-HOST: Final = "localhost"
-ADDRESS: Final = "127.0.0.1"
 PORTS: Final[Mapping[str, int]] = {
     "smtp": 3525,
     "submission": 3587,
@@ -67,42 +62,13 @@ def lab(place: Place, state: str | None, ports: str, ready: str | None, world: s
 
     atlas = world_named(world)
     given = state or place.state
-    if ready is not None:
-        ready = os.path.abspath(ready)
-        with suppress(FileNotFoundError):
-            os.unlink(ready)  # an earlier run's
+    ready = ready_file(ready)
     directory = os.path.abspath(given or tempfile.mkdtemp(prefix="mailhub-lab-"))
     try:
-        return _run(directory, free_ports() if ports == "free" else PORTS, atlas, ready)
+        return _run(directory, free_ports(PORTS) if ports == "free" else PORTS, atlas, ready)
     finally:
         if given is None:
             shutil.rmtree(directory, ignore_errors=True)
-
-
-def free_ports() -> Mapping[str, int]:
-    """A port for each service that nobody listens on now."""
-    probes = [socket.socket() for _ in PORTS]
-    try:
-        for probe in probes:
-            probe.bind((ADDRESS, 0))
-        numbers = [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-    return dict(zip(PORTS, numbers, strict=True))
-
-
-def _locked(state: str) -> StateLock:
-    """The lock on the directory, before anything in it is touched."""
-    from mailhub.store.lock import InUse, StateLock  # noqa: PLC0415
-
-    os.makedirs(state, 0o700, exist_ok=True)
-    lock = StateLock(state)
-    try:
-        lock.take()
-    except InUse as error:
-        raise click.ClickException(str(error)) from None
-    return lock
 
 
 def _run(state: str, ports: Mapping[str, int], atlas: Atlas, ready: str | None) -> int:
@@ -116,7 +82,7 @@ def _run(state: str, ports: Mapping[str, int], atlas: Atlas, ready: str | None) 
     from mailhub.lab.prepared import prepare  # noqa: PLC0415
     from mailhub.service import real_world  # noqa: PLC0415
 
-    lock = _locked(state)
+    lock = locked(state)
     made = prepare(state, ports)
     failed: list[Exception] = []
     with open(made.log, "a", encoding="utf-8") as log:
@@ -129,12 +95,12 @@ def _run(state: str, ports: Mapping[str, int], atlas: Atlas, ready: str | None) 
             try:
                 running.start()
                 if ready is not None:
-                    _write_facts(made, ready)
+                    write_facts(facts(made), ready)
             except Exception as error:
                 failed.append(error)
                 reactor.stop()
             else:
-                _say(invitation(made, atlas))
+                say(invitation(made, atlas))
 
         reactor.addSystemEventTrigger(
             "before", "shutdown", lambda: Deferred.fromCoroutine(running.stop())
@@ -146,21 +112,6 @@ def _run(state: str, ports: Mapping[str, int], atlas: Atlas, ready: str | None) 
             raise click.ClickException(f"{error}; try --ports free")
         raise error
     return 0
-
-
-def _say(text: str) -> None:
-    """Tell the person, if there still is one."""
-    with suppress(OSError):
-        click.echo(text)
-        sys.stdout.flush()
-
-
-def _write_facts(made: Prepared, ready: str) -> None:
-    """Tell a waiting program that everything listens: the file appears whole."""
-    partial = f"{ready}.{os.getpid()}"
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(facts(made), file, indent=2)
-    os.replace(partial, ready)
 
 
 def facts(made: Prepared) -> Mapping[str, object]:

@@ -9,7 +9,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 
-from mailhub.cli.demo import ADDRESS, WORLD
+from mailhub.cli.demo import WORLD
+from mailhub.cli.loopback import ADDRESS
 from mailhub.hub import Hub
 from mailhub.mail.address import Path, parse_address
 from mailhub.net import esmtp

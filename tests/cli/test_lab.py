@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mailhub.cli import lab
+from mailhub.cli.loopback import locked
 from mailhub.lab.lab import world_named
 from mailhub.lab.prepared import prepare
 from tests.cli.conftest import Mailhub
@@ -60,7 +61,7 @@ def test_invitation(tmp_path: Path) -> None:
 
 def test_a_directory_in_use(mailhub: Mailhub, tmp_path: Path) -> None:
     """Two labs do not share a directory: one line says so."""
-    held = lab._locked(str(tmp_path))
+    held = locked(str(tmp_path))
     said = mailhub("lab", "--ports", "free", "--state", str(tmp_path))
     held.release()
     assert said.status == 1
@@ -74,8 +75,3 @@ def test_a_world_with_mistakes(mailhub: Mailhub, tmp_path: Path) -> None:
     said = mailhub("lab", "--world", str(file))
     assert said.status == 1
     assert "greylist" in said.err
-
-
-def test_free_ports_differ() -> None:
-    """Every service gets a port of its own."""
-    assert len(set(lab.free_ports().values())) == len(lab.PORTS)
