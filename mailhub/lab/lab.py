@@ -27,6 +27,7 @@ from mailhub.lab.reactor import LabReactor
 from mailhub.lab.web import Root
 from mailhub.sim import worldfile
 from mailhub.sim.disk import QuickDisk
+from mailhub.sim.manners import Manners
 from mailhub.sim.names import SimResolver
 from mailhub.sim.providers import Providers
 from mailhub.sim.threads import SimThreads
@@ -37,6 +38,8 @@ from mailhub.sim.worldfile import Atlas
 from mailhub.store.lock import StateLock
 
 OWN_WORLD: Final = "lab"
+REFUGE: Final = "inbox.test"
+"""A domain that takes all mail, whatever the world is like."""
 PATIENCE: Final = 3600.0
 """Seconds of the world's time in which a hub has stopped."""
 LOOK: Final = 3600.0
@@ -46,14 +49,26 @@ LOOK: Final = 3600.0
 def world_named(name: str) -> Atlas:
     """The lab's own world, one that is shipped with `mailhub simulate`, or a file's.
 
+    In each of them `REFUGE` takes all mail, and so does any domain that is nobody's.
+
     Raises:
         ConfigError: With every mistake that was found.
         OSError: The file cannot be read.
     """
     if name == OWN_WORLD:
         text = files(__package__).joinpath("lab.ini").read_text("utf-8")
-        return worldfile.parsed(name, text)
-    return worldfile.load(name)
+        return _peopled(worldfile.parsed(name, text))
+    return _peopled(worldfile.load(name))
+
+
+def _peopled(atlas: Atlas) -> Atlas:
+    """A world where senders, who may be anywhere, get what comes back."""
+    taken = {domain for it in atlas.providers for domain in it.domains}
+    free = tuple(domain for domain in (REFUGE, "*") if domain not in taken)
+    if not free:
+        return atlas
+    refuge = Manners("Inboxes of the lab", free, (f"mx.{REFUGE}",), latency=0.001, jitter=0.0)
+    return replace(atlas, providers=(*atlas.providers, refuge))
 
 
 class Lab:

@@ -70,9 +70,7 @@ def test_moving_waits_for_what_is_due(machine: Machine, clock: PacedClock) -> No
     assert told == ["five"]
 
 
-def test_a_call_that_fails_stops_nothing(
-    machine: Machine, clock: PacedClock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_call_that_fails_stops_nothing(machine: Machine, clock: PacedClock) -> None:
     """The others still run."""
     told: list[str] = []
     clock.callLater(1, lambda: 1 / 0)
