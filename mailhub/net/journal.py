@@ -42,8 +42,8 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, Generic, Self, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -69,6 +69,8 @@ from mailhub.queue.item import Item
 from mailhub.queue.journey import Attempted
 from mailhub.queue.look import Reading
 from mailhub.queue.spool import Spool
+
+T = TypeVar("T")
 
 LOOP_ROWS: Final = 2000
 """Rows above which even the statements are run in the writer's thread."""
@@ -98,6 +100,40 @@ class _Unit:
 
 _Told = tuple[_Unit, Failure | None]
 """A unit, and why it was not written if it was not."""
+
+
+class Pages(Generic[T]):
+    """What is read from the spool page by page, over a connection of its own.
+
+    Not an async generator: one that is abandoned while it waits for the disk cannot be closed.
+    """
+
+    def __init__(
+        self, disk: Disk, another: Callable[[], Spool], read: Callable[[Spool], Sequence[T]]
+    ) -> None:
+        self._disk = disk
+        self._another = another
+        self._read = read
+        self._spool: Spool | None = None
+        self._page: deque[T] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """The next one, of this page or of another."""
+        if self._spool is None:
+            self._spool = await self._disk.run(self._another)
+        if not self._page:
+            self._page.extend(await self._disk.run(self._read, self._spool))
+        if not self._page:
+            raise StopAsyncIteration
+        return self._page.popleft()
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        if self._spool is not None:
+            self._spool.close()
 
 
 class Journal:
@@ -305,29 +341,29 @@ class Journal:
         async with self._exclusive:
             return await self._writer.run(self._spool.recover, boot_id)
 
-    async def unfiled(self, page: int = 200) -> AsyncGenerator[Unfiled, None]:
+    def unfiled(self, page: int = 200) -> Pages[Unfiled]:
         """All local recipients that are not dropped yet, once, at the start; see `stored`."""
         last: QueueId | None = None
-        spool = await self._disk.run(self._spool.another)
-        try:
-            while found := await self._disk.run(spool.unfiled, last, page):
-                for each in found:
-                    yield each
-                last = found[-1].item.queue_id
-        finally:
-            spool.close()
 
-    async def promises(self, page: int = 200) -> AsyncGenerator[Promised, None]:
+        def read(spool: Spool) -> Sequence[Unfiled]:
+            nonlocal last
+            found = spool.unfiled(last, page)
+            last = found[-1].item.queue_id if found else last
+            return found
+
+        return Pages(self._disk, self._spool.another, read)
+
+    def promises(self, page: int = 200) -> Pages[Promised]:
         """All promises that are not kept yet, once, at the start."""
         last: QueueId | None = None
-        spool = await self._disk.run(self._spool.another)
-        try:
-            while found := await self._disk.run(spool.promises, last, page):
-                for each in found:
-                    yield each
-                last = found[-1].queue_id
-        finally:
-            spool.close()
+
+        def read(spool: Spool) -> Sequence[Promised]:
+            nonlocal last
+            found = spool.promises(last, page)
+            last = found[-1].queue_id if found else last
+            return found
+
+        return Pages(self._disk, self._spool.another, read)
 
     async def close(self) -> None:
         """Write what is still to be written, then let go of the spool."""

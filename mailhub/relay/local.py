@@ -21,7 +21,15 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, suppress
 from typing import Any, Final, Protocol
 
@@ -54,6 +62,14 @@ from mailhub.relay.agents import Announce
 from mailhub.relay.report import Reporter, Scheduling
 
 
+class Found(Protocol):
+    """What is found in the spool, one by one; closed in the end."""
+
+    def __aiter__(self) -> AsyncIterator[Unfiled]: ...
+    def __anext__(self) -> Awaitable[Unfiled]: ...
+    def aclose(self) -> Awaitable[None]: ...
+
+
 class Journal(Protocol):
     """What local delivery needs of `net.journal.Journal`."""
 
@@ -65,7 +81,7 @@ class Journal(Protocol):
         self, before: Item, after: Item, attempts: Iterable[Attempted] = (), *also: Change
     ) -> None: ...
     def content(self, item: Item) -> Content: ...
-    def unfiled(self, page: int = 200) -> AsyncGenerator[Unfiled, None]: ...
+    def unfiled(self, page: int = 200) -> Found: ...
 
 
 DELIVERED: Final = Reply(250, "0.0", ("Delivered to the mailbox",))

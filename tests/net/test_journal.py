@@ -6,10 +6,10 @@ import errno
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from twisted.internet import epollreactor
@@ -17,10 +17,10 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from mailhub.mail.address import Path as MailPath
 from mailhub.net.disk import Lock, ThreadedDisk
-from mailhub.net.journal import LOOP_ROWS, Journal
+from mailhub.net.journal import LOOP_ROWS, Journal, Pages
 from mailhub.policy.limits import JournalLimits
 from mailhub.policy.retry import Schedule
-from mailhub.ports import AccountId
+from mailhub.ports import AccountId, Disk
 from mailhub.queue import item as queue
 from mailhub.queue.change import Accept, Cancel, Change, Edit, Hold, Select, Settle, Stale
 from mailhub.queue.content import files
@@ -445,6 +445,32 @@ class TestFiling:
         spool = Spool(str(tmp_path))
         assert [u.filed for u in spool.unfiled()] == [(0,)]
         spool.close()
+
+    def test_abandoned(self, tmp_path: Path) -> None:
+        """Whoever reads what is left can be closed while the disk is asked, as in a crash."""
+        rig = Rig(tmp_path)
+        rig.commit(Accept(self.local(1), b"x"))
+        rig.writer.turn()
+        asked: list[object] = []
+
+        class Silent:
+            async def run(self, function: Any, *arguments: Any) -> Any:
+                if asked:
+                    await Deferred()
+                asked.append(function)
+                return function(*arguments)
+
+        async def read() -> None:
+            pages = Pages(cast(Disk, Silent()), rig.spool.another, lambda spool: spool.unfiled())
+            async with aclosing(pages) as found:
+                async for _ in found:
+                    pass
+
+        reading = read()
+        reading.send(None)
+        reading.close()
+        assert len(asked) == 1
+        rig.close()
 
     def test_all_that_is_left(self, tmp_path: Path) -> None:
         """After a start all local recipients not dropped are given, page by page, once."""

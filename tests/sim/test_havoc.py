@@ -1,0 +1,73 @@
+"""Nothing that got 250 is lost, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import replace
+
+import pytest
+
+from mailhub.sim.world import World
+from tests.sim.cycle import Pair
+from tests.sim.havoc import EXPIRY, HOUR, deeds, havoc, shrunk
+
+SEEDS = tuple(str(number) for number in range(16))
+SECONDS = float(os.environ.get("MAILHUB_HAVOC", "300"))
+"""How long `make soak` looks for trouble."""
+
+
+def told(seed: str, number: int = 12, life: float = 8 * HOUR) -> str:
+    """What is wrong in the run of a seed, made as short as it can be; nothing if all is well."""
+    these = deeds(seed, number)
+    if not havoc(seed, these, life):
+        return ""
+    few = shrunk(seed, these, life)
+    lines = [f"seed {seed}:", *map(str, few), *havoc(seed, few, life)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_seeds(seed: str) -> None:
+    """Crashes, power cuts, partitions, resets, failing disks and rude receivers."""
+    assert told(seed) == ""
+
+
+def test_a_run_is_the_same_again() -> None:
+    """A seed is all that is needed to see a run again."""
+    assert deeds("1") == deeds("1") != deeds("2")
+
+
+@pytest.mark.soak
+def test_any_seed() -> None:
+    """The same with seeds that nobody chose, for as long as one likes."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        seed = secrets.token_hex(4)
+        assert told(seed, 12) == ""
+        assert told(f"{seed} long", 40, EXPIRY) == ""
+
+
+def test_two_hubs_converge() -> None:
+    """Connections that break at any moment, on both sides: all arrives, and then it is quiet."""
+    with World(7) as world:
+        pair = Pair(world)
+        clean = [hub.host.link for hub in pair.hubs]
+        for hub in pair.hubs:
+            hub.host.link = replace(hub.host.link, resets=0.05)
+        for number in range(8):
+            to, sender = ("ann@other.example", "ann@one.example")[:: 1 if number % 2 else -1]
+            pair.send(pair.hubs[1 - number % 2], ((f"letter {number}", sender, (to,)),))
+        for _ in range(100):
+            world.run(0.1)
+            pair.judge.disturbed()
+        for hub, link in zip(pair.hubs, clean, strict=True):
+            hub.host.link = link
+        world.run(6 * HOUR)
+        pair.judge.disturbed()
+        assert pair.judge.verdict() == []
+        calls = len(world.network.connections)
+        world.run(6 * HOUR)
+        assert pair.judge.verdict() == []
+        assert len(world.network.connections) <= calls
