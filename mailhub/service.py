@@ -6,6 +6,7 @@ The plugin names this module; twistd imports it before it forks. Only
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import secrets
@@ -108,12 +109,22 @@ def _hub(path: str, settings: Settings) -> Hub:
     world = real_world()
     hub = Hub(settings, world, lambda: load(path))
     world.reactor.callWhenRunning(reload_on_hangup, hub, world.reactor)
+    world.reactor.callWhenRunning(settle)
     return hub
 
 
 def reload_on_hangup(hub: Hub, reactor: Any) -> None:
     """Let SIGHUP reload the configuration (SIGUSR1 is twistd's: it rotates the log)."""
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(hub.reload))
+
+
+def settle() -> None:
+    """Keep what a start has made, which is for good, out of the garbage collector's sight.
+
+    It would look at all of it in each full round: some 50 ms in which nobody is served.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def real_world() -> Surroundings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
@@ -170,3 +171,14 @@ def test_the_real_world_differs_from_start_to_start() -> None:
     assert world.nonce() != world.nonce()
     assert 0 <= world.number(18) < 1 << 18
     assert world.boot_id
+
+
+def test_settled() -> None:
+    """What was there at the start is no longer looked at by the collector."""
+    before = gc.get_freeze_count()
+    try:
+        service.settle()
+        assert gc.get_freeze_count() > before
+        assert len(gc.get_objects()) < gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
