@@ -243,6 +243,9 @@ host = 127.0.0.1:{ports["sink"]}
 tls = none
 recipients = {SINK}
 
+[imap]
+connections per account = 100000
+
 [limits]
 connections per address = 100000
 connections = 100000

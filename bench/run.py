@@ -17,7 +17,7 @@ import sys
 
 from bench.figure import Figure
 from bench.peers import Classic, Mailhub, Peer, clean
-from bench.steps import STEPS
+from bench.steps import STEPS, UNUSUAL
 
 
 def measure(peer: Peer, steps: list[str]) -> dict[str, Figure]:
@@ -64,7 +64,8 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default=",".join(STEPS), help="steps, separated by commas")
+    usual = ",".join(step for step in STEPS if step not in UNUSUAL)
+    parser.add_argument("--only", default=usual, help="steps, separated by commas")
     parser.add_argument("--alone", action="store_true", help="mailhub only")
     options = parser.parse_args()
     steps = options.only.split(",")

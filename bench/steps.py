@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -9,8 +10,11 @@ from collections.abc import Callable
 from bench import processes, reading
 from bench.clients import Imap, Line, Pop, greet, message, send, source
 from bench.figure import Figure
-from bench.peers import SINK, Peer, address, used
+from bench.peers import SINK, Mailhub, Peer, address, used
 from bench.relay import Far, Sink
+
+MANY = 10_000
+"""Connections of `idle_many`."""
 
 Step = Callable[[Peer], list[Figure]]
 
@@ -83,6 +87,19 @@ def idle_plain(peer: Peer) -> list[Figure]:
 def idle_tls(peer: Peer) -> list[Figure]:
     """The same under TLS."""
     return _idle(peer, "TLS", "imaps", 300, tls=True)
+
+
+def idle_many(peer: Peer) -> list[Figure]:
+    """Ten thousand of them under TLS: mailhub alone, for Dovecot has a process for each."""
+    if not isinstance(peer, Mailhub):
+        return []
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < MANY + 500:
+        raise RuntimeError(f"{MANY} connections need as many open files: ulimit -n")
+    spent = used(peer)
+    [memory] = _idle(peer, f"TLS, {MANY} of them", "imaps", MANY, tls=True)
+    cpu = Figure("server CPU of its login", (used(peer) - spent) / MANY * 1e3, "ms", more=False)
+    return [memory, cpu]
 
 
 def notify(peer: Peer) -> list[Figure]:
@@ -186,6 +203,7 @@ def relay_far(peer: Peer) -> list[Figure]:
 STEPS: dict[str, Step] = {
     "idle": idle_plain,
     "idle-tls": idle_tls,
+    "idle-many": idle_many,
     "many": many_sessions,
     "one": one_session,
     "large": large,
@@ -199,3 +217,5 @@ STEPS: dict[str, Step] = {
     "relay-far": relay_far,
 }
 """The steps in the order in which they run: memory first, in a server that has done nothing yet."""
+UNUSUAL = ("idle-many",)
+"""Steps that run only when they are asked for: they take minutes."""
