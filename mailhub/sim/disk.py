@@ -106,6 +106,7 @@ class FaultyDisk(QuickDisk):
         self._idents: dict[int, int] = {}  # by inode
         self._contents: dict[int, bytes] = {}  # octets as of the last sync
         self._directories: dict[int, _Directory] = {}
+        self._moved: dict[int, bytes] = {}  # where to, since the directory that it left was synced
         self._databases: dict[bytes, dict[bytes, bytes]] = {}  # files as of the last sync
         self._snapshot(self.root)
 
@@ -140,7 +141,9 @@ class FaultyDisk(QuickDisk):
     def rename(self, src: Any, dst: Any, **words: Any) -> None:
         self._begin("rename", dst)
         self._leaving(dst)
+        ident = self._ident(os.lstat(src).st_ino)
         os.rename(src, dst, **words)
+        self._moved[ident] = os.fsencode(dst)
         self._changed(src, dst)
 
     def link(self, src: Any, dst: Any, **words: Any) -> None:
@@ -231,10 +234,23 @@ class FaultyDisk(QuickDisk):
                 for entry in os.scandir(path)
                 if not _of_sqlite(entry.name)
             }
-            self._directories[self._ident(os.stat(path).st_ino)] = _Directory(names)
+            ident = self._ident(os.stat(path).st_ino)
+            before = self._directories.get(ident, _Directory()).names
+            self._directories[ident] = _Directory(names)
+            for left in {*before.values()} - {*names.values()}:
+                self._arrived(left)
         else:
             with open(path, "rb") as file:
                 self._contents[self._ident(os.fstat(file.fileno()).st_ino)] = file.read()
+
+    def _arrived(self, ident: int) -> None:
+        """A name has durably left a directory: where it was moved to, it is durable as well."""
+        path = self._moved.pop(ident, b"")
+        with suppress(FileNotFoundError):
+            if path and self._ident(os.lstat(path).st_ino) == ident:
+                there = self._ident(os.stat(os.path.dirname(path)).st_ino)
+                known = self._directories.setdefault(there, _Directory())
+                known.names[os.path.basename(path)] = ident
 
     def _snapshot(self, directory: bytes) -> None:
         """All below a directory is durable."""

@@ -73,6 +73,15 @@ def test_moving(disk: FaultyDisk) -> None:
     assert after(disk, keep=True) == {"other/old": b"old"}
 
 
+def test_moving_is_one_step(disk: FaultyDisk) -> None:
+    """Once the directory that a file has left is synced, it is in the other one."""
+    disk.mkdir(path(disk, "other"))
+    durable.sync_directory(disk, path(disk, ""))
+    disk.rename(path(disk, "dir/old"), path(disk, "other/old"))
+    durable.sync_directory(disk, path(disk, "dir"))
+    assert after(disk) == {"other/old": b"old"}
+
+
 def test_removing(disk: FaultyDisk) -> None:
     """What was removed is back, unless that was synced; its inode may be another's by then."""
     disk.unlink(path(disk, "dir/old"))

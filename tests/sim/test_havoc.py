@@ -34,6 +34,11 @@ def test_seeds(seed: str) -> None:
     assert told(seed) == ""
 
 
+def test_read_between_filing_and_a_power_cut() -> None:
+    """Seed 1047: a message that a reader moved to ``cur`` was in no directory after a power cut."""
+    assert havoc("1047", deeds("1047", 30)) == []
+
+
 def test_a_run_is_the_same_again() -> None:
     """A seed is all that is needed to see a run again."""
     assert deeds("1") == deeds("1") != deeds("2")
