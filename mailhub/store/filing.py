@@ -244,6 +244,10 @@ class MaildirFiler:
             finally:
                 files.close(descriptor)
         for directory in sorted({os.path.dirname(path) for path in paths}):
+            if directory.endswith(b"/new"):
+                # First where sessions have moved messages to from there: else a power cut could
+                # leave one that was filed before in neither.
+                sync_directory(files, directory[: -len(b"new")] + b"cur")
             sync_directory(files, directory)
         return True
 

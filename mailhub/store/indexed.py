@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -62,9 +63,9 @@ class IndexedMailbox(MailboxState):
         self._stamp = (-1, -1)
         super().__init__(box)
 
+    @abstractmethod
     async def work(self, function: Callable[[Any], T], *others: Any) -> T:
         """Do a job on this mailbox, whose lock the caller holds."""
-        raise NotImplementedError
 
     def show(self, found: Columns) -> None:
         """Take these arrays for the truth."""

@@ -120,11 +120,22 @@ class TestSync:
         return hub, files, filings
 
     def test_few(self, tmp_path: Path) -> None:
-        """Few messages: each file, and their directory once."""
+        """Few messages: each file, and once their directory and that where they are moved to."""
         hub, files, filings = self.made(tmp_path, 3)
         run(hub.filer.sync(filings))
-        assert files.made.count("fsync") == 4
+        assert files.made.count("fsync") == 5
         assert "syncfs" not in files.made
+
+    def test_moved_before(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """``cur`` goes first: an earlier message that was moved there must not be in neither."""
+        hub, _, filings = self.made(tmp_path, 1)
+        synced: list[str] = []
+        monkeypatch.setattr(
+            "mailhub.store.filing.sync_directory",
+            lambda _, path: synced.append(os.path.basename(path).decode()),
+        )
+        run(hub.filer.sync(filings))
+        assert synced == ["cur", "new"]
 
     def test_many(self, tmp_path: Path) -> None:
         """Many messages: the file system at once."""
