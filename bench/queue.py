@@ -34,7 +34,8 @@ from mailhub.policy.retry import Schedule
 from mailhub.queue.amend import START, At
 from mailhub.queue.change import Accept, Amend, Due, Hold, Release, Select, Settle
 from mailhub.queue.flow import Flow
-from mailhub.queue.item import Answer, Item, QueueIds, attempted, new_item
+from mailhub.queue.ids import QueueIds
+from mailhub.queue.item import Answer, Item, attempted, new_item
 from mailhub.queue.spool import Spool
 from mailhub.relay.finder import Finder
 from mailhub.relay.lane import Lanes

@@ -40,11 +40,17 @@ from mailhub.policy.retry import Schedule
 from mailhub.policy.route import Exchange, Hop, matching, route, routed, sent_by
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Client, Content, Disk, Logins, Resolver, Web
+from mailhub.ports.accounts import Logins
+from mailhub.ports.conversation import Client
+from mailhub.ports.disk import Disk
+from mailhub.ports.message import Content
+from mailhub.ports.resolver import Resolver
+from mailhub.ports.web import Web
 from mailhub.queue.assurances import Assurances
 from mailhub.queue.change import Select
 from mailhub.queue.flow import Flow
-from mailhub.queue.item import Item, QueueIds
+from mailhub.queue.ids import QueueIds
+from mailhub.queue.item import Item
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.reputes import Reputes
 from mailhub.queue.spool import Spool
@@ -83,7 +89,7 @@ RESOLV_CONF: Final = "/etc/resolv.conf"
 
 
 class Threads(Disk, Protocol):
-    """A `ports.Disk` that can be stopped."""
+    """A `ports.disk.Disk` that can be stopped."""
 
     async def stop(self) -> None:
         """Finish what is under way."""

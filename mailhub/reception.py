@@ -19,7 +19,7 @@ from mailhub.net.tls import CertificateMap
 from mailhub.net.turnstile import Turnstile
 from mailhub.pop3 import session as pop3
 from mailhub.pop3.settings import Site as PopSite
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from mailhub.smtp.limits import Site
 
 POP3_FAREWELLS = Farewells(

@@ -31,7 +31,7 @@ async def hear(answers: AsyncIterator[bytes]) -> bytes:
 
 
 class InlineDisk:
-    """A `ports.Disk` that works at once, on the caller's thread."""
+    """A `ports.disk.Disk` that works at once, on the caller's thread."""
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
@@ -51,7 +51,7 @@ class _Free(AbstractAsyncContextManager[None]):
 
 
 class Talker(Protocol):
-    """The part of `ports.Session` that a dialogue needs."""
+    """The part of `ports.conversation.Session` that a dialogue needs."""
 
     async def greet(self) -> bytes: ...
     def feed(self, octets: bytes) -> None: ...

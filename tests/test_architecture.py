@@ -17,7 +17,15 @@ CODE = ROOT / "mailhub"
 CORE = {"mail", "policy", "trust", "sasl", "smtp", "pop3", "imap", "sieve", "ports"}
 """Decides: no Twisted, no clock, no randomness, no I/O."""
 CORE_MODULES = {
-    *("queue.flow", "queue.item", "queue.dsn", "queue.journey", "queue.change", "queue.rows"),
+    *(
+        "queue.flow",
+        "queue.ids",
+        "queue.item",
+        "queue.dsn",
+        "queue.journey",
+        "queue.change",
+        "queue.rows",
+    ),
     *("queue.event", "queue.standing", "queue.timeline", "queue.letter", "queue.words"),
 }
 KEEP = {"store", "queue", "accounts", "config"}
@@ -73,7 +81,7 @@ UNTESTED = {
     "ports": "holds interfaces, which their implementations' tests try",
     "__main__": "is one call",
 }
-"""Modules without a test module, and why."""
+"""Modules and packages without a test module, and why."""
 
 LINES_LIMIT = 600
 """Lines of a file; most should be far below, see docs/report.py."""
@@ -242,16 +250,14 @@ def test_every_module_has_its_test() -> None:
         for module in MODULES
         if module.path.name != "__init__.py"
         for parts in [module.name.split(".")]
+        if parts[0] not in UNTESTED
     }
-    assert sorted(it for it in tests.keys() - UNTESTED if not tests[it].exists()) == []
-    assert sorted(it for it in UNTESTED if tests[it].exists()) == []
+    assert sorted(it for it in tests if not tests[it].exists()) == []
 
 
 @every_module
 def test_size(module: Module) -> None:
-    """No file grows beyond what a person reads in one sitting; the contract is many small ones."""
-    if module.name == "ports":
-        return
+    """No file grows beyond what a person reads in one sitting."""
     assert len(module.path.read_text(encoding="utf-8").splitlines()) <= LINES_LIMIT
 
 

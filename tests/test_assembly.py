@@ -27,7 +27,9 @@ from mailhub.policy.alias import Rules as Aliases
 from mailhub.policy.limits import Family
 from mailhub.policy.route import Exchange, Route, Smarthost, TlsDemand
 from mailhub.pop3.settings import Limits as Pop3
-from mailhub.ports import Account, Client, LoginFault, LoginRefused, QueueId
+from mailhub.ports.accounts import Account, LoginFault, LoginRefused
+from mailhub.ports.conversation import Client
+from mailhub.ports.outgoing import QueueId
 from mailhub.smtp.limits import Limits as Smtp
 from tests.hubs import ALICE, PASSWORD, World, deliver, populated
 

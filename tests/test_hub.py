@@ -24,7 +24,7 @@ from mailhub.hub import CannotStart, Hub
 from mailhub.mail.address import NULL, parse_address
 from mailhub.net.tls import CertificateMap
 from mailhub.policy.route import Exchange, Smarthost
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Accepted, Filed
 from mailhub.queue.journeys import Journeys
 from tests.hubs import ALICE, CHEAP, PASSWORD, World, deliver, populated, settings

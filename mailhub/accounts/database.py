@@ -32,7 +32,7 @@ from mailhub.accounts.record import AccountsError, Alias, Credentials, Domain, s
 from mailhub.mail.address import Path, parse_address, to_unicode
 from mailhub.mail.reply import Refusal
 from mailhub.policy.alias import AliasLoop, Rules, expand_all
-from mailhub.ports import Account, AccountId, Quota, ScramKeys
+from mailhub.ports.accounts import Account, AccountId, Quota, ScramKeys
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ WHERE id = ? AND version = ?
 
 
 class Accounts(Groups):
-    """The database; implements `ports.Directory`.
+    """The database; implements `ports.accounts.Directory`.
 
     Args:
         rules: How aliases will be expanded; may be replaced.
@@ -82,7 +82,7 @@ class Accounts(Groups):
         super().__init__(path, entropy, clock)
         self.rules = rules or Rules()
 
-    # ---- Reading: ports.Directory ----------------------------------------------------------
+    # ---- Reading: Directory ----------------------------------------------------------
 
     async def hosted(self, domain: str) -> bool:
         """Whether mail for this domain ends here."""

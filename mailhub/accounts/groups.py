@@ -17,7 +17,7 @@ from typing import Any, Final
 from mailhub.accounts.base import Database
 from mailhub.accounts.record import AccountsError, Group
 from mailhub.mail.address import Path
-from mailhub.ports import Account, AccountId, Quota
+from mailhub.ports.accounts import Account, AccountId, Quota
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _COLUMNS: Final = (

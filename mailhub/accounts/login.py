@@ -24,7 +24,7 @@ from mailhub.accounts.record import AccountsError, Credentials
 from mailhub.accounts.throttle import Limits as Throttle
 from mailhub.mail.address import Path, parse_address
 from mailhub.mail.reply import Refusal
-from mailhub.ports import Account, ScramKeys
+from mailhub.ports.accounts import Account, ScramKeys
 from mailhub.sasl.prep import prepared
 
 NAME_LIMIT = 320

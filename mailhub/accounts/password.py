@@ -18,7 +18,7 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from mailhub.ports import ScramKeys
+from mailhub.ports.accounts import ScramKeys
 from mailhub.sasl.prep import prepared
 from mailhub.sasl.scram import derived
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.record import AccountsError
 from mailhub.mail.address import Path
-from mailhub.ports import Account, AccountId, Quota
+from mailhub.ports.accounts import Account, AccountId, Quota
 
 
 class Principals:

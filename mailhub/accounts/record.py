@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailhub.accounts.password import Secret
 from mailhub.mail.address import Path, parse_address, parse_domain, to_unicode
 from mailhub.mail.reply import Refusal
-from mailhub.ports import Account
+from mailhub.ports.accounts import Account
 
 
 class AccountsError(Exception):

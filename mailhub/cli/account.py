@@ -14,7 +14,7 @@ from mailhub.cli.place import Place
 from mailhub.cli.secret import chosen, password_options
 from mailhub.cli.show import done, json_option, listing, size
 from mailhub.config.values import SIZE
-from mailhub.ports import Account, Quota
+from mailhub.ports.accounts import Account, Quota
 
 COLUMNS = {"address": "Address", "enabled": "Enabled", "quota": "Quota", "maildir": "Maildir"}
 

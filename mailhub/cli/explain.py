@@ -21,7 +21,8 @@ from mailhub.mail.header import end
 if TYPE_CHECKING:
     from mailhub.accounts.database import Accounts
     from mailhub.config.settings import Settings
-    from mailhub.ports import Client, Resolver
+    from mailhub.ports.conversation import Client
+    from mailhub.ports.resolver import Resolver
     from mailhub.relay.allowances import Allowances
     from mailhub.relay.explain import Step
 
@@ -104,7 +105,7 @@ def _client(
     accounts: Accounts, sender: Path, login: str | None, client: str, *, stranger: bool
 ) -> Client:
     """Who hands the message in."""
-    from mailhub.ports import Client  # noqa: PLC0415
+    from mailhub.ports.conversation import Client  # noqa: PLC0415
 
     path = sender if login is None else address(login)
     known = next((it for it in accounts.accounts() if it.path.key == path.key), None)

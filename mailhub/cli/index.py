@@ -15,7 +15,7 @@ import click
 from mailhub.accounts.record import AccountsError, address
 from mailhub.cli.place import Place
 from mailhub.cli.show import json_option, listing
-from mailhub.ports import Account
+from mailhub.ports.accounts import Account
 from mailhub.store.rebuild import Progress, rebuild
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from mailhub.accounts.record import address
 from mailhub.cli.place import Place
 from mailhub.cli.show import json_option, print_json
 from mailhub.config.values import parse_duration
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Event, as_json
-from mailhub.queue.item import to_number
+from mailhub.queue.ids import to_number
 from mailhub.queue.journeys import Journeys, Wanted, Written
 from mailhub.queue.standing import standing
 from mailhub.queue.timeline import Line, heading, lines

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mailhub.cli.show import ago, print_json
 from mailhub.policy.estimate import Backlog, Going, finished
 from mailhub.policy.provider import Providers
-from mailhub.queue.item import moment_of
+from mailhub.queue.ids import moment_of
 from mailhub.queue.totals import Total, totals
 
 if TYPE_CHECKING:

@@ -18,10 +18,12 @@ from mailhub.cli.show import done, json_option, listing, print_json
 from mailhub.mail.address import NULL, Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.route import DIRECT, sent_by
-from mailhub.ports import AccountId, QueueId
+from mailhub.ports.accounts import AccountId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.amend import START, At, Key
 from mailhub.queue.change import Amend, Cancel, Edit, Flush, Hold, Release, Reroute, Select
-from mailhub.queue.item import Item, to_number
+from mailhub.queue.ids import to_number
+from mailhub.queue.item import Item
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.noting import noted
 from mailhub.queue.rows import State

@@ -8,7 +8,7 @@ from typing import Any
 
 from mailhub.cli.show import ago, size
 from mailhub.mail.reply import Reply
-from mailhub.ports import Attempt, QueueId
+from mailhub.ports.outgoing import Attempt, QueueId
 from mailhub.queue.item import Fate, Held, Item, Pending
 from mailhub.queue.journey import Attempted
 

@@ -15,7 +15,7 @@ from mailhub.hub import Hub
 from mailhub.mail.address import Path, parse_address
 from mailhub.net import esmtp
 from mailhub.net.conversation import Terms
-from mailhub.ports import Account, Directory
+from mailhub.ports.accounts import Account, Directory
 from mailhub.relay.intake import HubIntake
 from mailhub.smtp.limits import Site
 
@@ -23,7 +23,7 @@ NAME: Final = "mx.world.example"
 
 
 class WorldDirectory:
-    """Implements `ports.Directory` for a world where every address is one account's."""
+    """Implements `ports.accounts.Directory` for a world where every address is one account's."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory

@@ -24,7 +24,8 @@ from mailhub.imap.reader import Announced, Reader, Refused, Request
 from mailhub.imap.response import Bad, Condition, No, Ok, number_set
 from mailhub.imap.state import Output, State
 from mailhub.imap.syntax import parse_stretch
-from mailhub.ports import Appending, StoreRefused, Upload
+from mailhub.ports.message import Appending, Upload
+from mailhub.ports.store import StoreRefused
 
 LARGE: Final = 65536
 """Octets from which it is worth asking first whether the mailbox is there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 
 
 class Census:

@@ -15,7 +15,8 @@ from mailhub.imap.modifier import PLAINLY, Selecting, Since
 from mailhub.imap.returning import Partial, Returning
 from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.watching import Watch
-from mailhub.ports import FlagAction, Sorting
+from mailhub.ports.finding import Sorting
+from mailhub.ports.message import FlagAction
 
 
 @dataclass(frozen=True, slots=True)

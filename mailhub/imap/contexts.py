@@ -26,7 +26,7 @@ from mailhub.imap.returning import Source
 from mailhub.imap.search import Searching
 from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.state import Selected, State
-from mailhub.ports import Change
+from mailhub.ports.message import Change
 
 
 def refused(tag: bytes) -> bytes:

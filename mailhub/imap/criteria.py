@@ -17,7 +17,7 @@ from mailhub.imap.response import RECENT, Bad, No
 from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.settings import Limits
 from mailhub.mail.flag import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
-from mailhub.ports import Sorting, SortKey
+from mailhub.ports.finding import Sorting, SortKey
 
 
 @dataclass(frozen=True, slots=True)

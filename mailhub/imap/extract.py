@@ -36,7 +36,9 @@ from mailhub.imap.section import (
 from mailhub.mail import header
 from mailhub.mail.part import Part, parse
 from mailhub.mail.transfer import DECODINGS, Decoding
-from mailhub.ports import Content, Mailbox, StoreRefused, Uid
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Content, Uid
+from mailhub.ports.store import StoreRefused
 
 NO_PART: Final = b'""'
 """What stands for a part that is not there; Dovecot says so too, where NIL would be right."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailhub.imap.response import No
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 
 
 def worded(why: StoreRefused) -> No:

@@ -27,12 +27,12 @@ from mailhub.imap.extract import Known, cut, large, small, study
 from mailhub.imap.item import Fact, Item, Kind, Octets
 from mailhub.imap.response import PIECE, RECENT, FlagLists, No, pieces
 from mailhub.imap.section import UnknownEncoding, section
-from mailhub.imap.sequence import Ranges
 from mailhub.imap.state import Selected
 from mailhub.mail.date import format_internal
 from mailhub.mail.flag import SEEN
 from mailhub.mail.rights import may_set
-from mailhub.ports import Content, FlagAction, Identity, Rendering, StoreRefused, Uid
+from mailhub.ports.message import Content, FlagAction, Identity, Ranges, Rendering, Uid
+from mailhub.ports.store import StoreRefused
 
 FACT_ROWS: Final = 500
 """Rows made in one step where all they show is in memory or in the index."""

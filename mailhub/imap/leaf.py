@@ -15,7 +15,8 @@ from mailhub.mail.collation import fold
 from mailhub.mail.date import parse_date
 from mailhub.mail.digest import Digest, field_label, folded_values
 from mailhub.mail.header import unfold
-from mailhub.ports import Identity, Place, SentOn, Sought
+from mailhub.ports.finding import Place, SentOn, Sought
+from mailhub.ports.message import Identity
 
 DAY: Final = 86400
 FIELDS: Final = {

@@ -1,6 +1,6 @@
 r"""LIST and LSUB: which mailboxes match, and what is said of them (RFC 3501 §6.3.8, RFC 5258).
 
-Pure functions over `ports.Listed` rows.
+Pure functions over `ports.store.Listed` rows.
 
 Invariants:
 
@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Final
 
 from mailhub.imap.name import INBOX, SEPARATOR, canonical, encoded, read
-from mailhub.ports import Listed
+from mailhub.ports.store import Listed
 
 Match = Callable[[str], bool]
 Spell = Callable[[str], bytes]

@@ -11,7 +11,7 @@ from mailhub.imap.command import Authenticate, Login, StartTls, Unauthenticate
 from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bad, Bye, No, Ok
 from mailhub.imap.state import Output, Phase, State
-from mailhub.ports import Account, LoginFault, LoginRefused
+from mailhub.ports.accounts import Account, LoginFault, LoginRefused
 from mailhub.sasl.mechanism import Exchange, Malformed
 
 _REFUSALS: Final = {

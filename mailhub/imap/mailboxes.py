@@ -15,7 +15,7 @@ from mailhub.imap.name import INBOX, SEPARATOR
 from mailhub.imap.response import No, Ok, quoted
 from mailhub.imap.state import Output, State
 from mailhub.mail.flag import DELETED
-from mailhub.ports import StoreRefused
+from mailhub.ports.store import StoreRefused
 
 
 async def create(state: State, command: commands.Create) -> AsyncGenerator[Output, None]:

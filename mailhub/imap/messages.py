@@ -20,9 +20,10 @@ from mailhub.imap.item import Fact
 from mailhub.imap.permission import check_writable
 from mailhub.imap.response import Bad, No, Ok, number_set, status
 from mailhub.imap.returning import Partial
-from mailhub.imap.sequence import Ranges, SequenceSet
+from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.state import Output, Selected, State
-from mailhub.ports import Placed, StoreRefused, Uid
+from mailhub.ports.message import Placed, Ranges, Uid
+from mailhub.ports.store import StoreRefused
 
 
 async def fetch(state: State, command: Fetch) -> AsyncGenerator[Output, None]:

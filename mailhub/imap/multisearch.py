@@ -18,7 +18,8 @@ from mailhub.imap.search import Searching, tells_modseq
 from mailhub.imap.searches import gathered
 from mailhub.imap.state import Output, Selected, State
 from mailhub.imap.view import View
-from mailhub.ports import Listed, StoreRefused, Uid
+from mailhub.ports.message import Uid
+from mailhub.ports.store import Listed, StoreRefused
 
 
 async def multi_search(state: State, command: MultiSearch) -> AsyncGenerator[Output, None]:

@@ -1,6 +1,6 @@
 r"""NOTIFY: a client that hears of its mailboxes unasked, and of more than one (RFC 5465).
 
-The account's store says what has happened (`ports.Reach.listen`); what the client asked
+The account's store says what has happened (`ports.store.Reach.listen`); what the client asked
 for is noted, and told between two commands, amid IDLE too.  No mailbox is opened
 for it: of one that is not selected the client is told numbers, and only those that
 it has not been told before.
@@ -32,7 +32,7 @@ from mailhub.imap.response import No, Ok, status, string
 from mailhub.imap.sequence import HIGHEST
 from mailhub.imap.state import Output, Selected, State
 from mailhub.imap.watching import Watch
-from mailhub.ports import Affair, Notice, StoreRefused
+from mailhub.ports.store import Affair, Notice, StoreRefused
 
 _MESSAGES: Final = frozenset({Affair.MESSAGES, Affair.FLAGS})
 _BIRTHS: Final = frozenset({Affair.CREATED, Affair.DELETED})

@@ -12,7 +12,7 @@ from mailhub.imap.response import No
 from mailhub.imap.state import Selected
 from mailhub.mail.flag import SYSTEM_FLAGS
 from mailhub.mail.rights import Rights, may_set, writable
-from mailhub.ports import FlagAction
+from mailhub.ports.message import FlagAction
 
 Step = tuple[FlagAction, tuple[str, ...]]
 

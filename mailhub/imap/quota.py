@@ -12,7 +12,8 @@ from mailhub.imap import command as commands
 from mailhub.imap.accounts import RESOURCES
 from mailhub.imap.response import No, Ok, astring, string
 from mailhub.imap.state import Output, State
-from mailhub.ports import Quota, Usage
+from mailhub.ports.accounts import Quota
+from mailhub.ports.store import Usage
 
 STORAGE_UNIT: Final = 1024
 """Octets in one unit of the STORAGE resource (RFC 9208 §5.1)."""

@@ -16,7 +16,7 @@ from mailhub.imap.reader import Announced, Reader
 from mailhub.imap.response import Bad, No, Ok, status
 from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.state import Output, Selected, State
-from mailhub.ports import Uid
+from mailhub.ports.message import Uid
 
 
 class Replacing(Uploading):

@@ -22,7 +22,7 @@ from typing import Final
 from mailhub.mail.flag import KEYWORD_SHIFT, SYSTEM_FLAGS
 
 PIECE: Final = 65536
-"""Octets a session yields at most in one piece (the contract of `ports.Session.respond`)."""
+"""Octets a session yields at most in one piece (the contract of `Session.respond`)."""
 RECENT: Final = 1 << 31
 r"""A bit that no mailbox uses: here it stands for ``\Recent``, which belongs to a session."""
 

@@ -19,10 +19,11 @@ from mailhub.imap.fetch import Fetching
 from mailhub.imap.item import Fact
 from mailhub.imap.modifier import Resync
 from mailhub.imap.response import runs
-from mailhub.imap.sequence import HIGHEST, Ranges, intersection
+from mailhub.imap.sequence import HIGHEST, intersection
 from mailhub.imap.state import Selected
 from mailhub.imap.view import vanished
-from mailhub.ports import Mailbox, ModSeq
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import ModSeq, Ranges
 
 STEP: Final = 50_000
 """Messages looked through in one step: a few milliseconds."""

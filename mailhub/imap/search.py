@@ -65,13 +65,14 @@ from mailhub.imap.leaf import (
     sent_on,
 )
 from mailhub.imap.response import runs
-from mailhub.imap.sequence import Ranges, SequenceSet, contains, intersection
+from mailhub.imap.sequence import SequenceSet, contains, intersection
 from mailhub.imap.state import Selected
 from mailhub.mail.collation import fold
 from mailhub.mail.digest import folded_values
 from mailhub.mail.flag import KEYWORD_SHIFT
 from mailhub.mail.header import index as fields_of
-from mailhub.ports import Found, Place, Sought, Uid
+from mailhub.ports.finding import Found, Place, Sought
+from mailhub.ports.message import Ranges, Uid
 
 ARRAY_ROWS: Final = 20000
 """Messages judged by flags, ranges and the index in one step: a few milliseconds."""

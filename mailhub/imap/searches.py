@@ -20,7 +20,9 @@ from mailhub.imap.response import PIECE, Ok, runs
 from mailhub.imap.returning import ALL, Returning, Source, esearch
 from mailhub.imap.search import Searching, tells_modseq
 from mailhub.imap.state import Output, Selected, State
-from mailhub.ports import Mailbox, Sorting, SortKey, Threadable, Uid
+from mailhub.ports.finding import Sorting, SortKey, Threadable
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Uid
 
 NUMBERS: Final = 5000
 """Numbers that are turned into octets in one step."""

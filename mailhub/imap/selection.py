@@ -12,12 +12,12 @@ from mailhub.imap.listing import Wanted, rows
 from mailhub.imap.permission import check_writable
 from mailhub.imap.response import Bad, Ok, status
 from mailhub.imap.resync import resynchronise
-from mailhub.imap.sequence import Ranges
 from mailhub.imap.state import Output, Phase, Selected, State
 from mailhub.imap.view import View, flags_response, permanent_flags
 from mailhub.mail.flag import DELETED, SEEN
 from mailhub.mail.rights import NONE, writable
-from mailhub.ports import Mailbox, Uid
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Ranges, Uid
 
 EXPUNGE_ROWS: Final = 500
 """Messages that are removed in one step."""

@@ -16,9 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from mailhub import ports
-
-Ranges = ports.Ranges
+from mailhub.ports.message import Ranges
 
 HIGHEST: Final = 2**32 - 1
 """The largest sequence number or UID (RFC 3501 §9 nz-number)."""

@@ -52,7 +52,9 @@ from mailhub.imap.reader import Announced, Reader, Refused, Request, tag_of
 from mailhub.imap.response import Bad, Broken, Bye, Condition, No, Ok, status
 from mailhub.imap.settings import Settings
 from mailhub.imap.state import Ongoing, Output, Phase, State
-from mailhub.ports import Client, Logins, Reaches, StoreRefused, Tls
+from mailhub.ports.accounts import Logins
+from mailhub.ports.conversation import Client, Tls
+from mailhub.ports.store import Reaches, StoreRefused
 from mailhub.sasl.mechanism import Mechanisms
 
 Handler = Callable[[State, Any], AsyncGenerator[Output, None]]
@@ -134,7 +136,7 @@ _WORTH_READING: Final = 4
 
 
 class Session:
-    """Implements `ports.Session`.
+    """Implements `ports.conversation.Session`.
 
     Attributes:
         stage: While it stays the same `patience` is for all of it: before login

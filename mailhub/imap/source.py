@@ -20,7 +20,9 @@ from mailhub.imap.name import checked
 from mailhub.imap.response import PIECE, No, quoted
 from mailhub.imap.section import narrow
 from mailhub.imap.state import State
-from mailhub.ports import Content, Mailbox, MailStore, StoreRefused, Uid
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Content, Uid
+from mailhub.ports.store import MailStore, StoreRefused
 
 
 @dataclass(frozen=True, slots=True)

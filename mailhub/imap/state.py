@@ -19,7 +19,10 @@ from mailhub.imap.reader import Reader
 from mailhub.imap.response import Bye, Ok
 from mailhub.imap.settings import Limits, Settings
 from mailhub.imap.view import View
-from mailhub.ports import Account, Client, Logins, Mailbox, Notice, Reach, Reaches, Tls
+from mailhub.ports.accounts import Account, Logins
+from mailhub.ports.conversation import Client, Tls
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.store import Notice, Reach, Reaches
 from mailhub.sasl.mechanism import Mechanisms
 
 ANNOTATED: Final = 100

@@ -14,7 +14,7 @@ from mailhub.imap.permission import check_writable, steps
 from mailhub.imap.response import RECENT, No, Ok, number_set
 from mailhub.imap.state import Output, Selected, State
 from mailhub.mail.flag import KEYWORD_SHIFT, SYSTEM_FLAGS
-from mailhub.ports import FlagAction, ModSeq, Stored, Uid
+from mailhub.ports.message import FlagAction, ModSeq, Stored, Uid
 
 STORE_ROWS: Final = 500
 """Messages whose flags are changed in one step."""

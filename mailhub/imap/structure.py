@@ -38,7 +38,7 @@ from mailhub.mail.objectid import conversation, object_id
 from mailhub.mail.parameters import Parameters
 from mailhub.mail.part import Part, parse
 from mailhub.mail.preview import preview
-from mailhub.ports import Summary
+from mailhub.ports.message import Summary
 
 QUOTED_LIMIT: Final = 1024
 """Octets up to which a string is quoted; longer ones are literals."""

@@ -54,7 +54,7 @@ from mailhub.imap.reader import tag_of
 from mailhub.imap.response import Bad, No
 from mailhub.imap.settings import Limits
 from mailhub.mail.flag import SYSTEM_FLAGS
-from mailhub.ports import FlagAction
+from mailhub.ports.message import FlagAction
 
 SELECTION_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 """LIST's selection options (RFC 5258 §3.1, RFC 6154 §5.2)."""

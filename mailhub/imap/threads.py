@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mailhub.mail.digest import ID_OCTETS
-from mailhub.ports import Threadable
+from mailhub.ports.finding import Threadable
 
 STEP: Final = 4000
 """Messages that are worked on between two breathing points."""

@@ -1,4 +1,4 @@
-"""The searching half of a `ports.Mailbox` without an index: its messages are few, and in memory."""
+"""The searching half of a `Mailbox` without an index: its messages are few, and in memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Hashable, Mapping, MutableMapping, Sequence
 from typing import Final, Protocol
 
 from mailhub.mail.digest import Digest, digest
-from mailhub.ports import Found, SentOn, Sorting, SortKey, Sought, Threadable, Uid
+from mailhub.ports.finding import Found, SentOn, Sorting, SortKey, Sought, Threadable
+from mailhub.ports.message import Uid
 
 
 class Unindexed(Protocol):
     """Answers by its messages themselves.
 
     Attributes:
-        uids: Like `sizes` and `dates` as in `ports.Mailbox`.
+        uids: Like `sizes` and `dates` as in `ports.mailbox.Mailbox`.
     """
 
     uids: array[int]

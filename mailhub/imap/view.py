@@ -24,7 +24,7 @@ Invariants:
 
 A mailbox that has forgotten changes we never saw leaves the view `lost`: what the
 client knows cannot be corrected any more, and the session must end.  This does
-not happen while `catch_up` is called at each change (`ports.Mailbox.watch`).
+not happen while `catch_up` is called at each change (`ports.mailbox.Mailbox.watch`).
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ from typing import Final, NamedTuple
 
 from mailhub.imap.manner import PLAIN, Manner
 from mailhub.imap.response import RECENT, FlagLists, runs, status
-from mailhub.imap.sequence import Ranges, SequenceSet, merged
+from mailhub.imap.sequence import SequenceSet, merged
 from mailhub.mail.flag import KEYWORD_LIMIT, SYSTEM_FLAGS
 from mailhub.mail.rights import Rights, may_set
-from mailhub.ports import Change, Mailbox, Uid
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Change, Ranges, Uid
 
 ROWS: Final = 2000
 """EXPUNGE responses made in one step: about 32 KiB."""

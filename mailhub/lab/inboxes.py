@@ -19,7 +19,9 @@ from mailhub.assembly import Parts
 from mailhub.mail import trace
 from mailhub.mail.address import Path, parse_address
 from mailhub.mail.date import format_date
-from mailhub.ports import Account, Appending, Mailbox, Uid
+from mailhub.ports.accounts import Account
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Appending, Uid
 from mailhub.sim.manners import Why
 from mailhub.sim.receiver import Message, NoBooks, Receiver
 

@@ -24,9 +24,9 @@ from mailhub.lab.prepared import PASSWORD
 from mailhub.mail.address import Path, parse_address
 from mailhub.mail.date import format_date
 from mailhub.mail.reply import Refusal
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import as_json
-from mailhub.queue.item import to_number
+from mailhub.queue.ids import to_number
 from mailhub.queue.journeys import Journeys, Wanted
 from mailhub.queue.standing import standing
 from mailhub.queue.timeline import text

@@ -22,7 +22,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname
 
 from mailhub.policy import dane
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 
 CHAIN_LIMIT: Final = 20
 """Certificates of a handshake that are looked at."""

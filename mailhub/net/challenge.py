@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.mail.interfaces import IChallengeResponse
 
 from mailhub.mail.address import Path
-from mailhub.ports import (
+from mailhub.ports.accounts import (
     Account,
     AccountId,
     LoginFault,
@@ -23,8 +23,8 @@ from mailhub.ports import (
     Logins,
     ScramKeys,
     ScramProof,
-    Tls,
 )
+from mailhub.ports.conversation import Tls
 from mailhub.sasl.mechanism import Exchange, Malformed
 
 _log = Logger()
@@ -108,7 +108,7 @@ class ChallengeExchange:
 
 
 class NoLogins:
-    """`ports.Logins` for those whose portal is asked by other ways."""
+    """`ports.accounts.Logins` for those whose portal is asked by other ways."""
 
     async def password(self, username: str, password: str) -> Account:
         """Nobody."""

@@ -29,7 +29,7 @@ from zope.interface import implementer
 from mailhub.net import anchor
 from mailhub.net.tls import VERSIONS, facts
 from mailhub.policy.protection import BY_DANE, VERIFIED
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 from mailhub.smtp.wire import Secured
 
 _FAULTS: Final = {

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from mailhub.net.disk import Lock
 from mailhub.net.shield import shielded
-from mailhub.ports import Disk, QueueId
+from mailhub.ports.disk import Disk
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.content import ContentFile, System, path_of, read
 
 
 class Octets:
-    """A `ports.Content` that is in memory."""
+    """A `ports.message.Content` that is in memory."""
 
     __slots__ = ("octets", "size")
 
@@ -32,7 +33,7 @@ class Octets:
 
 @dataclass(slots=True)
 class FileContent:
-    """A `ports.Content` in a file, behind `skip` octets that do not belong to it.
+    """A `ports.message.Content` in a file, behind `skip` octets that do not belong to it.
 
     The file is opened for each read: no descriptor is held while a slow peer
     takes its time, and a file that is removed meanwhile is an `OSError`.

@@ -73,7 +73,7 @@ class ContractMail:
 
 
 class SpooledContent:
-    """A file of Twisted's contract as `ports.Content`: line ends made CR LF, size known.
+    """A file of Twisted's contract as `ports.message.Content`: line ends made CR LF, size known.
 
     The file is read through at once; it may be any object with `read`.
     """

@@ -38,7 +38,7 @@ from zope.interface import implementer
 
 from mailhub.net.deflate import Broken, Deflate
 from mailhub.net.tls import facts
-from mailhub.ports import Client, Session
+from mailhub.ports.conversation import Client, Session
 
 BURST: Final = 65_536
 """Octets of answers that are gathered before they are written."""
@@ -350,7 +350,7 @@ class Conversation(protocol.Protocol):
         self._proceed(result.value if isinstance(result, Failure) else None)
 
     async def _answer(self, session: Session) -> None:
-        """Say all that the session has to say now; ``b""`` asks for a breath (`ports.Session`)."""
+        """Say all that the session has to say now; ``b""`` asks for a breath (`Session`)."""
         clock = self.factory.terms.clock
         answers, spoken = session.respond(), 0
         try:

@@ -1,7 +1,7 @@
 """Takes mail in through what was written for Twisted: `IMessageDelivery` and `IMessage`.
 
-`DeliveryIntake` is a `ports.Intake` over anything with `validateFrom`,
-`validateTo` and `receivedHeader`, `DeliveryDraft` a `ports.Draft` over the
+`DeliveryIntake` is a `ports.intake.Intake` over anything with `validateFrom`,
+`validateTo` and `receivedHeader`, `DeliveryDraft` a `ports.intake.Draft` over the
 `IMessage` of each recipient.
 
 When they fail: their `SMTPServerError` is the reply, anything else is logged
@@ -21,7 +21,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.stock import smtp
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 
 _log = Logger()
 
@@ -46,7 +46,7 @@ class Hooks(Protocol):
 
 
 class DeliveryIntake:
-    """A `ports.Intake` over Twisted's hooks, for one connection."""
+    """A `ports.intake.Intake` over Twisted's hooks, for one connection."""
 
     def __init__(self, hooks: Hooks, hostname: bytes, protocol: Any = None) -> None:
         """Use `hooks`; `protocol` is what `User.protocol` shall be."""
@@ -94,7 +94,7 @@ class DeliveryIntake:
 
 
 class DeliveryDraft:
-    """A `ports.Draft` that hands content to `IMessage`s, line by line."""
+    """A `ports.intake.Draft` that hands content to `IMessage`s, line by line."""
 
     def __init__(self, messages: Sequence[Any]) -> None:
         self._messages = messages

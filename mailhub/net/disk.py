@@ -57,7 +57,7 @@ class Lock(AbstractAsyncContextManager[None]):
 
 
 class ThreadedDisk:
-    """A `ports.Disk` over threads of its own, which are started when they are needed.
+    """A `ports.disk.Disk` over threads of its own, which are started when they are needed.
 
     `reactor` takes the results back; `threads` is how many pieces of work run
     at once, `limit` how many may be waiting for them besides. Without a `clock`
@@ -88,7 +88,7 @@ class ThreadedDisk:
         self._stopped = False
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do blocking work in a thread, and wait for it; see `ports.Disk.run`.
+        """Do blocking work in a thread, and wait for it; see `ports.disk.Disk.run`.
 
         Raises:
             OSError: ESHUTDOWN after `stop`.
@@ -105,7 +105,7 @@ class ThreadedDisk:
         return await done
 
     async def brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do brief work, in place while the disk is quick; see `ports.Disk.brief`."""
+        """Do brief work, in place while the disk is quick; see `ports.disk.Disk.brief`."""
         clock = self._clock
         if clock is None:
             return await self.run(function, *args, **kwargs)

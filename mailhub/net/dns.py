@@ -35,7 +35,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mailhub.net.dnswire import PATIENCE, PORT, DnsWire, Message, Server
 from mailhub.policy.limits import DnsLimits, DnsPatience
-from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 
 CHAIN_LIMIT: Final = 8
 """CNAMEs that we follow by asking again; dnspython follows 16 inside one answer."""
@@ -93,7 +93,7 @@ _LOCALHOST: Final = ("127.0.0.1", "::1")
 
 
 class DnsResolver:
-    """Implements `ports.Resolver`."""
+    """Implements `ports.resolver.Resolver`."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class DnsResolver:
         self._asked: dict[_Key, list[Deferred[_Found]]] = {}
 
     async def mx(self, domain: str) -> Answer[Mx]:
-        """The MX records of a domain. Raises as `ports.Resolver` says."""
+        """The MX records of a domain. Raises as `ports.resolver.Resolver` says."""
         given = self._overrides.mx(domain)
         if given is not None:
             return Answer(given)

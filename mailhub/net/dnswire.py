@@ -34,7 +34,7 @@ from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol,
 from twisted.python.failure import Failure
 
 from mailhub.policy.limits import DnsPatience
-from mailhub.ports import LookupFailed
+from mailhub.ports.resolver import LookupFailed
 
 PORT: Final = 53
 

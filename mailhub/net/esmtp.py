@@ -4,7 +4,7 @@
 `twisted.mail.smtp.SMTPFactory`: what was written for them plugs in. There are
 two ways to take mail:
 
-- The factory is given a `ports.Intake`: the hub's way.
+- The factory is given a `ports.intake.Intake`: the hub's way.
 - It is not: then mail goes to ``delivery`` or ``deliveryFactory``, found
   through ``portal`` where neither is set, and logins through ``challengers``,
   all of them as Twisted documents them. So do overridden ``validateFrom``,
@@ -33,7 +33,9 @@ from mailhub.net.delivery import DeliveryIntake
 from mailhub.net.reception import Reception
 from mailhub.net.stock import smtp
 from mailhub.net.turnstile import Turnstile
-from mailhub.ports import Client, Intake, Logins
+from mailhub.ports.accounts import Logins
+from mailhub.ports.conversation import Client
+from mailhub.ports.intake import Intake
 from mailhub.sasl.mechanism import Mechanisms
 from mailhub.smtp.answer import ready
 from mailhub.smtp.session import Limits, Session, Site

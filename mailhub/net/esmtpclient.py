@@ -41,7 +41,7 @@ from mailhub.net.contract import ContractMail
 from mailhub.net.stock import smtp
 from mailhub.net.tls import facts, reason
 from mailhub.policy.route import TlsDemand
-from mailhub.ports import Tls
+from mailhub.ports.conversation import Tls
 from mailhub.smtp.client import ClientSession
 from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits
 from mailhub.smtp.wire import (

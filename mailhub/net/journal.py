@@ -51,7 +51,9 @@ from twisted.python.failure import Failure
 from mailhub.net.content import FileContent, LargeContent, Octets
 from mailhub.net.disk import Lock
 from mailhub.policy.limits import JournalLimits
-from mailhub.ports import Content, Disk, QueueId
+from mailhub.ports.disk import Disk
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.amend import START, At
 from mailhub.queue.change import (
     Accept,
@@ -309,7 +311,7 @@ class Journal:
         return LargeContent(spool.directory, queue_id, head, self._disk, spool.system)
 
     def stored(self, queue_id: QueueId) -> bytes | str:
-        """An item's octets, or the path of the file with head and content: for `ports.Filing`."""
+        """An item's octets, or the path of the file with head and content: for `Filing`."""
         return self._reads.content(queue_id)
 
     def content(self, item: Item) -> Content:

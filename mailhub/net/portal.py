@@ -1,7 +1,7 @@
 """The one door for logins: a `twisted.cred` Portal that SMTP, POP3 and IMAP share.
 
 An `AccountChecker` turns credentials into an address, an `AccountRealm` turns
-the address into an avatar: `ports.Account` for our own protocols, and what
+the address into an avatar: `ports.accounts.Account` for our own protocols, and what
 `avatars` makes for plug-ins written for Twisted mail.
 
 Invariants:
@@ -40,15 +40,15 @@ from mailhub.accounts.login import Claim, LoginLimits, Recent, Register, refresh
 from mailhub.accounts.password import outdated
 from mailhub.mail.address import parse_address
 from mailhub.mail.reply import Refusal
-from mailhub.ports import (
+from mailhub.ports.accounts import (
     Account,
     Directory,
-    Disk,
     LoginFault,
     LoginRefused,
     ScramKeys,
     ScramProof,
 )
+from mailhub.ports.disk import Disk
 from mailhub.sasl.scram import fits
 
 P = ParamSpec("P")
@@ -59,7 +59,7 @@ KEY_OCTETS: Final = 32
 
 
 class IAccount(Interface):
-    """What our protocols ask the portal for: the avatar is a `ports.Account`."""
+    """What our protocols ask the portal for: the avatar is a `ports.accounts.Account`."""
 
 
 class IPasswordCredentials(ICredentials):
@@ -337,7 +337,7 @@ class AccountRealm:
 
 
 class PortalLogins:
-    """Implements `ports.Logins` for the clients of one address."""
+    """Implements `ports.accounts.Logins` for the clients of one address."""
 
     def __init__(self, portal: Portal, checker: AccountChecker, address: str) -> None:
         self._portal = portal

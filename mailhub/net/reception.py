@@ -9,7 +9,7 @@ from twisted.internet.protocol import ServerFactory
 
 from mailhub.net.conversation import Conversation, Terms
 from mailhub.net.turnstile import Full, Turnstile
-from mailhub.ports import Client, Session
+from mailhub.ports.conversation import Client, Session
 
 
 class Reception:

@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 
 from mailhub.policy.limits import JourneyLimits
 from mailhub.policy.rule import Rule
-from mailhub.ports import Disk, QueueId
+from mailhub.ports.disk import Disk
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Event
 from mailhub.queue.journeys import Batch, Journeys, Written
 

@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from mailhub.config.certificate import BadCertificate, Certificate, read
 from mailhub.config.values import CertificateFiles
-from mailhub.ports import Tls
+from mailhub.ports.conversation import Tls
 
 VERSIONS: Final = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 

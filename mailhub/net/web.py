@@ -27,7 +27,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from mailhub.ports import FetchFailed, LookupFailed, NoSuchDomain, Resolver
+from mailhub.ports.resolver import LookupFailed, NoSuchDomain, Resolver
+from mailhub.ports.web import FetchFailed
 
 PATIENCE: Final = 60.0
 """Seconds for a request in all (RFC 8461 §3.3 suggests one minute)."""
@@ -37,7 +38,7 @@ REFUSAL_LIMIT: Final = 4096
 
 
 class HttpsClient:
-    """Implements `ports.Web`.
+    """Implements `ports.web.Web`.
 
     Args:
         trust: Whom to trust, as `optionsForClientTLS` takes it.
@@ -53,7 +54,7 @@ class HttpsClient:
         self._port = port
 
     async def get(self, host: str, path: str, limit: int) -> bytes:
-        """A plain text; see `ports.Web`."""
+        """A plain text; see `ports.web.Web`."""
         response, body = await self._request(b"GET", host, path, Headers(), None, limit)
         [kind] = response.headers.getRawHeaders(b"content-type", [b""])[:1]
         if kind.partition(b";")[0].strip().lower() != b"text/plain":
@@ -61,7 +62,7 @@ class HttpsClient:
         return body
 
     async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
-        """Hand over octets; see `ports.Web`."""
+        """Hand over octets; see `ports.web.Web`."""
         headers = Headers({b"Content-Type": [kind.encode()]})
         await self._request(b"POST", host, path, headers, octets, REFUSAL_LIMIT)
 

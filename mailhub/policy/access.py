@@ -25,7 +25,8 @@ from mailhub.policy.alias import Expansion, expand, may_send_as, no_such_mailbox
 from mailhub.policy.backup import Backup, backing
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Client, Directory
+from mailhub.ports.accounts import Directory
+from mailhub.ports.conversation import Client
 
 TRUSTED: Final = Rule("smtp", "trusted networks")
 OWN_SENDERS: Final = Rule("submission", "own addresses only")

@@ -22,7 +22,7 @@ from typing import Final
 
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
-from mailhub.ports import Account, AccountId, Directory
+from mailhub.ports.accounts import Account, AccountId, Directory
 
 ALWAYS_DELIVERABLE: Final = frozenset({"postmaster", "abuse", "mailer-daemon"})
 """Local parts that every hosted domain has (RFC 5321 §4.5.1, RFC 2142 §4).

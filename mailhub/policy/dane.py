@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 
 
 class Usage(IntEnum):

@@ -19,7 +19,7 @@ from mailhub.mail.reply import Refusal
 from mailhub.policy.dane import Standing, standing, usable
 from mailhub.policy.route import TlsDemand
 from mailhub.policy.sts import Mode, StsPolicy
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 
 _STRICTNESS = (
     TlsDemand.NONE,

@@ -23,7 +23,7 @@ from typing import Final
 from mailhub.policy.limits import Family
 from mailhub.policy.retry import Wishes
 from mailhub.policy.route import TlsDemand
-from mailhub.ports import Mx
+from mailhub.ports.resolver import Mx
 
 
 @dataclass(frozen=True, slots=True)

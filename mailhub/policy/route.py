@@ -24,7 +24,7 @@ from mailhub.mail.reply import Refusal
 from mailhub.policy.retry import Wishes
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Mx
+from mailhub.ports.resolver import Mx
 
 SMTP_PORT: Final = 25
 """Where exchanges listen (RFC 5321 §4.5.4.2)."""

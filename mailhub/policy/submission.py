@@ -21,7 +21,7 @@ from mailhub.mail.date import format_date
 from mailhub.mail.header import Header, make
 from mailhub.mail.reply import Refusal
 from mailhub.policy.alias import Rules, may_send_as
-from mailhub.ports import Account, Directory
+from mailhub.ports.accounts import Account, Directory
 
 _DROPPED: Final = (b"bcc", b"resent-bcc", b"return-path")
 """Bcc is for nobody to read (RFC 5322 §3.6.3); Return-Path is the final host's (RFC 5321 §4.4)."""

@@ -17,7 +17,7 @@ from mailhub.mail.address import Path, parse_address
 from mailhub.mail.reply import Refusal
 from mailhub.policy.protection import BY_DANE, VERIFIED, Assurance, Protection
 from mailhub.policy.sts import StsPolicy
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 
 DAY: Final = 86_400
 """Seconds of a report's day, which is UTC's (RFC 8460 §4.1)."""

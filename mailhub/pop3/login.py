@@ -1,6 +1,6 @@
 """Who logs in: USER and PASS, and SASL's challenges and responses as lines (RFC 5034 §4).
 
-What is inside challenges, mechanisms know; who may log in, `ports.Logins` knows.
+What is inside challenges, mechanisms know; who may log in, `ports.accounts.Logins` knows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Final
 
 from mailhub.pop3.command import Auth, Err, Garbled
 from mailhub.pop3.settings import Site
-from mailhub.ports import Account, Client, LoginFault, LoginRefused, Logins
+from mailhub.ports.accounts import Account, LoginFault, LoginRefused, Logins
+from mailhub.ports.conversation import Client
 from mailhub.sasl.mechanism import Exchange, Malformed, Mechanisms
 from mailhub.sasl.server import on_loopback
 

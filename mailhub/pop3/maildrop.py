@@ -18,7 +18,8 @@ from itertools import chain
 from typing import Final
 
 from mailhub.pop3.command import Err
-from mailhub.ports import Content, Mailbox, Uid
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Content, Uid
 
 ROWS: Final = 2000
 """Lines of a listing made in one step: less than 64 KiB."""

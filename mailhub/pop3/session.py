@@ -35,16 +35,10 @@ from mailhub.pop3.maildrop import Maildrop
 from mailhub.pop3.reader import Overlong, Reader
 from mailhub.pop3.settings import Limits, Site
 from mailhub.pop3.transfer import END, PIECE, Stuffing, Top
-from mailhub.ports import (
-    Account,
-    Client,
-    Content,
-    Logins,
-    MailStores,
-    StoreFault,
-    StoreRefused,
-    Tls,
-)
+from mailhub.ports.accounts import Account, Logins
+from mailhub.ports.conversation import Client, Tls
+from mailhub.ports.message import Content
+from mailhub.ports.store import MailStores, StoreFault, StoreRefused
 from mailhub.sasl.mechanism import Mechanisms
 
 _CAPABILITIES: Final = (
@@ -63,7 +57,7 @@ def _nobody() -> None:
 
 
 class Session:
-    """One client's conversation; implements `ports.Session`."""
+    """One client's conversation; implements `ports.conversation.Session`."""
 
     __slots__ = (
         "_client",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailhub.mail.address import Path
-from mailhub.ports import AccountId, QueueId
+from mailhub.ports.accounts import AccountId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.flow import COMMON, Flow
 from mailhub.queue.item import Item
 from mailhub.queue.journey import Attempted
@@ -78,7 +79,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Promised:
-    """A message that is to be in a mailbox, whatever happens: see `ports.Promise`."""
+    """A message that is to be in a mailbox, whatever happens: see `ports.filing.Promise`."""
 
     queue_id: QueueId
     account: AccountId

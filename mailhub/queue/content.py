@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from mailhub.ports import QueueId
-from mailhub.queue.item import to_number
+from mailhub.ports.outgoing import QueueId
+from mailhub.queue.ids import to_number
 
 DIRECTORY: Final = "content"
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from mailhub.queue.change import Edit
 from mailhub.queue.database import Database
-from mailhub.queue.item import to_number
+from mailhub.queue.ids import to_number
 from mailhub.queue.rows import State
 from mailhub.queue.strands import Strands
 

@@ -20,7 +20,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any, Final
 
-from mailhub.ports import Attempt
+from mailhub.ports.outgoing import Attempt
 
 
 class State(Enum):
@@ -49,7 +49,7 @@ class Accepted:
         at: When its content began to come; seconds since the epoch, like all moments.
         spooled: When it was durable.
         address: The client's; ``""`` for a notice of our own.
-        tls: As in `ports.Attempt`.
+        tls: As in `ports.outgoing.Attempt`.
         account: The address of the account that had logged in.
         message_id: With its angle brackets, as it was found.
         subject: As it was found, its encoded words too.
@@ -105,7 +105,7 @@ class Tried:
     Attributes:
         reply: With its codes: ``450 4.2.0 Come back later``.
         dialogue: Its lines, without secrets and content.
-        provider: As in `ports.Attempt`; `source` likewise.
+        provider: As in `ports.outgoing.Attempt`; `source` likewise.
     """
 
     at: float

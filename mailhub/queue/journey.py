@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailhub.mail.reply import Reply
-from mailhub.ports import Attempt
+from mailhub.ports.outgoing import Attempt
 
 ATTEMPTS_LIMIT: Final = 8
 """Connections kept of one outcome: the first and the latest tell the story."""

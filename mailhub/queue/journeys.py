@@ -29,10 +29,10 @@ from enum import IntEnum
 from typing import Any, Final
 from zlib import crc32
 
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.database import translated
 from mailhub.queue.event import Accepted, Event, from_text, to_text
-from mailhub.queue.item import number_at, to_number, to_queue_id
+from mailhub.queue.ids import number_at, to_number, to_queue_id
 
 DATABASE: Final = "journeys.db"
 ASIDE: Final = ".corrupt"

@@ -12,7 +12,7 @@ from typing import Final
 
 from mailhub.mail.date import format_date
 from mailhub.mail.header import make
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Event, Fated, State
 from mailhub.queue.standing import Standing, standing
 from mailhub.queue.timeline import text

@@ -12,13 +12,15 @@ from typing import Any, Final, cast
 
 from mailhub.mail.address import Path
 from mailhub.policy.allowance import Used
-from mailhub.ports import AccountId, QueueId
+from mailhub.ports.accounts import AccountId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue import rows, usage
 from mailhub.queue.change import Counts, Due, Promised, Select, Strand, Unfiled
 from mailhub.queue.content import path_of
 from mailhub.queue.database import Database
 from mailhub.queue.flow import Flow
-from mailhub.queue.item import Item, to_number, to_queue_id
+from mailhub.queue.ids import to_number, to_queue_id
+from mailhub.queue.item import Item
 from mailhub.queue.journey import Attempted, from_row, numbers_from_text
 from mailhub.queue.rows import ITEM_COLUMNS, RECIPIENT_COLUMNS, State
 from mailhub.queue.strands import Strands

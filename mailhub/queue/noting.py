@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.amend import Key
 from mailhub.queue.change import Amend, Cancel, Flush, Hold, Release, Reroute
 from mailhub.queue.event import Decided, Event, Fated, State
-from mailhub.queue.item import to_queue_id
+from mailhub.queue.ids import to_queue_id
 
 OPERATOR = "by the operator"
 

@@ -18,8 +18,9 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Body, DeliverBy, Envelope, Notify, Recipient, Return
 from mailhub.mail.reply import Reply
 from mailhub.policy.cause import Cause
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from mailhub.queue.flow import Flow
+from mailhub.queue.ids import to_number, to_queue_id
 from mailhub.queue.item import (
     Cancelled,
     Delivered,
@@ -33,8 +34,6 @@ from mailhub.queue.item import (
     Pending,
     Relayed,
     is_fresh,
-    to_number,
-    to_queue_id,
 )
 from mailhub.queue.journey import reply_from_text, reply_to_text
 

@@ -49,7 +49,8 @@ from mailhub.queue.change import (
 )
 from mailhub.queue.content import DIRECTORY, System, files, path_of, sync_directory
 from mailhub.queue.database import Connect, Database
-from mailhub.queue.item import Item, to_number, to_queue_id
+from mailhub.queue.ids import to_number, to_queue_id
+from mailhub.queue.item import Item
 from mailhub.queue.journey import Attempted, numbers_to_text, to_row
 from mailhub.queue.look import ATTEMPT_COLUMNS, Reading
 from mailhub.queue.rows import FATE_COLUMNS, ITEM_COLUMNS, RECIPIENT_COLUMNS, State

@@ -11,9 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.database import Database
-from mailhub.queue.item import to_queue_id
+from mailhub.queue.ids import to_queue_id
 from mailhub.queue.journey import numbers_from_text, reply_from_text
 from mailhub.queue.rows import State
 from mailhub.queue.spool import DATABASE

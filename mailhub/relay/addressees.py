@@ -14,7 +14,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Notify, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.policy.alias import Expansion, Rules, expand
-from mailhub.ports import Account, Directory
+from mailhub.ports.accounts import Account, Directory
 from mailhub.queue.item import Expanded, Item, Local
 from mailhub.smtp import xtext
 

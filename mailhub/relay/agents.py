@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Reply
-from mailhub.ports import Content, Outcome
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import Outcome
 from mailhub.queue.item import Answer, Item
 
 H_contra = TypeVar("H_contra", bound=Hashable, contravariant=True)

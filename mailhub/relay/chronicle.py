@@ -8,7 +8,8 @@ from mailhub.net.scribe import Recorder
 from mailhub.policy.retry import Schedule
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Account, Attempt, Lookup, QueueId
+from mailhub.ports.accounts import Account
+from mailhub.ports.outgoing import Attempt, Lookup, QueueId
 from mailhub.queue.change import Accept
 from mailhub.queue.dsn import notices as grouped
 from mailhub.queue.event import Accepted, Decided, Fated, Filed, Looked, Reported, State, tried

@@ -40,16 +40,10 @@ from mailhub.policy.route import (
 from mailhub.policy.rule import Rule
 from mailhub.policy.terms import terms
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import (
-    Account,
-    Client,
-    Directory,
-    Lookup,
-    LookupFailed,
-    Mx,
-    NoSuchDomain,
-    Resolver,
-)
+from mailhub.ports.accounts import Account, Directory
+from mailhub.ports.conversation import Client
+from mailhub.ports.outgoing import Lookup
+from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Resolver
 from mailhub.relay.allowances import Allowances
 from mailhub.relay.names import Names, is_address
 

@@ -9,7 +9,8 @@ Invariants:
 from __future__ import annotations
 
 from mailhub.net.content import Octets
-from mailhub.ports import Content, QueueId
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.item import Item
 
 

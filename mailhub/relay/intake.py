@@ -45,7 +45,9 @@ from mailhub.policy.alias import Expansion
 from mailhub.policy.limits import IntakeLimits
 from mailhub.policy.queueclass import NORMAL, Classes, Facts, classify, named
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Account, Client, Directory, QueueId
+from mailhub.ports.accounts import Account, Directory
+from mailhub.ports.conversation import Client
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Accept, Count
 from mailhub.queue.flow import Flow
 from mailhub.queue.item import Item, Origin, new_item
@@ -87,7 +89,7 @@ NAMED_VERDICTS: Final = 10
 
 
 class HubIntake:
-    """Implements `ports.Intake` over the journal.
+    """Implements `ports.intake.Intake` over the journal.
 
     Args:
         host: Our name, in Received.
@@ -203,7 +205,7 @@ class HubIntake:
 
 
 class HubDraft:
-    """Implements `ports.Draft`: one message on its way in."""
+    """Implements `ports.intake.Draft`: one message on its way in."""
 
     __slots__ = (
         "_arrived",

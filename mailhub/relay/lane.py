@@ -29,7 +29,7 @@ from itertools import count
 from typing import Final
 
 from mailhub.policy.limits import RunnerLimits
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Due
 from mailhub.queue.flow import Flow
 

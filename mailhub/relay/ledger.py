@@ -27,7 +27,10 @@ from twisted.logger import Logger
 
 from mailhub.net.journal import Journal
 from mailhub.policy.limits import LocalLimits
-from mailhub.ports import Account, AccountId, Filer, Promise, QueueId, StoreFault, StoreRefused
+from mailhub.ports.accounts import Account, AccountId
+from mailhub.ports.filing import Filer, Promise
+from mailhub.ports.outgoing import QueueId
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.queue.change import Kept, Promised
 
 PAGE: Final = 200
@@ -35,7 +38,7 @@ PAGE: Final = 200
 
 
 class SpoolLedger:
-    """Implements `ports.Ledger` over the journal.
+    """Implements `ports.filing.Ledger` over the journal.
 
     Args:
         ids: Gives queue ids; a promise is named by one.
@@ -69,7 +72,7 @@ class SpoolLedger:
         self._idle: list[Deferred[None]] = []  # those who wait for the end of a sync
         self._stopping = False
 
-    # ---- ports.Ledger ----------------------------------------------------------------------
+    # ---- Ledger ----------------------------------------------------------------------
 
     def unique(self) -> str:
         """A name for a promise to come."""

@@ -44,16 +44,11 @@ from mailhub.mail.reply import Reply
 from mailhub.net.content import FileContent, Octets
 from mailhub.net.scribe import Nobody, Recorder
 from mailhub.policy.limits import LocalLimits
-from mailhub.ports import (
-    Account,
-    AccountId,
-    Content,
-    Filer,
-    Filing,
-    QueueId,
-    StoreFault,
-    StoreRefused,
-)
+from mailhub.ports.accounts import Account, AccountId
+from mailhub.ports.filing import Filer, Filing
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import QueueId
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.queue.change import Change, Stale, Unfiled
 from mailhub.queue.item import Answer, Item, attempted, local_answer
 from mailhub.queue.journey import Attempted

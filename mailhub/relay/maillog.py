@@ -17,7 +17,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.date import format_date
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from mailhub.queue.item import Cancelled, Delivered, Expanded, Failed, Fate, Held, Item, Relayed
 
 NAMED: Final = 5

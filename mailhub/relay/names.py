@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
-from mailhub.ports import Answer, Lookup, LookupFailed, Mx, NoSuchDomain, Resolver, Tlsa
+from mailhub.ports.outgoing import Lookup
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Resolver, Tlsa
 
 T = TypeVar("T")
 
@@ -24,21 +25,21 @@ class Names:
         self._time = time
 
     async def mx(self, domain: str) -> Answer[Mx]:
-        """As `ports.Resolver.mx`."""
+        """As `ports.resolver.Resolver.mx`."""
         return await self._noted(f"MX {domain}", self._resolver.mx(domain), _shown)
 
     async def addresses(self, host: str) -> Answer[str]:
-        """As `ports.Resolver.addresses`."""
+        """As `ports.resolver.Resolver.addresses`."""
         if is_address(host):
             return await self._resolver.addresses(host)  # nobody is asked
         return await self._noted(f"A/AAAA {host}", self._resolver.addresses(host), str)
 
     async def txt(self, name: str) -> Answer[bytes]:
-        """As `ports.Resolver.txt`."""
+        """As `ports.resolver.Resolver.txt`."""
         return await self._noted(f"TXT {name}", self._resolver.txt(name), repr)
 
     async def tlsa(self, name: str) -> Answer[Tlsa]:
-        """As `ports.Resolver.tlsa`."""
+        """As `ports.resolver.Resolver.tlsa`."""
         return await self._noted(f"TLSA {name}", self._resolver.tlsa(name), _shown_tlsa)
 
     async def has_name(self, address: str) -> bool:

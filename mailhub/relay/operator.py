@@ -17,7 +17,7 @@ from mailhub.mail.envelope import Body, Envelope, Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.item import new_item
 from mailhub.relay.agents import Announce
 from mailhub.relay.report import Expand

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Reply
 from mailhub.policy.cause import Cause
-from mailhub.ports import Attempt, Outcome
+from mailhub.ports.outgoing import Attempt, Outcome
 from mailhub.relay.names import Names
 
 

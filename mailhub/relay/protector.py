@@ -23,7 +23,8 @@ from mailhub.policy.protection import NOTHING, Assurance, Protection
 from mailhub.policy.route import Exchange, TlsDemand
 from mailhub.policy.sts import SIZE_LIMIT, BadPolicy, Mode, parse_policy, record_id
 from mailhub.policy.tlsrpt import Fault
-from mailhub.ports import FetchFailed, LookupFailed, NoSuchDomain, Tlsa, Web
+from mailhub.ports.resolver import LookupFailed, NoSuchDomain, Tlsa
+from mailhub.ports.web import FetchFailed, Web
 from mailhub.queue.assurances import Assurances, Kept
 from mailhub.relay.names import Names, is_address
 

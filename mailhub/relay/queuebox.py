@@ -34,25 +34,23 @@ from mailhub.mail.objectid import object_id
 from mailhub.mail.part import Part, parse
 from mailhub.mail.rights import Rights
 from mailhub.net.content import Octets
-from mailhub.ports import (
-    Account,
+from mailhub.ports.accounts import Account
+from mailhub.ports.message import (
     Change,
     Content,
     FlagAction,
     Identity,
     ModSeq,
     Placed,
-    QueueId,
     Ranges,
     Rendering,
-    Status,
     Stored,
-    StoreFault,
-    StoreRefused,
     Summary,
     Uid,
     UidValidity,
 )
+from mailhub.ports.outgoing import QueueId
+from mailhub.ports.store import Status, StoreFault, StoreRefused
 from mailhub.queue.event import Event
 from mailhub.queue.journeys import Written
 from mailhub.queue.letter import letter
@@ -118,7 +116,7 @@ class Desk(Protocol):
 
 
 class QueueBox(Unindexed):
-    """A `ports.Mailbox`.
+    """A `ports.mailbox.Mailbox`.
 
     Args:
         closed: Called for each session that is done with it.

@@ -23,15 +23,14 @@ from mailhub.net.disk import Lock
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Scribe
 from mailhub.policy.limits import JourneyLimits
-from mailhub.ports import (
-    Account,
+from mailhub.ports.accounts import Account
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Appending, Placed
+from mailhub.ports.outgoing import QueueId
+from mailhub.ports.store import (
     Affair,
-    Appending,
     Listed,
-    Mailbox,
     Notice,
-    Placed,
-    QueueId,
     Reach,
     Reaches,
     Status,
@@ -59,7 +58,7 @@ Withheld = Callable[[QueueId], AbstractContextManager[bool]]
 
 
 class QueueDesk:
-    """Implements `ports.Reaches` over another one, and `queuebox.Desk`.
+    """Implements `ports.store.Reaches` over another one, and `queuebox.Desk`.
 
     Args:
         host: Our name.
@@ -356,7 +355,7 @@ class _Listener:
 
 
 class QueueStore:
-    """An account's `ports.Reach` with the mailbox of what was sent.
+    """An account's `ports.store.Reach` with the mailbox of what was sent.
 
     What is not about that mailbox is the store's own: attributes that are not here are its.
     """
@@ -443,7 +442,7 @@ class QueueStore:
         """Change an identifier's rights.
 
         Raises:
-            StoreRefused: CANNOT for that mailbox; as `ports.Reach`.
+            StoreRefused: CANNOT for that mailbox; as `ports.store.Reach`.
         """
         self._refuse(name)
         await self._store.set_acl(name, identifier, change)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Final
 
 from mailhub.mail.header import Header
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Select
 from mailhub.queue.event import Accepted
-from mailhub.queue.item import Item, number_at, to_queue_id
+from mailhub.queue.ids import number_at, to_queue_id
+from mailhub.queue.item import Item
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.spool import Spool
 from mailhub.relay import chronicle

@@ -31,7 +31,9 @@ from mailhub.policy.route import (
     candidates,
     literal_host,
 )
-from mailhub.ports import Content, LookupFailed, Mx, NoSuchDomain, Outcome, Resolver
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import Outcome
+from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Resolver
 from mailhub.relay import blame
 from mailhub.relay.names import Names
 from mailhub.relay.pool import Pool

@@ -19,7 +19,8 @@ from mailhub.mail.header import end, index, unfold
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
-from mailhub.ports import Content, QueueId
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Accept
 from mailhub.queue.dsn import Limits, Source, compose, notices, octets_needed
 from mailhub.queue.item import Action, Failed, Item, Local, Pending, new_item, to_report

@@ -49,7 +49,8 @@ from mailhub.net.scribe import Nobody, Recorder
 from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import Schedule
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Attempt, Content, Outcome, QueueId
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import Attempt, Outcome, QueueId
 from mailhub.queue.change import Accept, Due, Flush, Respread, Select, Settle, Stale
 from mailhub.queue.flow import Flow
 from mailhub.queue.item import (

@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Recorder
-from mailhub.ports import Content, QueueId
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Stale, Told
 from mailhub.queue.item import Item
 from mailhub.relay import chronicle

@@ -30,7 +30,8 @@ from mailhub.policy.tlsrpt import (
     report,
     session,
 )
-from mailhub.ports import FetchFailed, LookupFailed, NoSuchDomain, Resolver, Web
+from mailhub.ports.resolver import LookupFailed, NoSuchDomain, Resolver
+from mailhub.ports.web import FetchFailed, Web
 from mailhub.queue.assurances import Assurances
 
 MEDIA_TYPE: Final = "application/tlsrpt+gzip"

@@ -35,7 +35,7 @@ from mailhub.policy.limits import PoolLimits
 from mailhub.policy.pace import Limits
 from mailhub.policy.provider import ANY_SOURCE, Provider, Source
 from mailhub.policy.repute import News, Repute, Way
-from mailhub.ports import Disk
+from mailhub.ports.disk import Disk
 
 GATES: Final = 10_000
 """Providers remembered in memory."""

@@ -35,7 +35,9 @@ from mailhub.policy.protection import NOTHING, Assurance, Protection, protection
 from mailhub.policy.provider import Provider
 from mailhub.policy.route import Exchange, Hop, Shuffle, TlsDemand
 from mailhub.policy.tlsrpt import Fault
-from mailhub.ports import Attempt, Content, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import Attempt
+from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.relay import blame
 from mailhub.relay.pool import Link, Peer, Pool, Seat
 from mailhub.relay.progress import Excuse, Progress

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
 
-from mailhub.ports import Tls
+from mailhub.ports.conversation import Tls
 from mailhub.sasl.prep import prepared
 from mailhub.sasl.scram import BINDINGS
 

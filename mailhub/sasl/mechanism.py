@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mailhub.ports import Account, Logins, Tls
+from mailhub.ports.accounts import Account, Logins
+from mailhub.ports.conversation import Tls
 
 
 class Malformed(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mailhub.ports import Account, LoginFault, LoginRefused, Logins
+from mailhub.ports.accounts import Account, LoginFault, LoginRefused, Logins
 from mailhub.sasl.mechanism import Malformed
 
 # message = [authzid] UTF8NUL authcid UTF8NUL passwd                         (RFC 4616 §2)

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from mailhub.ports import Account, LoginFault, LoginRefused, Logins, ScramKeys, ScramProof, Tls
+from mailhub.ports.accounts import Account, LoginFault, LoginRefused, Logins, ScramKeys, ScramProof
+from mailhub.ports.conversation import Tls
 from mailhub.sasl.mechanism import Malformed
 
 BINDINGS: Final = ("tls-exporter", "tls-server-end-point")

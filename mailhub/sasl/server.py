@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 
-from mailhub.ports import Logins, Tls
+from mailhub.ports.accounts import Logins
+from mailhub.ports.conversation import Tls
 from mailhub.sasl.mechanism import Exchange
 from mailhub.sasl.plaintext import Login, Plain
 from mailhub.sasl.scram import Scram, bindable

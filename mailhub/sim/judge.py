@@ -43,7 +43,8 @@ from typing import Final
 from twisted.internet.defer import Deferred
 
 from mailhub.mail.address import parse_address
-from mailhub.ports import QueueId, Uid
+from mailhub.ports.message import Uid
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Select
 from mailhub.queue.item import Held, Item, Pending
 from mailhub.queue.rows import State

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.task import deferLater
 
-from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 
 if TYPE_CHECKING:
     from mailhub.sim.network import Host
@@ -128,7 +128,7 @@ _ORDINARY: Final = Zone()
 
 
 class SimResolver:
-    """A `ports.Resolver` for one host.
+    """A `ports.resolver.Resolver` for one host.
 
     `trusted` makes it a validating one, whose word on authenticity is believed.
     """
@@ -141,7 +141,7 @@ class SimResolver:
         self._reactor = host.reactor
 
     async def mx(self, domain: str) -> Answer[Mx]:
-        """See `ports.Resolver`, here and below."""
+        """See `ports.resolver.Resolver`, here and below."""
         return await self._ask("mx", domain)
 
     async def addresses(self, host: str) -> Answer[str]:

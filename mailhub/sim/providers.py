@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 from mailhub.relay.protector import WELL_KNOWN
 from mailhub.sim.certificates import Certificates
 from mailhub.sim.manners import Certificate, Dane, Manners, Outage, Sts, Window

@@ -30,7 +30,7 @@ an SSD, a few calls to the file system, one hash of argon2id."""
 
 
 class SimThreads:
-    """A `ports.Disk` in virtual time."""
+    """A `ports.disk.Disk` in virtual time."""
 
     def __init__(self, host: Host, number: int, cost: float) -> None:
         self._reactor = host.reactor
@@ -39,7 +39,7 @@ class SimThreads:
         self._waiting: deque[tuple[Deferred[Any], Callable[[], object]]] = deque()
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do blocking work; see `ports.Disk.run`."""
+        """Do blocking work; see `ports.disk.Disk.run`."""
         if not self._cost:
             return function(*args, **kwargs)
         done: Deferred[T] = Deferred()

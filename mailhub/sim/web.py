@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.task import deferLater
 
-from mailhub.ports import FetchFailed
+from mailhub.ports.web import FetchFailed
 
 if TYPE_CHECKING:
     from mailhub.sim.network import Host
@@ -46,14 +46,14 @@ class Pages:
 
 
 class SimWeb:
-    """A `ports.Web` for one host."""
+    """A `ports.web.Web` for one host."""
 
     def __init__(self, host: Host, pages: Pages) -> None:
         self._host = host
         self._pages = pages
 
     async def get(self, host: str, path: str, limit: int) -> bytes:
-        """See `ports.Web`, here and below."""
+        """See `ports.web.Web`, here and below."""
         await self._round_trips()
         page = self._pages.find(host, path)
         if len(page) > limit:

@@ -1,6 +1,6 @@
 """AUTH: SASL's challenges and responses as lines of SMTP (RFC 4954 §4).
 
-What is inside them, mechanisms know; who may log in, `ports.Logins` knows.
+What is inside them, mechanisms know; who may log in, `ports.accounts.Logins` knows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import binascii
 from typing import Final
 
 from mailhub.mail.reply import Refusal
-from mailhub.ports import LoginFault, LoginRefused
+from mailhub.ports.accounts import LoginFault, LoginRefused
 from mailhub.sasl.mechanism import Exchange, Malformed
 
 _REFUSALS: Final = {

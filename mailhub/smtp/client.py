@@ -24,7 +24,7 @@ from typing import Final
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Reply
 from mailhub.policy.route import TlsDemand
-from mailhub.ports import Content
+from mailhub.ports.message import Content
 from mailhub.smtp.dialogue import Dialogue, why
 from mailhub.smtp.features import NOTHING, Features, parse_features
 from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Handing, Handover, Job
@@ -86,7 +86,7 @@ class ClientSession:
 
     @property
     def stage(self) -> str:
-        """How far it has got, as in `ports.Attempt`."""
+        """How far it has got, as in `ports.outgoing.Attempt`."""
         return self._dialogue.stage
 
     @property

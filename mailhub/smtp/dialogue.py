@@ -34,7 +34,7 @@ class Dialogue:
     """A conversation over one wire.
 
     Attributes:
-        stage: How far it has got, as in `ports.Attempt`.
+        stage: How far it has got, as in `ports.outgoing.Attempt`.
         said: The server's last reply.
         doubt: The end of the content was sent, and its reply has not come.
     """

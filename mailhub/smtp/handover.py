@@ -24,7 +24,7 @@ from typing import Final
 
 from mailhub.mail.envelope import Body, Envelope
 from mailhub.mail.reply import Reply
-from mailhub.ports import Content
+from mailhub.ports.message import Content
 from mailhub.smtp import announce
 from mailhub.smtp.dialogue import Dialogue
 from mailhub.smtp.features import NOTHING, Features

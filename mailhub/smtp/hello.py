@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from mailhub.smtp.limits import Limits, Site
 
 

@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 from mailhub.mail.reply import Refusal
-from mailhub.ports import Draft
+from mailhub.ports.intake import Draft
 from mailhub.smtp.limits import Limits
 from mailhub.smtp.reader import Reader
 

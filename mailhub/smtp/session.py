@@ -1,7 +1,7 @@
 """The server's half of an SMTP conversation, without a socket (RFC 5321 §4).
 
-Not here: who may send what to whom (`ports.Intake`), who may log in
-(`ports.Logins`), where content goes (`ports.Draft`), time (the driver's).
+Not here: who may send what to whom (`ports.intake.Intake`), who may log in
+(`ports.accounts.Logins`), where content goes (`ports.intake.Draft`), time (the driver's).
 
 Invariants:
 
@@ -22,7 +22,9 @@ from typing import Any, ClassVar, Final
 
 from mailhub.mail.envelope import Body, Envelope, Recipient
 from mailhub.mail.reply import Refusal
-from mailhub.ports import Client, Intake, Logins, Tls
+from mailhub.ports.accounts import Logins
+from mailhub.ports.conversation import Client, Tls
+from mailhub.ports.intake import Intake
 from mailhub.sasl.mechanism import Exchange, Mechanisms
 from mailhub.smtp import auth, hello, sequence
 from mailhub.smtp.answer import encode, ready
@@ -79,7 +81,7 @@ def _nobody() -> None:
 
 
 class Session:
-    """One SMTP session: `ports.Session` over an intake.
+    """One SMTP session: `ports.conversation.Session` over an intake.
 
     Attributes:
         stage: Changes whenever `patience` begins anew: after each command, and

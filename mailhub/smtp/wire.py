@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from mailhub.mail.reply import Reply
 from mailhub.policy.protection import BY_DANE, VERIFIED
-from mailhub.ports import Tls
+from mailhub.ports.conversation import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Secured:
     """What a finished handshake is worth.
 
     Attributes:
-        certificate: As in `ports.Attempt`: ``"verified"``, `BY_DANE`, or ``"unverified: …"``.
+        certificate: As in `Attempt`: ``"verified"``, `BY_DANE`, or ``"unverified: …"``.
     """
 
     tls: Tls
@@ -138,7 +138,7 @@ class Broken(Exception):
 
     Attributes:
         reply: The server's words, or ours, for the recipients that it left without.
-        stage: As in `ports.Attempt`.
+        stage: As in `Attempt`.
         heard: `reply` is the server's.
         in_doubt: The message may have been accepted: `smtp.handover`, invariant 3.
         handshake: TLS failed: it may work in the clear, if that is allowed.

@@ -23,23 +23,11 @@ from functools import partial
 from typing import TypeVar
 
 from mailhub.mail.rights import ALL, OWNERS, Rights, granted, identities
-from mailhub.ports import (
-    Account,
-    Affair,
-    Appending,
-    Disk,
-    Ledger,
-    Listed,
-    Notice,
-    Placed,
-    Promise,
-    Status,
-    StoreFault,
-    StoreRefused,
-    Uid,
-    Upload,
-    Usage,
-)
+from mailhub.ports.accounts import Account
+from mailhub.ports.disk import Disk
+from mailhub.ports.filing import Ledger, Promise
+from mailhub.ports.message import Appending, Placed, Uid, Upload
+from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
 from mailhub.store import folders, maildir, quota, subscriptions
 from mailhub.store.acl import Acls
 from mailhub.store.box import Box
@@ -61,7 +49,7 @@ Abroad = Callable[[SharedMailbox, Sequence[int], str, bool], Awaitable[Placed | 
 
 
 class AccountStore:
-    """A `ports.MailStore`, shared by all sessions of the account.
+    """A `ports.store.MailStore`, shared by all sessions of the account.
 
     Attributes:
         account: As it was when somebody last logged in: its quota may change.
@@ -464,7 +452,7 @@ class AccountStore:
         return uids
 
     async def redeem(self, promises: Sequence[Promise]) -> None:
-        """Append promised messages to one mailbox; see `ports.Filer.redeem`."""
+        """Append promised messages to one mailbox; see `ports.filing.Filer.redeem`."""
         mailbox = self.mailbox(promises[0].mailbox)
         try:
             await mailbox.redeem(

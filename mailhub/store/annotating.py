@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from mailhub.ports import Account, StoreFault, StoreRefused
+from mailhub.ports.accounts import Account
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import maildir, metadata
 from mailhub.store.account import AccountStore
 from mailhub.store.metadata import FILE, SERVER_FILE, SHARED

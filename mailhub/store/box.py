@@ -24,7 +24,7 @@ from typing import Final
 from mailhub.imap.response import runs
 from mailhub.mail.flag import KEYWORD_LIMIT, KEYWORD_SHIFT, SYSTEM_FLAGS
 from mailhub.mail.objectid import object_id
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import dovecot, maildir, uidlist
 from mailhub.store.durable import Corrupt
 from mailhub.store.ground import Ground

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from mailhub.ports import Placed, Uid, UidValidity
+from mailhub.ports.message import Placed, Uid, UidValidity
 from mailhub.store import quota, reconcile, transfer
 from mailhub.store.mailbox import SharedMailbox, Told
 from mailhub.store.quota import Sum

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from mailhub.mail.flag import KEYWORD_SHIFT
-from mailhub.ports import FlagAction
+from mailhub.ports.message import FlagAction
 from mailhub.store.box import Box, Delta
 from mailhub.store.durable import sync_directory
 from mailhub.store.maildir import Finder

@@ -13,7 +13,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from mailhub.ports import Change, Uid
+from mailhub.ports.message import Change, Uid
 
 
 class Changes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from itertools import count
 
-from mailhub.ports import Disk
+from mailhub.ports.disk import Disk
 from mailhub.store.placing import as_refused
 from mailhub.store.reading import LargeFile
 
 
 class WholeContent:
-    """A `ports.Content` that was read already."""
+    """A `ports.message.Content` that was read already."""
 
     def __init__(self, octets: bytes) -> None:
         self.size = len(octets)
@@ -28,7 +28,7 @@ class WholeContent:
 
 
 class LargeContent:
-    """A `ports.Content` that is read in pieces, as they are asked for."""
+    """A `ports.message.Content` that is read in pieces, as they are asked for."""
 
     def __init__(self, disk: Disk, file: LargeFile) -> None:
         self.size = file.size

@@ -15,7 +15,7 @@ from mailhub.mail.rights import (
     Rights,
     modified,
 )
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import maildir
 from mailhub.store.name import directory_of
 from mailhub.store.placing import as_refused

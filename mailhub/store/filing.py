@@ -19,17 +19,11 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol
 
-from mailhub.ports import (
-    Account,
-    Affair,
-    Disk,
-    Filing,
-    Notice,
-    Promise,
-    StoreFault,
-    StoreRefused,
-    Uid,
-)
+from mailhub.ports.accounts import Account
+from mailhub.ports.disk import Disk
+from mailhub.ports.filing import Filing, Promise
+from mailhub.ports.message import Uid
+from mailhub.ports.store import Affair, Notice, StoreFault, StoreRefused
 from mailhub.store import maildir, placing, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.box import Delta
@@ -56,7 +50,7 @@ class Accounts(Protocol):
 
 
 class MaildirFiler:
-    """A `ports.Filer`."""
+    """A `ports.filing.Filer`."""
 
     def __init__(self, accounts: Accounts, ground: Ground, disk: Disk) -> None:
         self._accounts = accounts

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from mailhub.ports import Listed, StoreFault, StoreRefused
+from mailhub.ports.store import Listed, StoreFault, StoreRefused
 from mailhub.store import maildir, quota, subscriptions, uidlist
 from mailhub.store.durable import Corrupt, sync_directory
 from mailhub.store.files import Files

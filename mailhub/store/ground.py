@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from mailhub.ports import Summary
+from mailhub.ports.message import Summary
 from mailhub.store.files import Files
 from mailhub.store.limits import Limits
 

@@ -1,4 +1,4 @@
-"""The part of a `ports.Mailbox` that asks the full-text index.
+"""The part of a `ports.mailbox.Mailbox` that asks the full-text index.
 
 Invariants:
 
@@ -18,7 +18,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
 from mailhub.mail.digest import Digest
-from mailhub.ports import Found, Place, SentOn, Sorting, Sought, Threadable
+from mailhub.ports.finding import Found, Place, SentOn, Sorting, Sought, Threadable
 from mailhub.store import learning
 from mailhub.store.box import Box, Delta
 from mailhub.store.rows import Columns

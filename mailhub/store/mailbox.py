@@ -19,25 +19,21 @@ from typing import Final, Protocol, TypeVar
 from mailhub.imap.sequence import merged
 from mailhub.mail.part import Part
 from mailhub.mail.rights import Rights
-from mailhub.ports import (
-    Account,
-    Affair,
+from mailhub.ports.accounts import Account
+from mailhub.ports.disk import Disk
+from mailhub.ports.message import (
     Content,
-    Disk,
     FlagAction,
     Identity,
     ModSeq,
-    Notice,
     Placed,
     Ranges,
     Rendering,
-    Status,
     Stored,
-    StoreFault,
-    StoreRefused,
     Uid,
     UidValidity,
 )
+from mailhub.ports.store import Affair, Notice, Status, StoreFault, StoreRefused
 from mailhub.store import change, placing, reading, reconcile
 from mailhub.store.box import Box, Delta, Replaced, Vanished
 from mailhub.store.content import LargeContent, ReadCache, WholeContent
@@ -116,7 +112,7 @@ class _ReadAhead:
 
 
 class SharedMailbox(IndexedMailbox):
-    """A `ports.Mailbox`.
+    """A `ports.mailbox.Mailbox`.
 
     Attributes:
         users: Sessions that have it open, and work under way.

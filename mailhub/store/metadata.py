@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import quote, unquote
 
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.durable import Corrupt, read_file, replace
 from mailhub.store.files import Files
 

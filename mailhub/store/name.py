@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 from mailhub.imap import mutf7
 from mailhub.mail.flag import KEYWORD_LIMIT, KEYWORD_SHIFT, MAILDIR_LETTERS
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.limits import Limits
 
 INBOX: Final = "INBOX"

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from mailhub.ports import Filing, StoreFault, StoreRefused
+from mailhub.ports.filing import Filing
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import maildir
 from mailhub.store.box import Box, Delta
 from mailhub.store.durable import sync_directory, write_file

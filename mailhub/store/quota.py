@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from mailhub.ports import Quota
+from mailhub.ports.accounts import Quota
 from mailhub.store import maildir
 from mailhub.store.durable import MODE, read_file, write_file
 from mailhub.store.files import Files

@@ -20,21 +20,10 @@ from typing import Final
 from mailhub.mail.address import Path
 from mailhub.mail.flag import DELETED, SEEN
 from mailhub.mail.rights import Acl, Rights
-from mailhub.ports import (
-    Account,
-    Affair,
-    Appending,
-    Listed,
-    Mailbox,
-    Notice,
-    Placed,
-    Quota,
-    Status,
-    StoreFault,
-    StoreRefused,
-    Upload,
-    Usage,
-)
+from mailhub.ports.accounts import Account, Quota
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Appending, Placed, Upload
+from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
 from mailhub.store import annotating, controlling, folders, maildir
 from mailhub.store.account import AccountStore
 from mailhub.store.carrying import carry, locked
@@ -51,7 +40,7 @@ _KNOWABLE: Final = "lrikxa"
 
 
 class AccountReach:
-    """A `ports.Reach`; one for each session."""
+    """A `ports.store.Reach`; one for each session."""
 
     def __init__(self, sharing: Sharing, own: AccountStore, account: Account) -> None:
         self._sharing = sharing
@@ -324,7 +313,7 @@ class AccountReach:
         return await controlling.acl(self._sharing, self._spots.at(name))
 
     async def set_acl(self, name: str, identifier: str, change: str) -> None:
-        """Change an identifier's rights as SETACL says; see `ports.Reach`."""
+        """Change an identifier's rights as SETACL says; see `ports.store.Reach`."""
         await controlling.change(self._sharing, self._spots.at(name), identifier, change)
 
     async def delete_acl(self, name: str, identifier: str) -> None:
@@ -442,7 +431,7 @@ class AccountReach:
 
 
 class SharedReaches:
-    """A `ports.Reaches`."""
+    """A `ports.store.Reaches`."""
 
     def __init__(self, sharing: Sharing) -> None:
         self._sharing = sharing

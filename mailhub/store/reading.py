@@ -21,7 +21,7 @@ from typing import Self
 from mailhub.mail.header import SECTION_LIMIT, bounded, wanted
 from mailhub.mail.objectid import object_id
 from mailhub.mail.part import Part, parse
-from mailhub.ports import Identity, Rendering
+from mailhub.ports.message import Identity, Rendering
 from mailhub.store import excerpts
 from mailhub.store.box import Box
 from mailhub.store.durable import read_all

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from mailhub.ports import Rendering, Summary
+from mailhub.ports.message import Rendering, Summary
 from mailhub.store import dovecot, learning, maildir, reading, reconcile
 from mailhub.store.box import Box
 from mailhub.store.files import Files

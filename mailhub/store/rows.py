@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from mailhub.ports import Rendering, Summary
+from mailhub.ports.message import Rendering, Summary
 from mailhub.store import excerpts, texts
 from mailhub.store.excerpts import Excerpts
 from mailhub.store.texts import Texts
@@ -95,7 +95,7 @@ class Row(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """A mailbox's messages as `ports.Mailbox` has them, in parallel arrays."""
+    """A mailbox's messages as `ports.mailbox.Mailbox` has them, in parallel arrays."""
 
     uids: array[int]
     flags: array[int]

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from mailhub.mail.address import Path
 from mailhub.mail.rights import ANYONE, NEGATIVE, NONE, Rights, granted, identities
-from mailhub.ports import Account, AccountId, Quota
+from mailhub.ports.accounts import Account, AccountId, Quota
 from mailhub.store import folders, maildir
 from mailhub.store.account import AccountStore
 from mailhub.store.acl import FILE as ACL_FILE

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from mailhub.mail.address import Path
 from mailhub.mail.rights import Rights
-from mailhub.ports import Account, StoreFault, StoreRefused
+from mailhub.ports.accounts import Account
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import maildir
 from mailhub.store.account import AccountStore
 from mailhub.store.name import INBOX, SEPARATOR, canonical, checked, directory_of, parents

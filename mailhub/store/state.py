@@ -15,14 +15,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import compress
 
-from mailhub.ports import Change, ModSeq, Uid, UidValidity
+from mailhub.ports.message import Change, ModSeq, Uid, UidValidity
 from mailhub.store.box import Box, Delta
 from mailhub.store.changes import Changes
 from mailhub.store.rows import Columns, Row, columns
 
 
 class MailboxState:
-    """The part of a `ports.Mailbox` that sessions read, and never wait for.
+    """The part of a `ports.mailbox.Mailbox` that sessions read, and never wait for.
 
     Attributes:
         loaded: The arrays are filled. Only `MailStore.open` needs them.

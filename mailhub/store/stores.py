@@ -13,7 +13,11 @@ from itertools import count
 from typing import Final
 from weakref import WeakValueDictionary
 
-from mailhub.ports import Account, Affair, Disk, Ledger, Notice, StoreRefused, Summary
+from mailhub.ports.accounts import Account
+from mailhub.ports.disk import Disk
+from mailhub.ports.filing import Ledger
+from mailhub.ports.message import Summary
+from mailhub.ports.store import Affair, Notice, StoreRefused
 from mailhub.store import folders, maildir, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.content import ReadCache
@@ -83,7 +87,7 @@ class Warm:
 
 
 class Stores:
-    """A `ports.MailStores`, over maildirs below one directory.
+    """A `ports.store.MailStores`, over maildirs below one directory.
 
     Attributes:
         ground: What they stand on.

@@ -28,7 +28,7 @@ from functools import cache
 from typing import Final
 
 from mailhub.mail.digest import Digest
-from mailhub.ports import Found, Place, SentOn, Sorting, SortKey, Sought, Threadable
+from mailhub.ports.finding import Found, Place, SentOn, Sorting, SortKey, Sought, Threadable
 
 TABLES: Final = """
 CREATE TABLE digest(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from mailhub.ports import Disk, StoreFault, StoreRefused
+from mailhub.ports.disk import Disk
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.durable import MODE, write_all
 from mailhub.store.ground import Ground
 from mailhub.store.placing import Incoming, as_refused
@@ -15,7 +16,7 @@ from mailhub.store.work import wholly
 
 
 class DiskUpload:
-    """A `ports.Upload`.
+    """A `ports.message.Upload`.
 
     Attributes:
         size: Octets so far.

@@ -29,20 +29,16 @@ from mailhub.mail.digest import Digest
 from mailhub.mail.flag import SEEN, SYSTEM_FLAGS
 from mailhub.mail.part import Part
 from mailhub.mail.rights import Rights
-from mailhub.ports import (
+from mailhub.ports.finding import Found, SentOn, Sorting, Sought, Threadable
+from mailhub.ports.message import (
     Change,
     Content,
     FlagAction,
-    Found,
     Identity,
     Placed,
     Ranges,
     Rendering,
-    SentOn,
-    Sorting,
-    Sought,
     Stored,
-    Threadable,
     Uid,
 )
 from mailhub.store.box import Delta
@@ -57,7 +53,7 @@ Copy = Callable[["Visit", Sequence[int], str, bool], Awaitable[Placed]]
 
 
 class Visit(MailboxState):
-    """A `ports.Mailbox`.
+    """A `ports.mailbox.Mailbox`.
 
     Args:
         base: The mailbox below, open; our own `release` gives it back.

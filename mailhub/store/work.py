@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar, cast
 
-from mailhub.ports import Disk
+from mailhub.ports.disk import Disk
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ async def wholly(
 ) -> T:
     """Do `work` in a thread, then call `after`, whether the work failed or not.
 
-    Work that is `brief` may be done in place: see `ports.Disk.brief`.
+    Work that is `brief` may be done in place: see `ports.disk.Disk.brief`.
 
     Raises:
         BaseException: What the work raised, or what interrupted us; `after`

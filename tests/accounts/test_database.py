@@ -15,7 +15,7 @@ from mailhub.accounts.password import Secret
 from mailhub.accounts.record import AccountsError, Alias, address, domain_name
 from mailhub.mail.address import Path
 from mailhub.policy.alias import Rules, expand
-from mailhub.ports import Quota, ScramKeys
+from mailhub.ports.accounts import Quota, ScramKeys
 from tests.rig import run
 
 SECRET = Secret("$argon2id$…", ScramKeys(b"salt", 4096, b"stored", b"server"))

@@ -11,7 +11,7 @@ import pytest
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.password import Secret
 from mailhub.accounts.record import AccountsError, Group, address
-from mailhub.ports import Account, Quota, ScramKeys
+from mailhub.ports.accounts import Account, Quota, ScramKeys
 
 SECRET = Secret("$argon2id$…", ScramKeys(b"salt", 4096, b"stored", b"server"))
 ANN, BOB = address("ann@hub.example"), address("bob@hub.example")

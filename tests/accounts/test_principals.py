@@ -10,7 +10,7 @@ import pytest
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.principals import Principals
 from mailhub.mail.address import Path
-from mailhub.ports import Quota
+from mailhub.ports.accounts import Quota
 from tests.accounts.test_groups import ANN, BOB, SECRET
 
 

@@ -59,7 +59,7 @@ def test_failing_disk(
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is shown where somebody looks."""
     from mailhub.mail.address import parse_address  # noqa: PLC0415
-    from mailhub.ports import Account, AccountId  # noqa: PLC0415
+    from mailhub.ports.accounts import Account, AccountId  # noqa: PLC0415
 
     monkeypatch.setenv("TERM", "xterm")
     account = Account(AccountId(1), parse_address(ANN), "mail/ann")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Accepted, Event, Fated, State, Tried
-from mailhub.queue.item import number_at, to_queue_id
+from mailhub.queue.ids import number_at, to_queue_id
 from mailhub.queue.journeys import Journeys
 from tests.cli.conftest import Mailhub
 

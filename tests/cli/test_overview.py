@@ -17,9 +17,10 @@ from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.policy.order import Row
 from mailhub.policy.retry import Schedule
-from mailhub.ports import Attempt, QueueId
+from mailhub.ports.outgoing import Attempt, QueueId
 from mailhub.queue.change import Accept, Settle
-from mailhub.queue.item import Answer, attempted, new_item, number_at, to_queue_id
+from mailhub.queue.ids import number_at, to_queue_id
+from mailhub.queue.item import Answer, attempted, new_item
 from mailhub.queue.journey import Attempted
 from mailhub.queue.spool import Spool
 from tests.cli.conftest import Mailhub

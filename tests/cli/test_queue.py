@@ -14,10 +14,11 @@ from mailhub.mail.address import parse_path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.policy.retry import Schedule
-from mailhub.ports import Attempt, QueueId
+from mailhub.ports.outgoing import Attempt, QueueId
 from mailhub.queue.change import Accept, Settle
 from mailhub.queue.event import Fated, State
-from mailhub.queue.item import Answer, Item, Origin, attempted, new_item, to_queue_id
+from mailhub.queue.ids import to_queue_id
+from mailhub.queue.item import Answer, Item, Origin, attempted, new_item
 from mailhub.queue.journey import Attempted
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.spool import Spool

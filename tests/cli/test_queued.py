@@ -8,8 +8,9 @@ from mailhub.cli.queued import as_json, attempt_as_json, row, told
 from mailhub.mail.address import parse_path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Reply
-from mailhub.ports import Attempt
-from mailhub.queue.item import Delivered, Held, Pending, cancel, new_item, to_queue_id
+from mailhub.ports.outgoing import Attempt
+from mailhub.queue.ids import to_queue_id
+from mailhub.queue.item import Delivered, Held, Pending, cancel, new_item
 from mailhub.queue.journey import Attempted
 
 ID = to_queue_id(5)

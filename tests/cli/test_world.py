@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailhub.cli.world import WorldDirectory
 from mailhub.mail.address import Path, parse_address
-from mailhub.ports import Account, AccountId
+from mailhub.ports.accounts import Account, AccountId
 from tests.rig import run
 
 ACCOUNT = Account(AccountId(7), parse_address("world@hub.example"), "mail/hub.example/world")

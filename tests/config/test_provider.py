@@ -12,7 +12,7 @@ from mailhub.config.settings import Settings
 from mailhub.policy.limits import Family
 from mailhub.policy.provider import Provider, Providers, Source, duplicates
 from mailhub.policy.route import TlsDemand
-from mailhub.ports import Mx
+from mailhub.ports.resolver import Mx
 
 HEAD = "[hub]\nhostname = hub.example\n"
 

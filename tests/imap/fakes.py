@@ -1,4 +1,4 @@
-"""A mail store in memory, and logins, for tests of sessions: all of `ports.MailStore`, no disk."""
+"""A mail store in memory, and logins, for tests of sessions: all of `MailStore`, no disk."""
 
 from __future__ import annotations
 
@@ -18,41 +18,32 @@ from mailhub.mail.flag import DELETED, KEYWORD_LIMIT, KEYWORD_SHIFT, SEEN, SYSTE
 from mailhub.mail.objectid import object_id
 from mailhub.mail.part import Part, parse
 from mailhub.mail.rights import ALL, NONE, Acl, Rights, modified
-from mailhub.ports import (
+from mailhub.ports.accounts import (
     Account,
     AccountId,
-    Affair,
-    Appending,
-    Change,
-    FlagAction,
-    Found,
-    Identity,
-    Listed,
     LoginFault,
     LoginRefused,
     Logins,
-    ModSeq,
-    Notice,
-    Place,
-    Placed,
     Quota,
-    Ranges,
-    Rendering,
     ScramKeys,
     ScramProof,
-    SentOn,
-    Sorting,
-    Sought,
-    Status,
+)
+from mailhub.ports.conversation import Tls
+from mailhub.ports.finding import Found, Place, SentOn, Sorting, Sought, Threadable
+from mailhub.ports.message import (
+    Appending,
+    Change,
+    FlagAction,
+    Identity,
+    ModSeq,
+    Placed,
+    Ranges,
+    Rendering,
     Stored,
-    StoreFault,
-    StoreRefused,
-    Threadable,
-    Tls,
     Uid,
     UidValidity,
-    Usage,
 )
+from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
 from mailhub.sasl.mechanism import Exchange, Malformed
 
 UNLIMITED = Quota()
@@ -173,7 +164,7 @@ class FakeMailbox(Unindexed):
         for woken in tuple(self._watchers):
             woken()
 
-    # ---- ports.Mailbox ----
+    # ---- Mailbox ----
 
     def position(self, uid: Uid) -> int | None:
         place = bisect_left(self.uids, uid)
@@ -492,7 +483,7 @@ class FakeStore:
         for told in list(self.listeners):
             told(Notice(affair, name, old))
 
-    # ---- ports.MailStore ----
+    # ---- MailStore ----
 
     async def list(self) -> Sequence[Listed]:
         names = set(self.boxes) | self.subscribed
@@ -574,7 +565,7 @@ class FakeStore:
         count = sum(len(box.uids) for box in self.boxes.values())
         return Usage(octets, count, self.quota, len(self.boxes))
 
-    # ---- ports.Reach ----
+    # ---- Reach ----
 
     async def rights(self, name: str) -> Rights:
         return self.box(name).rights
@@ -641,7 +632,7 @@ ALICE = Account(AccountId(1), Path("alice", "hub.example"), "alice")
 
 
 class FakeStores:
-    """`ports.MailStores` with one store."""
+    """`ports.store.MailStores` with one store."""
 
     def __init__(self, store: FakeStore) -> None:
         self.store = store

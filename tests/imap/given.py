@@ -6,7 +6,7 @@ from mailhub.imap.census import Census
 from mailhub.imap.session import Session
 from mailhub.imap.settings import Limits, Settings
 from mailhub.mail.flag import DELETED, SEEN
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from tests.imap.fakes import NOW, FakeLogins, FakeMechanisms, FakeStore, FakeStores
 from tests.rig import hear, run
 

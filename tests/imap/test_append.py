@@ -6,7 +6,8 @@ from typing import Any
 
 from mailhub.imap.append import MESSAGES
 from mailhub.imap.settings import Limits
-from mailhub.ports import Quota, StoreFault, StoreRefused
+from mailhub.ports.accounts import Quota
+from mailhub.ports.store import StoreFault, StoreRefused
 from tests.imap.fakes import NOW
 from tests.imap.given import Talk, store
 

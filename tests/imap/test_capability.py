@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailhub.imap.capability import ALWAYS, capabilities, login_allowed
 from mailhub.imap.syntax import _GRAMMAR
-from mailhub.ports import Tls
+from mailhub.ports.conversation import Tls
 from tests.imap.given import Talk
 
 

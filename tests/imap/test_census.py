@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailhub.imap.census import Census
 from mailhub.imap.settings import Limits
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from tests.imap.given import Talk, store
 from tests.rig import run
 

@@ -33,7 +33,7 @@ from hypothesis.stateful import (
 from mailhub.imap.session import Session
 from mailhub.imap.settings import Settings
 from mailhub.mail.flag import KEYWORD_SHIFT, SYSTEM_FLAGS
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from mailhub.store.limits import Limits
 from mailhub.store.mailbox import SharedMailbox
 from mailhub.store.reach import SharedReaches

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mailhub.imap.settings import Limits
 from mailhub.mail.digest import digest
-from mailhub.ports import FlagAction, Uid
+from mailhub.ports.message import FlagAction, Uid
 from tests.imap.fakes import FakeStore
 from tests.imap.given import Talk
 from tests.imap.test_searches import letter, talk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailhub.imap.fault import to_target, worded
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 
 
 def test_codes() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mailhub.imap.fetch import Spans, gathered, spans
 from mailhub.imap.response import PIECE
 from mailhub.imap.sequence import merged
-from mailhub.ports import StoreFault, StoreRefused, Uid
+from mailhub.ports.message import Uid
+from mailhub.ports.store import StoreFault, StoreRefused
 from tests.imap.fakes import FakeContent, FakeMailbox
 from tests.imap.given import BARE, MULTIPART, PLAIN, Talk, store
 from tests.rig import run

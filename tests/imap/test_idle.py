@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailhub.ports import FlagAction, Uid
+from mailhub.ports.message import FlagAction, Uid
 from tests.imap.given import PLAIN, Talk, store
 from tests.rig import run
 

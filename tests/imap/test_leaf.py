@@ -19,7 +19,7 @@ from mailhub.imap.leaf import (
 from mailhub.mail import header
 from mailhub.mail.collation import fold
 from mailhub.mail.digest import digest
-from mailhub.ports import Place, SentOn, Sought
+from mailhub.ports.finding import Place, SentOn, Sought
 from tests.imap.fakes import NOW, holds
 
 MESSAGE = (

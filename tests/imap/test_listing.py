@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhub.imap.listing import BATCH, Wanted, matcher, patterns, rows, subscriptions
-from mailhub.ports import Listed
+from mailhub.ports.store import Listed
 
 PATTERN = st.text(alphabet="ab/*%", max_size=8)
 NAME = st.text(alphabet="ab/", max_size=8)

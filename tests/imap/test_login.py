@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailhub.ports import Account, LoginFault, StoreFault, StoreRefused
+from mailhub.ports.accounts import Account, LoginFault
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.sasl.server import ServerMechanisms
 from tests.imap.fakes import FakeStore, FakeStores
 from tests.imap.given import Talk

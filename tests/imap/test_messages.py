@@ -6,7 +6,8 @@ import pytest
 
 from mailhub.imap.storing import STORE_ROWS
 from mailhub.mail.flag import KEYWORD_LIMIT
-from mailhub.ports import Quota, Uid
+from mailhub.ports.accounts import Quota
+from mailhub.ports.message import Uid
 from tests.imap.fakes import FakeStore
 from tests.imap.given import BARE, PLAIN, Talk, store
 from tests.rig import run

@@ -8,7 +8,7 @@ import pytest
 
 from mailhub.imap.session import Session
 from mailhub.imap.settings import Limits, Settings
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from tests.imap.fakes import ALICE, FakeLogins, FakeMechanisms
 from tests.imap.test_concurrency import reaches
 from tests.rig import hear, run

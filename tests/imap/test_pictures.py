@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailhub.imap.view import FLAG_PENDING_LIMIT
-from mailhub.ports import FlagAction, Uid
+from mailhub.ports.message import FlagAction, Uid
 from tests.imap.fakes import FakeMailbox, FakeStore
 from tests.imap.given import BARE, Talk
 from tests.rig import run

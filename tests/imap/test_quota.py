@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailhub.ports import Quota
+from mailhub.ports.accounts import Quota
 from tests.imap.given import Talk, store
 
 

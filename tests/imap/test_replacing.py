@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailhub.ports import StoreFault, StoreRefused, Uid
+from mailhub.ports.message import Uid
+from mailhub.ports.store import StoreFault, StoreRefused
 from tests.imap.given import Talk
 from tests.rig import run
 

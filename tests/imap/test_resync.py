@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mailhub.imap.modifier import Resync
 from mailhub.imap.resync import credible, matched
 from mailhub.imap.sequence import SequenceSet, merged
-from mailhub.ports import ModSeq, Uid
+from mailhub.ports.message import ModSeq, Uid
 from tests.imap.fakes import FakeMailbox
 from tests.imap.given import BARE, Talk
 from tests.rig import run

@@ -20,7 +20,7 @@ from mailhub.imap.criteria import (
 )
 from mailhub.imap.search import Searching
 from mailhub.imap.sequence import SequenceSet
-from mailhub.ports import Uid
+from mailhub.ports.message import Uid
 from tests.imap.fakes import NOW, FakeStore
 from tests.imap.given import BARE, Talk, store
 from tests.rig import run

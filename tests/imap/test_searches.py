@@ -6,7 +6,7 @@ import pytest
 
 from mailhub.imap.searches import NUMBERS
 from mailhub.imap.sequence import HIGHEST
-from mailhub.ports import FlagAction, Uid
+from mailhub.ports.message import FlagAction, Uid
 from tests.imap.fakes import FakeStore
 from tests.imap.given import BARE, Talk
 from tests.rig import run

@@ -11,7 +11,7 @@ from mailhub.imap.returning import ALL, Returning
 from mailhub.imap.settings import Limits
 from mailhub.imap.syntax import parse
 from mailhub.mail.flag import SEEN
-from mailhub.ports import Sorting, SortKey
+from mailhub.ports.finding import Sorting, SortKey
 
 LIMITS = Limits()
 EVERY = And(())

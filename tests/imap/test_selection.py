@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailhub.imap.selection import EXPUNGE_ROWS
-from mailhub.ports import Status, StoreFault, StoreRefused
+from mailhub.ports.store import Status, StoreFault, StoreRefused
 from tests.imap.fakes import FakeStore
 from tests.imap.given import PLAIN, Talk, store
 

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.imap.sequence import (
-    SEQUENCE_SET,
-    Ranges,
-    contains,
-    intersection,
-    merged,
-    parse,
-)
+from mailhub.imap.sequence import SEQUENCE_SET, contains, intersection, merged, parse
+from mailhub.ports.message import Ranges
 
 NUMBER = st.integers(1, 40)
 END = st.one_of(NUMBER, st.just("*"))

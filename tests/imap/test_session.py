@@ -12,7 +12,8 @@ from mailhub.imap.command import Command
 from mailhub.imap.session import ALLOWED, HANDLERS, Session
 from mailhub.imap.settings import Limits
 from mailhub.mail.flag import SEEN
-from mailhub.ports import Quota, Tls
+from mailhub.ports.accounts import Quota
+from mailhub.ports.conversation import Tls
 from tests.imap.given import PLAIN, Talk, store
 from tests.rig import dialogues, hear, replay, run
 

@@ -7,7 +7,7 @@ import pytest
 from mailhub.imap import extract, source
 from mailhub.imap.response import No
 from mailhub.mail import header
-from mailhub.ports import Uid
+from mailhub.ports.message import Uid
 from tests.imap.given import MULTIPART, PLAIN, Talk
 from tests.rig import run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailhub.imap.storing import STORE_ROWS
-from mailhub.ports import FlagAction, Uid
+from mailhub.ports.message import FlagAction, Uid
 from tests.imap.fakes import FakeStore
 from tests.imap.given import BARE, Talk
 from tests.rig import run

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailhub.imap.structure import QUOTED_LIMIT, envelope, nstring, string, summary
 from mailhub.mail import header
-from mailhub.ports import Summary
+from mailhub.ports.message import Summary
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "mime"
 _ATOM = re.compile(rb"NIL|\d+")

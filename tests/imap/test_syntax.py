@@ -35,7 +35,7 @@ from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.settings import Limits
 from mailhub.imap.syntax import parse, parse_append, parse_stretch
 from mailhub.mail.charset import CHARSETS
-from mailhub.ports import FlagAction
+from mailhub.ports.message import FlagAction
 
 LIMITS = Limits()
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhub.imap.threads import ALGORITHMS, STEP, Forest, pieces, threaded
-from mailhub.ports import Threadable
+from mailhub.ports.finding import Threadable
 
 
 def message(

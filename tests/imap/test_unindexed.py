@@ -7,7 +7,8 @@ from array import array
 import pytest
 
 from mailhub.imap.unindexed import Unindexed
-from mailhub.ports import Place, Sorting, SortKey, Sought, Uid
+from mailhub.ports.finding import Place, Sorting, SortKey, Sought
+from mailhub.ports.message import Uid
 from tests.rig import run
 
 LETTERS = {

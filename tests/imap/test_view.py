@@ -11,7 +11,7 @@ from mailhub.imap import sequence
 from mailhub.imap.view import FLAG_PENDING_LIMIT, View, flags_response, permanent_flags
 from mailhub.mail.flag import KEYWORD_LIMIT
 from mailhub.mail.rights import ALL, NONE, Rights
-from mailhub.ports import FlagAction, Uid
+from mailhub.ports.message import FlagAction, Uid
 from tests.imap.fakes import FakeMailbox
 from tests.rig import run
 

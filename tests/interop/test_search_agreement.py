@@ -21,7 +21,8 @@ import pytest
 
 from mailhub.imap.session import Session
 from mailhub.imap.settings import Settings
-from mailhub.ports import Account, Client
+from mailhub.ports.accounts import Account
+from mailhub.ports.conversation import Client
 from tests.imap.fakes import FakeLogins, FakeMechanisms
 from tests.interop.peers import home
 from tests.interop.test_agreement import Asking, generated
@@ -124,7 +125,7 @@ def dovecot(messages: list[bytes]) -> Iterator[Asking]:
 
 
 class Alone:
-    """`ports.Reaches` of an account that shares nothing."""
+    """`ports.store.Reaches` of an account that shares nothing."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub

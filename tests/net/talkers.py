@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 
 from twisted.internet.defer import Deferred
 
-from mailhub.ports import Tls
+from mailhub.ports.conversation import Tls
 
 
 class Talker:

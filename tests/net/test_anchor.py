@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from mailhub.net.anchor import CHAIN_LIMIT, fault
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 
 NOW = 1_780_000_000.0
 HOST = "mx.example.net"

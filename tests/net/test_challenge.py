@@ -13,7 +13,7 @@ from twisted.mail import imap4
 
 from mailhub.net.challenge import ChallengeExchange, Challengers, NoLogins
 from mailhub.net.stock import smtp
-from mailhub.ports import LoginFault, LoginRefused, ScramProof
+from mailhub.ports.accounts import LoginFault, LoginRefused, ScramProof
 from mailhub.sasl.mechanism import Malformed
 from tests.rig import run
 from tests.smtp.fakes import TLS

@@ -20,7 +20,7 @@ from mailhub.config.values import CertificateFiles
 from mailhub.net.clienttls import ClientTls, Promise
 from mailhub.net.tls import CertificateMap
 from mailhub.net.tls import facts as server_facts
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 from mailhub.smtp.wire import Secured
 
 NOW = 1_780_000_000.0

@@ -31,7 +31,7 @@ from mailhub.net.conversation import (
 )
 from mailhub.net.reception import ConversationFactory
 from mailhub.net.turnstile import Turnstile
-from mailhub.ports import Client, Session
+from mailhub.ports.conversation import Client, Session
 from tests.net.talkers import Staged, Talker
 from tests.net.wires import ClientContext, Collector, Pair, server_context
 

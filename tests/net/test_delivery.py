@@ -12,7 +12,7 @@ from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.net.delivery import DeliveryDraft, DeliveryIntake
 from mailhub.net.stock import smtp
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from tests.rig import run
 
 CLIENT = Client("192.0.2.1", 1, helo="client.example")

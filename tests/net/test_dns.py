@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from mailhub.net.dns import DnsResolver, Overrides, name_servers
 from mailhub.policy.limits import DnsLimits, DnsPatience
-from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain
 from tests.net.names import Zone
 from tests.network import Network
 

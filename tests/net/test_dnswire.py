@@ -18,7 +18,7 @@ from twisted.internet.protocol import Protocol
 
 from mailhub.net.dnswire import DnsWire
 from mailhub.policy.limits import DnsPatience
-from mailhub.ports import LookupFailed
+from mailhub.ports.resolver import LookupFailed
 from tests.net.names import Zone
 from tests.network import Network
 

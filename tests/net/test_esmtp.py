@@ -19,7 +19,7 @@ from mailhub.net.conversation import Terms
 from mailhub.net.esmtp import EsmtpFactory, EsmtpServer, farewells
 from mailhub.net.stock import smtp
 from mailhub.net.turnstile import Turnstile
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from mailhub.smtp.session import Limits, Site
 from tests.net.test_delivery import Hooks
 from tests.net.wires import ClientContext, Collector, Pair, server_context

@@ -20,10 +20,11 @@ from mailhub.net.disk import Lock, ThreadedDisk
 from mailhub.net.journal import LOOP_ROWS, Journal, Pages
 from mailhub.policy.limits import JournalLimits
 from mailhub.policy.retry import Schedule
-from mailhub.ports import AccountId, Disk
-from mailhub.queue import item as queue
+from mailhub.ports.accounts import AccountId
+from mailhub.ports.disk import Disk
 from mailhub.queue.change import Accept, Cancel, Change, Edit, Hold, Select, Settle, Stale
 from mailhub.queue.content import files
+from mailhub.queue.ids import to_number
 from mailhub.queue.item import Answer, Item, Local, attempted
 from mailhub.queue.spool import Spool
 from tests.queue import given as make
@@ -90,7 +91,7 @@ class Rig:
 
     def stored(self) -> list[int]:
         """The numbers of the items that others see."""
-        return [queue.to_number(item.queue_id) - (1 << 50) for item in self.other.find(Select())]
+        return [to_number(item.queue_id) - (1 << 50) for item in self.other.find(Select())]
 
     def close(self) -> None:
         closing = Deferred.fromCoroutine(self.journal.close())
@@ -484,7 +485,7 @@ class TestFiling:
         assert run(journal.recover("boot")) == 0
         left = run(self.left(journal))
         assert [item for item, _, _ in left] == [items[0], items[1], items[2], items[4]]
-        assert journal.floor() == queue.to_number(items[4].queue_id)
+        assert journal.floor() == to_number(items[4].queue_id)
         run(journal.close())
 
 

@@ -32,7 +32,7 @@ from mailhub.net.portal import (
     PasswordCredentials,
     PortalLogins,
 )
-from mailhub.ports import Account, LoginFault, LoginRefused, ScramProof
+from mailhub.ports.accounts import Account, LoginFault, LoginRefused, ScramProof
 from mailhub.sasl.scram import Scram, derived
 from tests.rig import InlineDisk, run
 from tests.sasl.test_scram import FIRST, client_final

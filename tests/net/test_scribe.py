@@ -15,9 +15,9 @@ from twisted.internet.task import Clock
 from mailhub.net.scribe import Nobody, Scribe
 from mailhub.policy.limits import JourneyLimits
 from mailhub.policy.rule import Rule
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Dismissed, Event
-from mailhub.queue.item import number_at, to_queue_id
+from mailhub.queue.ids import number_at, to_queue_id
 from mailhub.queue.journeys import Journeys, Written
 from tests.rig import InlineDisk, run
 

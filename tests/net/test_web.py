@@ -16,7 +16,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from mailhub.config.certificate import Authority, authority
 from mailhub.net.tls import CertificateMap
 from mailhub.net.web import PATIENCE, HttpsClient
-from mailhub.ports import Answer, FetchFailed, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.web import FetchFailed
 from tests.network import Network
 
 NOW = 1_780_000_000.0

@@ -18,7 +18,7 @@ from mailhub.policy.access import (
     recipient_verdict,
 )
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from tests.policy.test_alias import FakeDirectory, at
 from tests.rig import run
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailhub.mail.address import Path, parse_address
 from mailhub.mail.reply import Refusal
 from mailhub.policy.alias import AliasLoop, Rules, expand, expand_all, may_send_as
-from mailhub.ports import Account, AccountId
+from mailhub.ports.accounts import Account, AccountId
 from tests.rig import run
 
 

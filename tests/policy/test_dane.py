@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from mailhub.policy.dane import Shown, Standing, anchors, entity, matches, standing, usable
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 
 LEAF = Shown(b"leaf certificate", b"leaf key")
 MIDDLE = Shown(b"middle certificate", b"middle key")

@@ -8,7 +8,7 @@ from mailhub.mail.reply import Refusal
 from mailhub.policy.protection import NOTHING, Assurance, By, Protection, protection
 from mailhub.policy.route import TlsDemand
 from mailhub.policy.sts import Mode, StsPolicy
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 
 HOST = "mx.far.example"
 GOOD = Tlsa(3, 1, 1, bytes(32))

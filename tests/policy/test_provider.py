@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mailhub.policy.provider import Provider, Providers, Source, duplicates
 from mailhub.policy.route import TlsDemand
-from mailhub.ports import Mx
+from mailhub.ports.resolver import Mx
 
 GOOGLE = Provider("google", ("*.google.com", "*.googlemail.com"))
 SPECIAL = Provider("special", ("mx.l.google.com",))

@@ -20,7 +20,7 @@ from mailhub.policy.route import (
     matching,
     route,
 )
-from mailhub.ports import Mx
+from mailhub.ports.resolver import Mx
 
 BOB = Path("bob", "hub.example")
 HOST = Smarthost("host", "smtp.example.net")

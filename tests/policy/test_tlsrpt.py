@@ -22,7 +22,7 @@ from mailhub.policy.tlsrpt import (
     report,
     session,
 )
-from mailhub.ports import Tlsa
+from mailhub.ports.resolver import Tlsa
 
 MAIL = ByMail(Path("reports", "example.com"))
 POST = ByPost("example.net", "/v1/tlsrpt")

@@ -10,21 +10,10 @@ from typing import cast
 from mailhub.mail.address import Path
 from mailhub.pop3.session import Session
 from mailhub.pop3.settings import Limits, Site
-from mailhub.ports import (
-    Account,
-    AccountId,
-    Client,
-    Content,
-    LoginFault,
-    LoginRefused,
-    Logins,
-    MailStores,
-    StoreFault,
-    StoreRefused,
-    Tls,
-    Uid,
-    UidValidity,
-)
+from mailhub.ports.accounts import Account, AccountId, LoginFault, LoginRefused, Logins
+from mailhub.ports.conversation import Client, Tls
+from mailhub.ports.message import Content, Uid, UidValidity
+from mailhub.ports.store import MailStores, StoreFault, StoreRefused
 from mailhub.sasl.server import ServerMechanisms
 
 ANN = Account(AccountId(1), Path("ann", "hub.example"), "ann")

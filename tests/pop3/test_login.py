@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mailhub.pop3.command import Auth, Err, Garbled
 from mailhub.pop3.login import Door
 from mailhub.pop3.settings import Site
-from mailhub.ports import Account, Client, LoginFault, Logins, Tls
+from mailhub.ports.accounts import Account, LoginFault, Logins
+from mailhub.ports.conversation import Client, Tls
 from mailhub.sasl.mechanism import Exchange
 from mailhub.sasl.server import ServerMechanisms
 from tests.pop3.fakes import ANN, PASSWORD, TLS, FakeLogins

@@ -8,7 +8,9 @@ import pytest
 
 from mailhub.pop3.command import Err
 from mailhub.pop3.maildrop import ROWS, Maildrop
-from mailhub.ports import Mailbox, StoreRefused, Uid
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Uid
+from mailhub.ports.store import StoreRefused
 from tests.pop3.fakes import MAIL, FakeMailbox
 from tests.rig import run
 

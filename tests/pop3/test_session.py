@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mailhub.pop3.session import Session
 from mailhub.pop3.settings import Limits, Site
 from mailhub.pop3.transfer import PIECE
-from mailhub.ports import LoginFault, StoreFault
+from mailhub.ports.accounts import LoginFault
+from mailhub.ports.store import StoreFault
 from tests.pop3.fakes import MAIL, PASSWORD, TLS, FakeLogins, FakeStore, session
 from tests.rig import dialogues, hear, replay, run
 

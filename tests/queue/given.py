@@ -8,10 +8,12 @@ from mailhub.mail.address import NULL, Path
 from mailhub.mail.envelope import Body, DeliverBy, Envelope, Notify, Recipient, Return
 from mailhub.mail.reply import Reply
 from mailhub.policy.cause import Cause
-from mailhub.ports import AccountId, Attempt, QueueId
+from mailhub.ports.accounts import AccountId
+from mailhub.ports.outgoing import Attempt, QueueId
 from mailhub.queue.amend import START, At
 from mailhub.queue.change import Amend, Due, Strand
 from mailhub.queue.flow import COMMON, Flow
+from mailhub.queue.ids import to_queue_id
 from mailhub.queue.item import (
     Cancelled,
     Delivered,
@@ -26,7 +28,6 @@ from mailhub.queue.item import (
     Relayed,
     cancel,
     new_item,
-    to_queue_id,
 )
 from mailhub.queue.spool import Spool
 

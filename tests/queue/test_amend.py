@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailhub.mail.address import Path as Address
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from mailhub.queue import item as queue
 from mailhub.queue.amend import START, At
 from mailhub.queue.change import (

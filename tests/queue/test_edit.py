@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailhub.mail.address import Path as Address
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from mailhub.queue.change import (
     Accept,
     Edit,

@@ -13,7 +13,7 @@ from mailhub.mail.envelope import DeliverBy, Notify, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from mailhub.queue import item as queue
 from mailhub.queue.item import (
     Action,
@@ -26,11 +26,8 @@ from mailhub.queue.item import (
     Item,
     Local,
     Pending,
-    QueueIds,
     Relayed,
     attempted,
-    to_number,
-    to_queue_id,
     to_report,
 )
 from tests.queue import given as make
@@ -291,38 +288,3 @@ class TestReports:
         item = attempted(make.item(BOB), {0: Answer(LATER)}, 1000 + 5 * HOUR, SCHEDULE)
         held = queue.hold(item, [0], "")
         assert to_report(held, queue.release(held, [0], 9.0)) == {}
-
-
-class TestQueueIds:
-    def test_spelling(self) -> None:
-        """Twelve letters of one case, none of i, l, o, u; read back to the same number."""
-        assert to_queue_id(0) == "000000000000"
-        assert to_queue_id((1 << 60) - 1) == "zzzzzzzzzzzz"
-
-    @given(st.integers(0, (1 << 60) - 1), st.integers(0, (1 << 60) - 1))
-    def test_order(self, a: int, b: int) -> None:
-        """Ids sort as their numbers do."""
-        assert to_number(to_queue_id(a)) == a
-        assert (to_queue_id(a) < to_queue_id(b)) == (a < b)
-
-    @pytest.mark.parametrize(
-        "text", ["", "0", "00000000000I", "0000000000000", "../../../etc", "ü" * 12]
-    )
-    def test_others_are_none(self, text: str) -> None:
-        """What is no queue id is refused: it could name any file."""
-        with pytest.raises(ValueError, match="not a queue id"):
-            to_number(text)
-
-    @given(st.lists(st.floats(0, 4e9), min_size=1), st.integers(0, 1 << 52))
-    def test_never_twice(self, dates: list[float], floor: int) -> None:
-        """Ids ascend whatever the clock does, and stay above all of earlier runs."""
-        times = iter(dates)
-        ids = QueueIds(lambda: next(times), lambda bits: (1 << bits) - 1, floor)
-        numbers = [to_number(ids()) for _ in dates]
-        assert [floor, *numbers] == sorted({floor, *numbers})
-
-    def test_by_time(self) -> None:
-        """An id begins with the millisecond of its making."""
-        a = QueueIds(lambda: 1e9, lambda _: 0)()
-        b = QueueIds(lambda: 1e9 + 0.001, lambda _: 0)()
-        assert to_number(b) - to_number(a) == 1 << 18

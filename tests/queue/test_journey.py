@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhub.mail.reply import Reply
-from mailhub.ports import Attempt
+from mailhub.ports.outgoing import Attempt
 from mailhub.queue.journey import (
     ATTEMPTS_LIMIT,
     bounded,

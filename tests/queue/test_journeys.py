@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue import journeys
 from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State
-from mailhub.queue.item import number_at, to_number, to_queue_id
+from mailhub.queue.ids import number_at, to_number, to_queue_id
 from mailhub.queue.journeys import ASIDE, DATABASE, Journeys, Wanted
 
 NOW = 1_800_000_000.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email import message_from_bytes, policy
 
-from mailhub.ports import QueueId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Accepted, Decided, Event, Fated, State
 from mailhub.queue.letter import LINES, LISTED, letter
 

@@ -10,7 +10,7 @@ import pytest
 
 from mailhub.mail.address import NULL
 from mailhub.mail.address import Path as Address
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from mailhub.queue.change import (
     Accept,
     Due,

@@ -7,7 +7,7 @@ import pytest
 from mailhub.queue.amend import Key
 from mailhub.queue.change import Amend, Cancel, Flush, Hold, Release, Reroute, Select
 from mailhub.queue.event import Decided, Event, Fated, State
-from mailhub.queue.item import to_queue_id
+from mailhub.queue.ids import to_queue_id
 from mailhub.queue.noting import noted
 
 KEYS = [Key(1, 2, 1, "far.example"), Key(2, 0, 1, "far.example"), Key(1, 0, 1, "far.example")]

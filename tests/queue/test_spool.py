@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 from mailhub.mail.address import NULL
 from mailhub.mail.reply import Reply
 from mailhub.policy.retry import Schedule
-from mailhub.ports import AccountId, QueueId
+from mailhub.ports.accounts import AccountId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue import item as queue
 from mailhub.queue.change import (
     Accept,
@@ -43,16 +44,8 @@ from mailhub.queue.change import (
 )
 from mailhub.queue.content import ContentFile, files, path_of
 from mailhub.queue.database import Busy
-from mailhub.queue.item import (
-    Answer,
-    Cancelled,
-    Delivered,
-    Item,
-    Local,
-    Pending,
-    attempted,
-    to_number,
-)
+from mailhub.queue.ids import to_number
+from mailhub.queue.item import Answer, Cancelled, Delivered, Item, Local, Pending, attempted
 from mailhub.queue.journey import Attempted
 from mailhub.queue.spool import LOST, Spool
 from tests.queue import given as make

@@ -11,10 +11,11 @@ import pytest
 from mailhub.mail.address import parse_address
 from mailhub.mail.reply import Reply
 from mailhub.policy.retry import Schedule
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from mailhub.queue import totals as module
 from mailhub.queue.change import Accept, Hold, Select, Settle
-from mailhub.queue.item import Answer, Local, attempted, moment_of, number_at, to_queue_id
+from mailhub.queue.ids import moment_of, number_at, to_queue_id
+from mailhub.queue.item import Answer, Local, attempted
 from mailhub.queue.journey import Attempted
 from mailhub.queue.spool import Spool
 from mailhub.queue.totals import totals

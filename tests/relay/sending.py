@@ -12,7 +12,8 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.net.clienttls import ClientTls
 from mailhub.policy.limits import PoolLimits
-from mailhub.ports import Answer, Mx, NoSuchDomain, Outcome, Tlsa
+from mailhub.ports.outgoing import Outcome
+from mailhub.ports.resolver import Answer, Mx, NoSuchDomain, Tlsa
 from mailhub.relay.pool import Pool
 from mailhub.relay.traffic import Traffic
 from tests.network import Network
@@ -22,7 +23,7 @@ SMALL = b"Subject: hello\r\n\r\nHello.\r\n"
 
 
 class Names:
-    """`ports.Resolver` from mappings; a value that is an exception is raised."""
+    """`ports.resolver.Resolver` from mappings; a value that is an exception is raised."""
 
     def __init__(
         self,

@@ -7,7 +7,8 @@ import pytest
 from mailhub.mail.address import Path, parse_path
 from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.policy.alias import Rules, expand
-from mailhub.ports import Account, QueueId
+from mailhub.ports.accounts import Account
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.item import Action, Expanded, new_item, to_report
 from mailhub.relay.addressees import Addressees, addressees, members
 from tests.policy.test_alias import DIRECTORY, FakeDirectory, at

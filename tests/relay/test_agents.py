@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailhub.policy.cause import Cause
-from mailhub.ports import Outcome
+from mailhub.ports.outgoing import Outcome
 from mailhub.queue.item import Answer
 from mailhub.relay.agents import answers
 from tests.queue import given as make

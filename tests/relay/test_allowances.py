@@ -10,7 +10,7 @@ import pytest
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.allowance import Action, Allowance
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from mailhub.queue.change import Accept, Release, Select
 from mailhub.queue.item import Held, Local
 from mailhub.queue.spool import Spool

@@ -10,7 +10,8 @@ from mailhub.mail.reply import Reply
 from mailhub.policy.retry import Schedule
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
-from mailhub.ports import Account, AccountId, Attempt, Lookup, QueueId
+from mailhub.ports.accounts import Account, AccountId
+from mailhub.ports.outgoing import Attempt, Lookup, QueueId
 from mailhub.queue.change import Accept
 from mailhub.queue.event import (
     Accepted,

@@ -8,7 +8,8 @@ from mailhub.config.load import parse
 from mailhub.config.settings import Settings
 from mailhub.mail.address import Path, parse_address
 from mailhub.policy.rule import Rule
-from mailhub.ports import Client, Resolver
+from mailhub.ports.conversation import Client
+from mailhub.ports.resolver import Resolver
 from mailhub.relay.explain import Letter, Step, World, explained
 from tests.policy.test_alias import FakeDirectory, at
 from tests.relay.test_names import FakeResolver

@@ -12,7 +12,8 @@ from mailhub.mail.address import Path
 from mailhub.policy.limits import RunnerLimits
 from mailhub.queue.change import Accept, Due, Select, Settle
 from mailhub.queue.flow import COMMON, Flow
-from mailhub.queue.item import Answer, Item, Pending, attempted, to_number
+from mailhub.queue.ids import to_number
+from mailhub.queue.item import Answer, Item, Pending, attempted
 from mailhub.queue.spool import Spool
 from mailhub.relay.finder import NEVER, Finder
 from mailhub.relay.lane import Job, Lanes

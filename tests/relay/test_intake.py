@@ -24,7 +24,10 @@ from mailhub.policy.allowance import Action, Allowance, Used
 from mailhub.policy.backup import Backup
 from mailhub.policy.limits import IntakeLimits, JournalLimits
 from mailhub.policy.retry import Schedule
-from mailhub.ports import Account, Client, Content, QueueId, Quota, Tls
+from mailhub.ports.accounts import Account, Quota
+from mailhub.ports.conversation import Client, Tls
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Accept, Count
 from mailhub.queue.flow import Flow
 from mailhub.queue.item import Expanded, Held, Item, Origin

@@ -13,19 +13,12 @@ from twisted.internet.task import Clock
 from mailhub.mail.address import parse_address
 from mailhub.net.journal import Journal
 from mailhub.policy.limits import JournalLimits, LocalLimits
-from mailhub.ports import (
-    Account,
-    AccountId,
-    Appending,
-    MailStore,
-    Placed,
-    Promise,
-    StoreFault,
-    StoreRefused,
-    Summary,
-)
+from mailhub.ports.accounts import Account, AccountId
+from mailhub.ports.filing import Promise
+from mailhub.ports.message import Appending, Placed, Summary
+from mailhub.ports.store import MailStore, StoreFault, StoreRefused
 from mailhub.queue.change import Promised
-from mailhub.queue.item import QueueIds
+from mailhub.queue.ids import QueueIds
 from mailhub.queue.spool import Spool
 from mailhub.relay.ledger import SpoolLedger
 from mailhub.store.filing import MaildirFiler

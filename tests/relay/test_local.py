@@ -19,17 +19,11 @@ from mailhub.policy.alias import Rules
 from mailhub.policy.cause import Cause
 from mailhub.policy.limits import LocalLimits
 from mailhub.policy.retry import Schedule
-from mailhub.ports import (
-    Account,
-    AccountId,
-    Content,
-    Filing,
-    Promise,
-    QueueId,
-    StoreFault,
-    StoreRefused,
-    Uid,
-)
+from mailhub.ports.accounts import Account, AccountId
+from mailhub.ports.filing import Filing, Promise
+from mailhub.ports.message import Content, Uid
+from mailhub.ports.outgoing import QueueId
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.queue.change import Accept, Change, Stale, Unfiled
 from mailhub.queue.item import Delivered, Failed, Item, Local, Pending, new_item
 from mailhub.relay.addressees import members

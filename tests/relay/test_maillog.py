@@ -13,7 +13,8 @@ from zope.interface import implementer
 from mailhub.mail.address import NULL, parse_address
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Refusal, Reply
-from mailhub.ports import Client, QueueId
+from mailhub.ports.conversation import Client
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.item import (
     Cancelled,
     Delivered,

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.relay.names import Names, is_address
 from tests.rig import run
 

@@ -15,7 +15,8 @@ from mailhub.mail.address import NULL, Path
 from mailhub.mail.envelope import Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.net.journal import Journal
-from mailhub.ports import AccountId, QueueId
+from mailhub.ports.accounts import AccountId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.item import Item, Local
 from mailhub.relay.operator import Operator, note
 

@@ -19,8 +19,11 @@ from mailhub.net.journal import Journal
 from mailhub.policy.alias import Rules
 from mailhub.policy.limits import JournalLimits
 from mailhub.policy.retry import Schedule
-from mailhub.ports import Client, Content, Quota, ScramKeys, Summary
-from mailhub.queue.item import Item, QueueIds
+from mailhub.ports.accounts import Quota, ScramKeys
+from mailhub.ports.conversation import Client
+from mailhub.ports.message import Content, Summary
+from mailhub.queue.ids import QueueIds
+from mailhub.queue.item import Item
 from mailhub.queue.spool import Spool
 from mailhub.relay.addressees import members
 from mailhub.relay.intake import HubIntake

@@ -16,7 +16,8 @@ from mailhub.policy.protection import NOTHING, Assurance, Protection
 from mailhub.policy.route import Exchange, TlsDemand
 from mailhub.policy.sts import Mode, StsPolicy
 from mailhub.policy.tlsrpt import Fault
-from mailhub.ports import Answer, FetchFailed, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.web import FetchFailed
 from mailhub.queue.assurances import Assurances
 from mailhub.relay.names import Names
 from mailhub.relay.protector import RETRY, Protector
@@ -52,7 +53,7 @@ class World:
             lambda subject, _: self.news.append(subject),
         )
 
-    # ---- ports.Resolver and ports.Web --------------------------------------------------------
+    # ---- Resolver and Web --------------------------------------------------------
 
     async def mx(self, domain: str) -> Answer[Mx]:
         raise AssertionError

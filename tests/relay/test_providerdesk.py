@@ -10,7 +10,7 @@ from mailhub.policy.order import Order, What
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import Repute
 from mailhub.policy.route import Exchange
-from mailhub.ports import Mx
+from mailhub.ports.resolver import Mx
 from mailhub.relay.providerdesk import ProviderDesk
 from mailhub.relay.remote import Directions, Remote
 from tests.network import Network

@@ -8,20 +8,10 @@ import pytest
 
 from mailhub.mail.address import parse_address
 from mailhub.mail.flag import DELETED, SEEN
-from mailhub.ports import (
-    Account,
-    AccountId,
-    Change,
-    FlagAction,
-    ModSeq,
-    Placed,
-    QueueId,
-    Rendering,
-    StoreFault,
-    StoreRefused,
-    Uid,
-    UidValidity,
-)
+from mailhub.ports.accounts import Account, AccountId
+from mailhub.ports.message import Change, FlagAction, ModSeq, Placed, Rendering, Uid, UidValidity
+from mailhub.ports.outgoing import QueueId
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State, to_text
 from mailhub.queue.journeys import Written
 from mailhub.relay.queuebox import Entry, QueueBox, keyword_bits

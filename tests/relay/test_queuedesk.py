@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from mailhub.mail.address import parse_address
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.header import Header
-from mailhub.ports import QueueId, StoreFault, StoreRefused
+from mailhub.ports.outgoing import QueueId
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.queue.event import Fated, State
 from mailhub.queue.item import Origin, new_item
 from mailhub.queue.journeys import Journeys

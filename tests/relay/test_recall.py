@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mailhub.queue.change import Accept
 from mailhub.queue.event import Accepted, Dismissed
-from mailhub.queue.item import number_at, to_queue_id
+from mailhub.queue.ids import number_at, to_queue_id
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.spool import Spool
 from mailhub.relay.recall import MARGIN, forgotten

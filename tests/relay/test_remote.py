@@ -22,7 +22,8 @@ from mailhub.policy.limits import Family, PoolLimits, ProtectionLimits, RemoteLi
 from mailhub.policy.protection import Assurance, Protection
 from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
 from mailhub.policy.tlsrpt import Fault
-from mailhub.ports import LookupFailed, Mx, NoSuchDomain, Outcome, Tlsa
+from mailhub.ports.outgoing import Outcome
+from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.queue.assurances import Assurances
 from mailhub.relay.pool import Pool
 from mailhub.relay.protector import Protector

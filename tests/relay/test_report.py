@@ -14,7 +14,7 @@ from mailhub.mail.envelope import Notify, Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.net.content import Octets
 from mailhub.policy.retry import Schedule
-from mailhub.ports import AccountId
+from mailhub.ports.accounts import AccountId
 from mailhub.queue.dsn import Limits
 from mailhub.queue.item import Answer, Delivered, Expanded, Local, Pending, attempted
 from mailhub.relay.report import Reporter

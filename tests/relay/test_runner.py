@@ -23,9 +23,12 @@ from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
 from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
-from mailhub.ports import AccountId, Content, Outcome, QueueId
+from mailhub.ports.accounts import AccountId
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import Outcome, QueueId
 from mailhub.queue.change import Accept, Cancel, Flush, Hold, Release, Select
-from mailhub.queue.item import Held, Item, Local, Pending, QueueIds, Relayed
+from mailhub.queue.ids import QueueIds
+from mailhub.queue.item import Held, Item, Local, Pending, Relayed
 from mailhub.queue.spool import Spool
 from mailhub.relay.report import Reporter
 from mailhub.relay.runner import Runner

@@ -15,7 +15,8 @@ from mailhub.mail.address import Path
 from mailhub.policy.protection import NOTHING, VERIFIED, Protection
 from mailhub.policy.route import TlsDemand
 from mailhub.policy.tlsrpt import DAY, Fault
-from mailhub.ports import Answer, FetchFailed, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.ports.web import FetchFailed
 from mailhub.queue.assurances import Assurances
 from mailhub.relay.tlsreporter import GIVE_UP, MEDIA_TYPE, TlsReporter
 from tests.rig import run

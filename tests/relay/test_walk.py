@@ -22,7 +22,8 @@ from mailhub.policy.limits import Family, RemoteLimits
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import News, Way
 from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
-from mailhub.ports import LookupFailed, Mx, Outcome
+from mailhub.ports.outgoing import Outcome
+from mailhub.ports.resolver import LookupFailed, Mx
 from mailhub.relay.remote import Directions, Remote
 from tests.network import Network, scripted
 from tests.relay.sending import (

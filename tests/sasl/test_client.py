@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailhub.mail.address import Path
-from mailhub.ports import Account, AccountId, LoginFault, LoginRefused, ScramKeys, ScramProof, Tls
+from mailhub.ports.accounts import (
+    Account,
+    AccountId,
+    LoginFault,
+    LoginRefused,
+    ScramKeys,
+    ScramProof,
+)
+from mailhub.ports.conversation import Tls
 from mailhub.sasl.client import (
     ClientMechanism,
     Credentials,

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from mailhub.mail.address import Path
-from mailhub.ports import Account, AccountId, LoginFault, LoginRefused, ScramKeys, ScramProof
+from mailhub.ports.accounts import (
+    Account,
+    AccountId,
+    LoginFault,
+    LoginRefused,
+    ScramKeys,
+    ScramProof,
+)
 from mailhub.sasl.mechanism import Malformed
 from mailhub.sasl.plaintext import Login, Plain
 from tests.rig import run

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhub.mail.address import Path
-from mailhub.ports import (
+from mailhub.ports.accounts import (
     Account,
     AccountId,
     LoginFault,
     LoginRefused,
     ScramKeys,
     ScramProof,
-    Tls,
 )
+from mailhub.ports.conversation import Tls
 from mailhub.sasl.mechanism import Malformed
 from mailhub.sasl.scram import Scram, bindable, derived, fits
 from tests.rig import run

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailhub.ports import Account, LoginRefused, Tls
+from mailhub.ports.accounts import Account, LoginRefused
+from mailhub.ports.conversation import Tls
 from mailhub.sasl.client import Credentials, choose
 from mailhub.sasl.plaintext import Login, Plain
 from mailhub.sasl.prep import prepared

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailhub.ports import Answer, LookupFailed, Mx, NoSuchDomain, Resolver
+from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Resolver
 from mailhub.sim.names import FAILED_TTL, NEGATIVE_TTL, TIMEOUT, TTL, Fault, SimResolver
 from mailhub.sim.wire import Link
 from mailhub.sim.world import World

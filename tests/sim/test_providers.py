@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailhub.ports import FetchFailed, Mx
+from mailhub.ports.resolver import Mx
+from mailhub.ports.web import FetchFailed
 from mailhub.relay.protector import WELL_KNOWN
 from mailhub.sim.manners import Certificate, Dane, Manners, Outage, Sts, Window
 from mailhub.sim.names import Fault

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailhub.ports import Disk
+from mailhub.ports.disk import Disk
 from mailhub.sim.threads import SimThreads
 from mailhub.sim.world import World
 

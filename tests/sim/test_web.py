@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mailhub.ports import FetchFailed, Web
+from mailhub.ports.web import FetchFailed, Web
 from mailhub.sim.web import Pages, SimWeb
 from mailhub.sim.wire import Link
 from mailhub.sim.world import World

@@ -9,18 +9,17 @@ from typing import ClassVar
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Refusal, Reply
-from mailhub.ports import (
+from mailhub.ports.accounts import (
     Account,
     AccountId,
-    Client,
-    Draft,
     LoginFault,
     LoginRefused,
     Logins,
     ScramKeys,
     ScramProof,
-    Tls,
 )
+from mailhub.ports.conversation import Client, Tls
+from mailhub.ports.intake import Draft
 from mailhub.sasl.mechanism import Exchange, Malformed
 
 ACCOUNT = Account(AccountId(1), Path("ann", "hub.example"), "ann")

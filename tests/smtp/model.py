@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mailhub.ports import Content, Tls
+from mailhub.ports.conversation import Tls
+from mailhub.ports.message import Content
 from mailhub.smtp.client import ClientSession
 from mailhub.smtp.wire import Secured
 
@@ -239,7 +240,7 @@ class FakeWire:
 
 
 class Octets:
-    """`ports.Content` in memory; `short` octets of it cannot be read."""
+    """`ports.message.Content` in memory; `short` octets of it cannot be read."""
 
     def __init__(self, octets: bytes, short: int = 0) -> None:
         self.size = len(octets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailhub.mail.reply import Refusal
-from mailhub.ports import LoginFault, LoginRefused
+from mailhub.ports.accounts import LoginFault, LoginRefused
 from mailhub.smtp import auth
 from tests.rig import run
 from tests.smtp.fakes import FakeExchange

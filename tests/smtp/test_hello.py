@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from mailhub.smtp import hello
 from mailhub.smtp.limits import Limits, Site
 from tests.smtp.fakes import ACCOUNT, TLS

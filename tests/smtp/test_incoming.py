@@ -6,7 +6,7 @@ import pytest
 
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from mailhub.smtp.incoming import Incoming
 from mailhub.smtp.limits import Limits
 from mailhub.smtp.reader import Reader

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailhub.mail.envelope import Body, Notify, Return
 from mailhub.mail.reply import Refusal
-from mailhub.ports import Client
+from mailhub.ports.conversation import Client
 from mailhub.smtp.session import Limits, Session, Site
 from tests.rig import dialogues, hear, replay, run
 from tests.smtp.fakes import ACCOUNT, TLS, FakeIntake, FakeLogins, FakeMechanisms

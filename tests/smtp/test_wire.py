@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailhub.mail.reply import Reply
-from mailhub.ports import Tls
+from mailhub.ports.conversation import Tls
 from mailhub.smtp.wire import Broken, LoginFailed, Secured, Unwelcome
 
 TLS = Tls("TLSv1.3", "TLS_AES_256_GCM_SHA384", lambda _: None)

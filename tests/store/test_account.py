@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mailhub import ports
-from mailhub.ports import Appending, FlagAction, StoreFault, StoreRefused
+from mailhub.ports.message import Appending, FlagAction
+from mailhub.ports.store import Listed, MailStore, StoreFault, StoreRefused
 from mailhub.store.limits import Limits
 from tests.rig import run
 from tests.store.world import TEXT, FailingFiles, Hub, contents
@@ -27,8 +27,8 @@ def names(hub: Hub) -> list[str]:
 
 def test_port(tmp_path: Path) -> None:
     """It is what sessions are written against."""
-    store: ports.MailStore = Hub(tmp_path).store
-    assert isinstance(run(store.list())[0], ports.Listed)
+    store: MailStore = Hub(tmp_path).store
+    assert isinstance(run(store.list())[0], Listed)
 
 
 class TestCreate:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import reconcile, uidlist
 from mailhub.store.box import Box, Delta, Vanished
 from mailhub.store.index import IndexLost

@@ -9,7 +9,8 @@ import pytest
 
 from mailhub.mail.address import Path
 from mailhub.mail.flag import FLAGGED
-from mailhub.ports import Account, AccountId, StoreRefused
+from mailhub.ports.accounts import Account, AccountId
+from mailhub.ports.store import StoreRefused
 from mailhub.store.carrying import carry, locked
 from mailhub.store.mailbox import SharedMailbox
 from tests.rig import run

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import FlagAction, StoreRefused
+from mailhub.ports.message import FlagAction
+from mailhub.ports.store import StoreRefused
 from mailhub.store import change
 from mailhub.store.change import translation
 from tests.rig import run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.ports import Change
+from mailhub.ports.message import Change
 from mailhub.store.changes import Changes
 
 RUNS = st.lists(

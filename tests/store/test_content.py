@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhub import ports
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.message import Content
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.content import LargeContent, ReadCache, WholeContent
 from mailhub.store.limits import Limits
 from tests.rig import InlineDisk, run
@@ -17,7 +17,7 @@ from tests.store.world import FailingFiles, Hub
 
 def test_whole() -> None:
     """Any part of what is in memory."""
-    content: ports.Content = WholeContent(b"0123456789")
+    content: Content = WholeContent(b"0123456789")
     assert content.size == 10
     assert run(content.read()) == b"0123456789"
     assert run(content.read(3)) == b"3456789"
@@ -29,7 +29,7 @@ def test_whole() -> None:
 
 def test_large(tmp_path: Path) -> None:
     """Any part of a file."""
-    content: ports.Content = LargeContent(InlineDisk(), large(tmp_path / "x", b"0123456789"))
+    content: Content = LargeContent(InlineDisk(), large(tmp_path / "x", b"0123456789"))
     assert content.size == 10
     assert run(content.read()) == b"0123456789"
     assert run(content.read(8, 5)) == b"89"

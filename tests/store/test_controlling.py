@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 import pytest
 
 from mailhub.mail.rights import ALL
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 from tests.rig import run
 from tests.store.test_reach import Hub
 

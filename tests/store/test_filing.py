@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mailhub import ports
 from mailhub.mail.address import Path as Address
-from mailhub.ports import AccountId, Filing, Quota, StoreFault
+from mailhub.ports.accounts import Account, AccountId, Quota
+from mailhub.ports.filing import Filer, Filing
+from mailhub.ports.store import StoreFault
 from mailhub.store.files import Files
 from mailhub.store.filing import _Filed
 from mailhub.store.limits import Limits
@@ -20,7 +21,7 @@ from tests.store.world import TEXT, FailingFiles, Hub, StepDisk, contents
 
 def test_port(tmp_path: Path) -> None:
     """It is what local delivery is written against."""
-    filer: ports.Filer = Hub(tmp_path).filer
+    filer: Filer = Hub(tmp_path).filer
     assert run(filer.file([])) == []
     run(filer.sync([]))
 
@@ -202,7 +203,7 @@ class TestSync:
 
 class TestMemory:
     def filing(self, unique: str, arrived: float) -> Filing:
-        account = ports.Account(AccountId(1), Address("a", "b"), "m")
+        account = Account(AccountId(1), Address("a", "b"), "m")
         return Filing(account, unique, arrived, b"", TEXT, len(TEXT))
 
     def test_doubt(self) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mailhub.mail.collation import fold
 from mailhub.mail.digest import digest
-from mailhub.ports import FlagAction, Place, SentOn, Sorting, SortKey, Sought
+from mailhub.ports.finding import Place, SentOn, Sorting, SortKey, Sought
+from mailhub.ports.message import FlagAction
 from mailhub.store import texts
 from mailhub.store.indexed import Memo
 from mailhub.store.limits import Limits

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import Change, FlagAction
+from mailhub.ports.message import Change, FlagAction
 from tests.rig import run
 from tests.store.test_truth import Truth
 from tests.store.world import TEXT, Hub, contents

@@ -8,18 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mailhub import ports
-from mailhub.ports import (
-    Change,
-    FlagAction,
-    ModSeq,
-    Rendering,
-    Stored,
-    StoreFault,
-    StoreRefused,
-    Summary,
-    Uid,
-)
+from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Change, FlagAction, ModSeq, Rendering, Stored, Summary, Uid
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import reading
 from mailhub.store.box import Box, Delta
 from mailhub.store.index import IndexLost
@@ -44,7 +35,7 @@ class TestSharing:
         hub = Hub(tmp_path)
         one, other = hub.open(), hub.open()
         assert one is other
-        mailbox: ports.Mailbox = one
+        mailbox: Mailbox = one
         assert [column.typecode for column in (mailbox.uids, mailbox.flags)] == ["I", "I"]
         assert [c.typecode for c in (mailbox.modseqs, mailbox.sizes, mailbox.dates)] == [
             "Q",
@@ -338,7 +329,7 @@ class TestConcurrency:
         disk, hub = self.world(tmp_path)
         store = hub.stores.store_of(hub.account)
 
-        async def prepare() -> tuple[ports.Mailbox, ports.Mailbox]:
+        async def prepare() -> tuple[Mailbox, Mailbox]:
             await append(store, [TEXT])
             await append(store, [TEXT], "Sent")
             return await store.open("INBOX"), await store.open("Sent")
@@ -357,7 +348,7 @@ class TestConcurrency:
         disk, hub = self.world(tmp_path)
         store = hub.stores.store_of(hub.account)
 
-        async def prepare() -> ports.Mailbox:
+        async def prepare() -> Mailbox:
             await append(store, [TEXT])
             return await store.open("INBOX")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.durable import Corrupt
 from mailhub.store.files import Files
 from mailhub.store.metadata import change, parse, render, visible

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import Filing, FlagAction, StoreFault, StoreRefused
+from mailhub.ports.filing import Filing
+from mailhub.ports.message import FlagAction
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.limits import Limits
 from mailhub.store.placing import as_refused
 from mailhub.store.rows import Row, Transaction

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import Quota, StoreFault, StoreRefused
+from mailhub.ports.accounts import Quota
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import quota
 from mailhub.store.files import Files
 from mailhub.store.quota import Sum

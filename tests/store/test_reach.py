@@ -11,16 +11,9 @@ import pytest
 from mailhub.mail.address import Path
 from mailhub.mail.flag import DELETED, FLAGGED, SEEN
 from mailhub.mail.rights import ALL
-from mailhub.ports import (
-    Account,
-    AccountId,
-    Appending,
-    FlagAction,
-    Quota,
-    StoreFault,
-    StoreRefused,
-    Uid,
-)
+from mailhub.ports.accounts import Account, AccountId, Quota
+from mailhub.ports.message import Appending, FlagAction, Uid
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.reach import AccountReach, SharedReaches
 from mailhub.store.sharing import Sharing
 from tests.rig import run

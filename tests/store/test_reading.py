@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailhub.mail.header import SECTION_LIMIT
 from mailhub.mail.part import parse
-from mailhub.ports import Rendering
+from mailhub.ports.message import Rendering
 from mailhub.store import reading
 from mailhub.store.excerpts import Excerpts
 from mailhub.store.files import Files

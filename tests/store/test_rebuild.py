@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailhub.ports import FlagAction, Place, Sought
+from mailhub.ports.finding import Place, Sought
+from mailhub.ports.message import FlagAction
 from mailhub.store import rebuild
 from mailhub.store.files import Files
 from mailhub.store.rows import Row

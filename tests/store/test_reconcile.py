@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import Change, FlagAction, StoreRefused
+from mailhub.ports.message import Change, FlagAction
+from mailhub.ports.store import StoreRefused
 from mailhub.store import reconcile
 from mailhub.store.files import Files
 from mailhub.store.mailbox import SharedMailbox

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import StoreRefused
+from mailhub.ports.store import StoreRefused
 from mailhub.store.mailbox import REPLACED, SharedMailbox
 from tests.rig import run
 from tests.store.test_reach import ANNS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import Rendering, Summary
+from mailhub.ports.message import Rendering, Summary
 from mailhub.store.files import Files
 from mailhub.store.index import Index, IndexPool
 from mailhub.store.rows import Row, Totals, Transaction

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailhub.mail.rights import Rights
-from mailhub.ports import StoreFault, StoreRefused
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.spot import Spot
 from tests.store.world import Hub
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailhub.ports import FlagAction
+from mailhub.ports.message import FlagAction
 from mailhub.store.box import Delta
 from mailhub.store.mailbox import SharedMailbox
 from mailhub.store.rows import Columns, Row, columns

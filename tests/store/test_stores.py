@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from mailhub import ports
-from mailhub.ports import AccountId, Quota
+from mailhub.ports.accounts import AccountId, Quota
+from mailhub.ports.store import MailStores
 from mailhub.store.limits import Limits
 from tests.rig import run
 from tests.store.world import TEXT, Hub
@@ -17,7 +17,7 @@ from tests.store.world import TEXT, Hub
 
 def test_port(tmp_path: Path) -> None:
     """It is what the portal is written against."""
-    stores: ports.MailStores = Hub(tmp_path).stores
+    stores: MailStores = Hub(tmp_path).stores
     assert stores is not None
 
 

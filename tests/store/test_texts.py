@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailhub.mail.digest import digest
-from mailhub.ports import Place, Sought
+from mailhub.ports.finding import Place, Sought
 from mailhub.store import rows, texts
 from mailhub.store.texts import Texts, found, key_of
 

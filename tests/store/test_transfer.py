@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.ports import Change, FlagAction, Rendering, StoreFault, StoreRefused
+from mailhub.ports.message import Change, FlagAction, Rendering
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import transfer
 from mailhub.store.files import Files
 from tests.rig import run

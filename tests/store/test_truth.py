@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from mailhub.mail.flag import KEYWORD_SHIFT, SYSTEM_FLAGS
-from mailhub.ports import Change, FlagAction
+from mailhub.ports.message import Change, FlagAction
 from mailhub.store.files import Files
 from mailhub.store.limits import Limits
 from mailhub.store.lines import to_crlf

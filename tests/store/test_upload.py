@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhub import ports
-from mailhub.ports import Appending, StoreFault, StoreRefused
+from mailhub.ports.message import Appending, Upload
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.limits import Limits
 from tests.rig import run
 from tests.store.world import FailingFiles, Hub, contents
@@ -28,7 +28,7 @@ def in_tmp(hub: Hub) -> list[str]:
 def test_whole(tmp_path: Path, pieces: list[bytes]) -> None:
     """What was written is appended, and nothing is left behind."""
     hub = hub_with(tmp_path)
-    upload: ports.Upload = run(hub.store.upload())
+    upload: Upload = run(hub.store.upload())
     for piece in pieces:
         run(upload.write(piece))
     assert bool(in_tmp(hub)) == (sum(map(len, pieces)) > 10)

@@ -8,7 +8,7 @@ import pytest
 
 from mailhub.mail.flag import ANSWERED, FLAGGED, SEEN
 from mailhub.mail.rights import Rights
-from mailhub.ports import FlagAction, Placed, Stored, Uid
+from mailhub.ports.message import FlagAction, Placed, Stored, Uid
 from mailhub.store.mailbox import SharedMailbox
 from mailhub.store.seen import SeenFile
 from mailhub.store.visit import Visit

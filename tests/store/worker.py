@@ -12,7 +12,7 @@ import random
 import sys
 from pathlib import Path
 
-from mailhub.ports import FlagAction
+from mailhub.ports.message import FlagAction
 from mailhub.store.mailbox import SharedMailbox
 from tests.rig import run
 from tests.store.world import Hub

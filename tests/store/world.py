@@ -12,18 +12,11 @@ from pathlib import Path as FilePath
 from typing import Any, ParamSpec, TypeVar
 
 from mailhub.mail.address import Path
-from mailhub.ports import (
-    Account,
-    AccountId,
-    Appending,
-    Disk,
-    Filing,
-    Placed,
-    Quota,
-    StoreFault,
-    StoreRefused,
-    Summary,
-)
+from mailhub.ports.accounts import Account, AccountId, Quota
+from mailhub.ports.disk import Disk
+from mailhub.ports.filing import Filing
+from mailhub.ports.message import Appending, Placed, Summary
+from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.account import AccountStore
 from mailhub.store.box import Box
 from mailhub.store.files import Files
