@@ -222,6 +222,29 @@ IMAP: Final = Section(
             "Mailboxes whose news wait for one client of NOTIFY; with more it must ask again.",
         ),
         Key(
+            "messages at once",
+            COUNT,
+            "imap.messages",
+            "Messages that one command works on, announced as MESSAGELIMIT: 1000 at least, or 0 for"
+            " any number. Of more a client is told that it got part of them, which most clients do"
+            " not understand: set it only where no client is let in but those that do.",
+        ),
+        Key(
+            "saved at once",
+            COUNT,
+            "imap.saved",
+            "Messages that one command puts into a mailbox, announced as SAVELIMIT, where there is"
+            " no limit for all commands; likewise.",
+        ),
+        Key(
+            "compress",
+            BOOLEAN,
+            "imap.compress",
+            "Let clients have their connection compressed (COMPRESS). Who can see how long what we"
+            " send is, and have a client fetch what he chose, may then guess at what lies beside it"
+            " in the same answer; it saves clients on slow lines two thirds of the octets.",
+        ),
+        Key(
             "connections per account",
             COUNT,
             "imap.connections",

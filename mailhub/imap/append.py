@@ -20,6 +20,7 @@ from mailhub.imap.command import Append
 from mailhub.imap.composition import Begun, Ended, Literal, Step, Stretch
 from mailhub.imap.fault import to_target, worded
 from mailhub.imap.grammar import Tokens
+from mailhub.imap.portion import too_many
 from mailhub.imap.reader import Announced, Reader, Refused, Request
 from mailhub.imap.response import Bad, Condition, No, Ok, number_set
 from mailhub.imap.state import Output, State
@@ -162,6 +163,9 @@ class Uploading:
     # ---- Steps -------------------------------------------------------------------------------
 
     async def _begin(self, begun: Begun, size: int | None) -> None:
+        limit = self._state.limits.saving
+        if limit and len(self._messages) >= min(limit, MESSAGES):
+            raise too_many(min(limit, MESSAGES))
         if len(self._messages) >= MESSAGES:
             raise No(f"At most {MESSAGES} messages at once", "LIMIT")
         store = self._state.store

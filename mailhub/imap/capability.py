@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from mailhub.imap.settings import Limits
 from mailhub.imap.state import Phase, State
 from mailhub.mail.rights import NEW
 
@@ -79,12 +80,20 @@ def capabilities(state: State) -> str:
     append = f"APPENDLIMIT={state.limits.append}"  # RFC 7889
     before_login = state.phase is Phase.NOT_AUTHENTICATED
     now = _before_login(state) if before_login else _after_login(state)
-    return " ".join((*ALWAYS, append, *now))
+    return " ".join((*ALWAYS, append, *_limits(state.limits), *now))
+
+
+def _limits(limits: Limits) -> Iterable[str]:
+    """One of the two: the first holds for all that the second is about (RFC 9738 §3)."""
+    if limits.messages:
+        yield f"MESSAGELIMIT={limits.messages}"
+    elif limits.saved:
+        yield f"SAVELIMIT={limits.saved}"
 
 
 def _after_login(state: State) -> Iterable[str]:
     yield from AFTER_LOGIN
-    if not state.deflated:
+    if state.limits.compress and not state.deflated:
         yield COMPRESS
     if state.mail is not None and state.mail.admin:
         yield "QUOTASET"

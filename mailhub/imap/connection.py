@@ -40,6 +40,8 @@ async def identify(state: State, _command: Id) -> AsyncGenerator[Output, None]:
 
 async def compress(state: State, command: Compress) -> AsyncGenerator[Output, None]:
     """COMPRESS: from the octet behind our OK on (RFC 4978 §3)."""
+    if not state.limits.compress:
+        raise No("Nothing is compressed here", "CANNOT")
     if command.mechanism != "DEFLATE":
         raise No("DEFLATE is all there is", "CANNOT")
     if state.deflated:

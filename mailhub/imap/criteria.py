@@ -14,7 +14,7 @@ from typing import Final
 
 from mailhub.imap.grammar import Tokens
 from mailhub.imap.response import RECENT, Bad, No
-from mailhub.imap.sequence import SequenceSet
+from mailhub.imap.sequence import HIGHEST, SequenceSet
 from mailhub.imap.settings import Limits
 from mailhub.mail.flag import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from mailhub.ports.finding import Sorting, SortKey
@@ -189,7 +189,8 @@ _SAVED: Final[Mapping[str, Comparison]] = {
 }
 _WITH_ARGUMENT: Final = frozenset({
     "BODY", "EMAILID", "FUZZY", "HEADER", "KEYWORD", "LARGER", "MODSEQ", "NOT", "OLDER", "OR",
-    "SMALLER", "TEXT", "THREADID", "UID", "UNKEYWORD", "YOUNGER", *_ADDRESSES, *_DATES, *_SAVED,
+    "SMALLER", "TEXT", "THREADID", "UID", "UIDAFTER", "UIDBEFORE", "UNKEYWORD", "YOUNGER",
+    *_ADDRESSES, *_DATES, *_SAVED,
 })  # fmt: skip
 # entry-name = DQUOTE "/flags/" attr-flag DQUOTE; entry-type-req = "priv" / "shared" / "all"
 #                                                                          (RFC 7162 §7)
@@ -324,6 +325,17 @@ def _modified(tokens: Tokens) -> Key:
     return Modified(tokens.number64())
 
 
+def _uids_after(tokens: Tokens) -> Key:
+    # search-key =/ "UIDAFTER" SP uniqueid / "UIDBEFORE" SP uniqueid        (RFC 9738 §4)
+    uid = tokens.nz_number()
+    return Uids(SequenceSet(((uid + 1, HIGHEST),) if uid < HIGHEST else ()))
+
+
+def _uids_before(tokens: Tokens) -> Key:
+    uid = tokens.nz_number()
+    return Uids(SequenceSet(((1, uid - 1),) if uid > 1 else ()))
+
+
 def _object(tokens: Tokens, *, thread: bool) -> Key:
     found = tokens.match(_OBJECT_ID)
     if found is None:
@@ -339,6 +351,8 @@ _VALUES: Final[Mapping[str, Callable[[Tokens], Key]]] = {
     "OLDER": lambda tokens: Age(tokens.nz_number(), younger=False),
     "SMALLER": lambda tokens: Size(Comparison.BELOW, tokens.number64()),
     "THREADID": lambda tokens: _object(tokens, thread=True),
+    "UIDAFTER": _uids_after,
+    "UIDBEFORE": _uids_before,
     "UNKEYWORD": lambda tokens: Not(Keyword(tokens.flag().lower())),
     "YOUNGER": lambda tokens: Age(tokens.nz_number(), younger=True),
 }

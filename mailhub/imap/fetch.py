@@ -17,7 +17,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import chain
 from typing import Final
@@ -73,7 +73,7 @@ class Spans:
 
     __slots__ = ("_ranges", "rows")
 
-    def __init__(self, ranges: Ranges, rows: int) -> None:
+    def __init__(self, ranges: Iterable[tuple[int, int]], rows: int) -> None:
         self._ranges = ranges
         self.rows = rows
 
@@ -118,7 +118,8 @@ class Rows:
         self.sizes: Sequence[int] = _joined([mailbox.sizes[cut] for cut in cuts])
         self.dates: Sequence[int] = _joined([mailbox.dates[cut] for cut in cuts])
         self.missed = len(self.seqs) < sum(last - first + 1 for first, last in batch)
-        recent = view.recent_among(self.uids[0], self.uids[-1]) if self.uids else None
+        ends = (self.uids[0], self.uids[-1]) if self.uids else None
+        recent = view.recent_among(min(ends), max(ends)) if ends else None
         if recent:
             pairs = zip(self.uids, self.bits, strict=True)
             self.bits = [bits | RECENT if uid in recent else bits for uid, bits in pairs]
@@ -213,8 +214,8 @@ class Fetching:
         self.missed = False
         self.refusal: No | None = None
 
-    async def rows(self, ranges: Ranges) -> AsyncGenerator[bytes, None]:
-        """The FETCH responses for these sequence numbers."""
+    async def rows(self, ranges: Iterable[tuple[int, int]]) -> AsyncGenerator[bytes, None]:
+        """The FETCH responses for these sequence numbers, in that order."""
         batches = Spans(ranges, self._first_rows())
         for batch in batches:
             fresh: frozenset[int] = frozenset()

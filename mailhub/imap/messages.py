@@ -17,7 +17,9 @@ from mailhub.imap.enabling import aware
 from mailhub.imap.fault import to_target
 from mailhub.imap.fetch import Fetching, Rows
 from mailhub.imap.item import Fact
+from mailhub.imap.modifier import Since
 from mailhub.imap.permission import check_writable
+from mailhub.imap.portion import Portion, portion, too_many
 from mailhub.imap.response import Bad, No, Ok, number_set, status
 from mailhub.imap.returning import Partial
 from mailhub.imap.sequence import SequenceSet
@@ -29,6 +31,7 @@ from mailhub.ports.store import StoreRefused
 async def fetch(state: State, command: Fetch) -> AsyncGenerator[Output, None]:
     """FETCH and UID FETCH (RFC 3501 §6.4.5)."""
     box, since = state.box, command.since
+    check_span(command.partial, state.limits.messages)
     if since is not None and since.vanished and "QRESYNC" not in state.enabled:
         raise Bad("VANISHED wants ENABLE QRESYNC")  # RFC 7162 §3.2.6
     if Fact.MODSEQ in command.items:
@@ -39,23 +42,31 @@ async def fetch(state: State, command: Fetch) -> AsyncGenerator[Output, None]:
         for piece in told:
             yield piece
     ranges = part(numbers(box, command.numbers, by_uid=command.by_uid), command.partial)
+    chosen = portion(box, ranges, state.limits.messages)
     fetching = Fetching(box, command.items)
     if since is None:
-        async for rows in fetching.rows(ranges):
+        async for rows in fetching.rows(chosen.downward()):
             yield rows
     else:
-        if since.vanished:
-            uids = box.view.meant(command.numbers, box.mailbox.uid_next - 1 or 1)
-            async for line in resync.gone(box, uids, since.modseq):
-                yield line
-        async for changed in resync.changed(box, ranges, since.modseq):
-            async for rows in fetching.rows(changed):
-                yield rows
-            yield b""
-    if fetching.refusal is not None:
-        raise fetching.refusal
-    check_missed(missed=fetching.missed, by_uid=command.by_uid)
-    yield Ok("Fetch completed")
+        async for rows in _changed(box, command.numbers, since, fetching, chosen):
+            yield rows
+    missed = _missed(missed=fetching.missed, by_uid=command.by_uid)
+    for output in chosen.ended(fetching.refusal or missed or Ok("Fetch completed")):
+        yield output
+
+
+async def _changed(
+    box: Selected, named: SequenceSet, since: Since, fetching: Fetching, chosen: Portion
+) -> AsyncGenerator[bytes, None]:
+    """Those that have gone since, if that is asked for, and those that have changed."""
+    if since.vanished:
+        uids = box.view.meant(named, box.mailbox.uid_next - 1 or 1)
+        async for line in resync.gone(box, uids, since.modseq):
+            yield line
+    async for changed in resync.changed(box, chosen.downward(), since.modseq):
+        async for rows in fetching.rows(changed):
+            yield rows
+        yield b""
 
 
 async def copy(state: State, command: Copy) -> AsyncGenerator[Output, None]:
@@ -67,8 +78,18 @@ async def copy(state: State, command: Copy) -> AsyncGenerator[Output, None]:
     if command.by_uid:
         for piece in box.tell_arrivals():
             yield piece
-    rows = Rows(box, numbers(box, command.numbers, by_uid=command.by_uid))
-    check_missed(missed=rows.missed, by_uid=command.by_uid)
+    limits = state.limits
+    chosen = portion(
+        box,
+        numbers(box, command.numbers, by_uid=command.by_uid),
+        limits.messages if command.move else limits.saving,
+    )
+    if not command.move:
+        chosen.check()  # all or nothing                                   (RFC 9738 §3.1)
+    rows = Rows(box, chosen.ranges)
+    missed = _missed(missed=rows.missed, by_uid=command.by_uid)
+    if missed is not None:
+        raise missed
     if not rows.uids:
         yield Ok("No such messages")
         return
@@ -82,7 +103,8 @@ async def copy(state: State, command: Copy) -> AsyncGenerator[Output, None]:
         return
     # Before the EXPUNGEs, and so not in the tagged response               (RFC 6851 §4.3)
     yield status(b"*", "OK", "Moved", _copyuid(placed))
-    yield Ok("Move completed", box.reached())
+    for output in chosen.ended(Ok("Move completed", box.reached())):
+        yield output
 
 
 def _copyuid(placed: Placed) -> str:
@@ -123,11 +145,18 @@ def part(ranges: Ranges, partial: Partial | None) -> Ranges:
     return tuple(found)
 
 
-def check_missed(*, missed: bool, by_uid: bool) -> None:
-    """Whether all messages that were named by number are still there.
+def check_span(partial: Partial | None, limit: int) -> None:
+    """Whether so many positions may be asked for; how many messages are there is all the same.
 
     Raises:
-        No: Some are not (RFC 2180 §4.1.2).
+        No: They may not (RFC 9738 §3.1).
     """
-    if missed and not by_uid:
-        raise No("Some of the messages no longer exist", "EXPUNGEISSUED")
+    if partial is not None and limit and partial.high - partial.low >= limit:
+        raise too_many(limit)
+
+
+def _missed(*, missed: bool, by_uid: bool) -> No | None:
+    """The refusal where some that were named by number are not there (RFC 2180 §4.1.2)."""
+    if not missed or by_uid:
+        return None
+    return No("Some of the messages no longer exist", "EXPUNGEISSUED")

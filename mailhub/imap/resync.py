@@ -11,11 +11,11 @@ Invariants:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from itertools import compress
 from typing import Final
 
-from mailhub.imap.fetch import Fetching
+from mailhub.imap.fetch import Fetching, Spans
 from mailhub.imap.item import Fact
 from mailhub.imap.modifier import Resync
 from mailhub.imap.response import runs
@@ -36,15 +36,16 @@ def credible(mailbox: Mailbox, modseq: int) -> ModSeq:
     return ModSeq(0) if known > mailbox.highest_modseq or mailbox.doubtful(known) else known
 
 
-async def changed(box: Selected, numbers: Ranges, modseq: int) -> AsyncGenerator[Ranges, None]:
-    """Those of the client's sequence numbers whose messages changed after `modseq`.
+async def changed(
+    box: Selected, numbers: Iterable[tuple[int, int]], modseq: int
+) -> AsyncGenerator[Ranges, None]:
+    """Those of the client's sequence numbers whose messages changed after `modseq`, in order.
 
     An empty answer is a breathing point.
     """
     since = credible(box.mailbox, modseq)
-    for first, last in numbers:
-        for start in range(first, last + 1, STEP):
-            yield tuple(_changed(box, start, min(last, start + STEP - 1), since))
+    for batch in Spans(numbers, STEP):
+        yield tuple(found for first, last in batch for found in _changed(box, first, last, since))
 
 
 def _changed(box: Selected, first: int, last: int, since: int) -> Iterator[tuple[int, int]]:

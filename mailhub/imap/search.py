@@ -64,6 +64,7 @@ from mailhub.imap.leaf import (
     question_of,
     sent_on,
 )
+from mailhub.imap.portion import portion
 from mailhub.imap.response import runs
 from mailhub.imap.sequence import SequenceSet, contains, intersection
 from mailhub.imap.state import Selected
@@ -117,14 +118,20 @@ def tells_modseq(program: Key) -> bool:
 class Searching:
     """One search under way.
 
+    Args:
+        limit: Messages that it may look at; 0 is any number.
+
     Attributes:
+        chosen: The messages that it looks at: those that the conjuncts leave which mean
+            numbers, of so many the highest (RFC 9738 §3.1).
         scores: Of messages that FUZZY keys found, by UID (RFC 6203 §4).
         done: How many messages have been looked at, of `goal`.
     """
 
-    def __init__(self, selected: Selected, program: Key, *, by_uid: bool, now: float) -> None:
+    def __init__(
+        self, selected: Selected, program: Key, *, by_uid: bool, now: float, limit: int = 0
+    ) -> None:
         self._selected = selected
-        self._program = program
         self._by_uid = by_uid
         self._now = now
         exists = selected.view.exists
@@ -138,13 +145,15 @@ class Searching:
         self._identifies = False  # some key asks for identities
         self.scores: dict[int, int] = {}
         self.done = self.goal = 0
+        self._conjuncts = [key for key in _conjuncts(program) if not self._is_simple(key)]
+        self.chosen = portion(selected, self._ranges, limit)
+        self._ranges = self.chosen.ranges
 
     async def found(self) -> AsyncGenerator[Sequence[int], None]:
         """The numbers of those that match, ascending; often none at all in a step."""
-        conjuncts = [key for key in _conjuncts(self._program) if not self._is_simple(key)]
-        async for _ in self._ask(conjuncts):
+        async for _ in self._ask(self._conjuncts):
             yield ()
-        for key in conjuncts:
+        for key in self._conjuncts:
             if not self._is_answered(key):
                 self._predicates[self._tier(key)].append(self._compile(key))
                 self._note_needs(key)

@@ -14,6 +14,7 @@ from typing import Final
 from mailhub.imap import threads
 from mailhub.imap.command import CancelUpdate, Search, Sort, Thread
 from mailhub.imap.contexts import SearchContext, refused
+from mailhub.imap.criteria import Key
 from mailhub.imap.enabling import aware
 from mailhub.imap.progress import Progress
 from mailhub.imap.response import PIECE, Ok, runs
@@ -44,7 +45,7 @@ async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
     for piece in box.tell_arrivals():
         yield piece  # whoever polls by SEARCH alone finds new mail
     _forget_saved(box, returning)
-    searching = Searching(box, command.program, by_uid=command.by_uid, now=state.settings.now())
+    searching = _searching(state, command.program, by_uid=command.by_uid)
     numbers = array("I")
     async for breath in gathered(state, searching, numbers):
         yield breath
@@ -60,7 +61,8 @@ async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
             yield breath
         async for piece in _returned(state, command, returning, numbers, searching.scores):
             yield piece
-    yield Ok("Search completed")
+    for output in searching.chosen.ended(Ok("Search completed")):
+        yield output
 
 
 async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
@@ -69,7 +71,8 @@ async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
     for piece in box.tell_arrivals():
         yield piece
     _forget_saved(box, returning)
-    searching = Searching(box, command.program, by_uid=True, now=state.settings.now())
+    searching = _searching(state, command.program, by_uid=True)
+    searching.chosen.check()  # what is to be sorted cannot be sorted in parts  (RFC 9738 §3.3)
     uids = array("I")
     async for breath in gathered(state, searching, uids):
         yield breath
@@ -99,7 +102,8 @@ async def thread(state: State, command: Thread) -> AsyncGenerator[Output, None]:
     for piece in box.tell_arrivals():
         yield piece
     uids = array("I")
-    searching = Searching(box, command.program, by_uid=True, now=state.settings.now())
+    searching = _searching(state, command.program, by_uid=True)
+    searching.chosen.check()
     async for breath in gathered(state, searching, uids):
         yield breath
     memo = ("thread", command.algorithm, command.by_uid)
@@ -127,6 +131,13 @@ async def cancel_update(state: State, command: CancelUpdate) -> AsyncGenerator[O
     for tag in command.tags:
         state.box.contexts.pop(tag, None)
     yield Ok("No more updates")
+
+
+def _searching(state: State, program: Key, *, by_uid: bool) -> Searching:
+    settings = state.settings
+    return Searching(
+        state.box, program, by_uid=by_uid, now=settings.now(), limit=settings.limits.messages
+    )
 
 
 async def gathered(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Final
 
 from mailhub.imap.command import Check, Close, Expunge, Select
@@ -10,6 +10,7 @@ from mailhub.imap.enabling import aware
 from mailhub.imap.fetch import Rows
 from mailhub.imap.listing import Wanted, rows
 from mailhub.imap.permission import check_writable
+from mailhub.imap.portion import Portion
 from mailhub.imap.response import Bad, Ok, status
 from mailhub.imap.resync import resynchronise
 from mailhub.imap.state import Output, Phase, Selected, State
@@ -101,7 +102,7 @@ async def close(state: State, command: Close) -> AsyncGenerator[Output, None]:
     """CLOSE expunges without a word (RFC 3501 §6.4.2), UNSELECT does not (RFC 3691 §2)."""
     selected = state.box
     if command.expunge and not selected.read_only and "e" in selected.mailbox.rights:
-        for uids in _deleted(selected, None):
+        for uids in _batches(_deleted(selected, None)):
             await selected.mailbox.expunge(uids)
             yield b""
     await state.deselect()
@@ -113,15 +114,20 @@ async def expunge(state: State, command: Expunge) -> AsyncGenerator[Output, None
     selected = state.box
     check_writable(selected, "e")
     among = None if command.uids is None else selected.view.by_uids(command.uids)
+    found = _deleted(selected, among)
+    limit = 0 if among is None else state.limits.messages
+    going = found[-limit:]
+    chosen = Portion((), limit, going[0] if len(going) < len(found) else 0)
     expunged = False
-    for uids in _deleted(selected, among):
+    for uids in _batches(going[::-1]):
         expunged |= bool(await selected.mailbox.expunge(uids))
         yield b""
-    yield Ok("Expunge completed", selected.reached() if expunged else "")
+    for output in chosen.ended(Ok("Expunge completed", selected.reached() if expunged else "")):
+        yield output
 
 
-def _deleted(selected: Selected, among: Ranges | None) -> list[list[Uid]]:
-    r"""UIDs of messages with ``\Deleted``, in batches."""
+def _deleted(selected: Selected, among: Ranges | None) -> list[Uid]:
+    r"""UIDs of messages with ``\Deleted``, ascending."""
     mailbox = selected.mailbox
     uids, flags = mailbox.uids, mailbox.flags
     if among is not None:
@@ -129,5 +135,9 @@ def _deleted(selected: Selected, among: Ranges | None) -> list[list[Uid]]:
         pairs = zip(rows.uids, rows.bits, strict=True)
     else:
         pairs = zip(uids, flags, strict=True)
-    found = [Uid(uid) for uid, bits in pairs if bits & DELETED]
-    return [found[start : start + EXPUNGE_ROWS] for start in range(0, len(found), EXPUNGE_ROWS)]
+    return [Uid(uid) for uid, bits in pairs if bits & DELETED]
+
+
+def _batches(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:
+    for start in range(0, len(uids), EXPUNGE_ROWS):
+        yield uids[start : start + EXPUNGE_ROWS]

@@ -390,7 +390,9 @@ class Session:
     def _begins_layer(self, command: Command) -> bool:
         """Whether octets behind the command's OK mean something else."""
         if isinstance(command, commands.Compress):
-            return command.mechanism == "DEFLATE" and not self._state.deflated
+            state = self._state
+            agreed = state.limits.compress and not state.deflated
+            return agreed and command.mechanism == "DEFLATE"
         return isinstance(command, commands.StartTls)
 
     def _check_literal(self, parts: tuple[bytes, ...], size: int) -> None:

@@ -29,9 +29,12 @@ class Limits:
         items: Data items in one FETCH, flags in one STORE.
         name: Of a mailbox name, in characters.
         annotation: Of one annotation's value.
+        messages: That one command works on (RFC 9738 §3); 0 is any number.
+        saved: That one COPY or APPEND puts into a mailbox, where `messages` is 0; likewise.
         notices: Mailboxes and other matters noted for one client that NOTIFY asked for.
         errors: BAD answers in a row before BYE.
         refused_logins: Failed logins before BYE.
+        compress: A connection may be compressed (RFC 4978).
         connections: That have logged in to one account at the same time; 0 is any number.
         login_patience: Silence before login.
         patience: Silence after login: at least 30 minutes (RFC 3501 §5.4).
@@ -52,13 +55,21 @@ class Limits:
     items: int = 200
     name: int = 200
     annotation: int = 16384
+    messages: int = 0
+    saved: int = 0
     notices: int = 1000
     errors: int = 20
     refused_logins: int = 5
+    compress: bool = True
     connections: int = 100
     login_patience: float = 120.0
     patience: float = 1800.0
     idle_patience: float = 1860.0
+
+    @property
+    def saving(self) -> int:
+        """Messages that one COPY or APPEND puts into a mailbox; 0 is any number."""
+        return self.messages or self.saved
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from mailhub.imap.command import Store
 from mailhub.imap.enabling import aware
 from mailhub.imap.fetch import Fetching, Rows, Spans
 from mailhub.imap.item import Fact
-from mailhub.imap.messages import check_missed, numbers
+from mailhub.imap.messages import numbers
 from mailhub.imap.permission import check_writable, steps
+from mailhub.imap.portion import portion
 from mailhub.imap.response import RECENT, No, Ok, number_set
 from mailhub.imap.state import Output, Selected, State
 from mailhub.mail.flag import KEYWORD_SHIFT, SYSTEM_FLAGS
@@ -36,11 +37,14 @@ async def store(state: State, command: Store) -> AsyncGenerator[Output, None]:
         for piece in box.tell_arrivals():
             yield piece
     storing = _Storing(box, command)
-    for batch in Spans(numbers(box, command.numbers, by_uid=command.by_uid), STORE_ROWS):
+    named = numbers(box, command.numbers, by_uid=command.by_uid)
+    chosen = portion(box, named, state.limits.messages)
+    for batch in Spans(chosen.downward(), STORE_ROWS):
         async for piece in storing.step(batch):
             yield piece
         yield b""
-    yield storing.end()
+    for output in chosen.ended(storing.end()):
+        yield output
 
 
 class _Storing:
@@ -123,26 +127,20 @@ class _Storing:
             if place is not None and mailbox.flags[place] == apply(bits, given):
                 box.view.silence((uid,))
 
-    def end(self) -> Ok:
-        """How it ends.
-
-        Raises:
-            No: Some messages are gone.
-        """
+    def end(self) -> Ok | No:
+        """How it ends."""
         code = ""
         if self._modified:
             code = f"MODIFIED {self._failed()}"
         # RFC 2180 §4.2.1: .SILENT over what is gone is no failure
-        missed = self._fetching.missed and not self._command.silent
-        if missed and code and not self._command.by_uid:
-            raise No("Some of the messages no longer exist", code)
-        check_missed(missed=missed, by_uid=self._command.by_uid)
+        if self._fetching.missed and not (self._command.silent or self._command.by_uid):
+            return No("Some of the messages no longer exist", code or "EXPUNGEISSUED")
         return Ok("Some had changed" if code else "Store completed", code)
 
     def _failed(self) -> str:
         if self._command.by_uid:
-            return number_set(self._modified)
-        numbers = (self._box.view.seq(uid) for uid in self._modified)
+            return number_set(sorted(self._modified))
+        numbers = (self._box.view.seq(uid) for uid in sorted(self._modified))
         return number_set(number for number in numbers if number is not None)
 
 

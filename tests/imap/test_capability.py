@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailhub.imap.capability import ALWAYS, capabilities, login_allowed
+from mailhub.imap.settings import Limits
 from mailhub.imap.syntax import _GRAMMAR
 from mailhub.ports.conversation import Tls
 from tests.imap.given import Talk
@@ -41,3 +42,19 @@ def test_commands_are_there() -> None:
     for name, verb in needs.items():
         assert name in ALWAYS
         assert verb in _GRAMMAR
+
+
+def test_limits() -> None:
+    """What an operator limits is announced, and one of the two limits is enough."""
+    assert "MESSAGELIMIT=7" in listed(Talk(limits=Limits(messages=7, saved=5)))
+    assert "SAVELIMIT=5" not in listed(Talk(limits=Limits(messages=7, saved=5)))
+    assert "SAVELIMIT=5" in listed(Talk(limits=Limits(saved=5)))
+
+
+def test_uncompressed() -> None:
+    """COMPRESS is not offered, and refused, where the operator does not want it."""
+    talk = Talk(limits=Limits(compress=False)).login()
+    assert "COMPRESS=DEFLATE" not in listed(talk)
+    assert talk.raw(b"a COMPRESS DEFLATE\r\nb NOOP\r\n") == (
+        b"a NO [CANNOT] Nothing is compressed here\r\nb OK Nothing done\r\n"
+    )

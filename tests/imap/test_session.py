@@ -14,18 +14,21 @@ from mailhub.imap.settings import Limits
 from mailhub.mail.flag import SEEN
 from mailhub.ports.accounts import Quota
 from mailhub.ports.conversation import Tls
-from tests.imap.given import PLAIN, Talk, store
+from tests.imap.given import LIMITS, PLAIN, Talk, store
 from tests.rig import dialogues, hear, replay, run
 
 TLS = Tls("TLSv1.3", "TLS_AES_256_GCM_SHA384", lambda _: None)
+
+
+LIMITED = {"messagelimit": Limits(messages=2), "savelimit": Limits(saved=2)}
+"""Dialogues with a server that an operator has limited."""
 
 
 def make(path: Path) -> Session:
     mail = store()
     if path.stem == "quota":
         mail.quota = Quota(10240, 100)
-    talk = Talk(mail)
-    return talk.session
+    return Talk(mail, limits=LIMITED.get(path.stem, LIMITS)).session
 
 
 @pytest.mark.parametrize("path", dialogues("imap"), ids=lambda path: path.stem)
