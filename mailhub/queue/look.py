@@ -15,6 +15,7 @@ from mailhub.policy.allowance import Used
 from mailhub.ports.accounts import AccountId
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue import rows, usage
+from mailhub.queue.ceiling import ceiling
 from mailhub.queue.change import Counts, Due, Promised, Select, Strand, Unfiled
 from mailhub.queue.content import path_of
 from mailhub.queue.database import Database
@@ -175,11 +176,8 @@ class Reading:
     # ---- After a start ---------------------------------------------------------------------
 
     def floor(self) -> int:
-        """The number of the highest queue id that was ever here."""
-        row = self._database.row(
-            "SELECT max(seq) FROM sqlite_sequence WHERE name IN ('item', 'promise')"
-        )
-        return 0 if row is None or row[0] is None else int(row[0])
+        """A number that no queue id that was ever here is above."""
+        return ceiling(self._database)
 
     def promises(self, after: QueueId | None = None, limit: int = 200) -> list[Promised]:
         """Promises not yet kept, in order of their ids, from `after` on."""

@@ -19,6 +19,8 @@ from typing import Final
 MIGRATIONS: Final = (
     """
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE ceiling (number INTEGER NOT NULL) STRICT;  -- one row: see queue.ceiling
+    INSERT INTO ceiling VALUES (0);
     CREATE TABLE flow (
         id INTEGER PRIMARY KEY,
         sender TEXT NOT NULL,
@@ -27,7 +29,7 @@ MIGRATIONS: Final = (
         UNIQUE (sender, name, priority)
     ) STRICT;
     CREATE TABLE item (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- keeps the highest ever, see Spool.floor
+        id INTEGER PRIMARY KEY,  -- the number of its queue id
         arrived REAL NOT NULL,
         size INTEGER NOT NULL,
         reverse_local TEXT NOT NULL,
@@ -118,7 +120,7 @@ MIGRATIONS: Final = (
         PRIMARY KEY (subject, recipient)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE promise (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the number of the queue id in its file's name
+        id INTEGER PRIMARY KEY,  -- the number of the queue id in its file's name
         account INTEGER NOT NULL,
         mailbox TEXT NOT NULL,
         flags TEXT NOT NULL,  -- separated by blanks

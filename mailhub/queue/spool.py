@@ -32,6 +32,7 @@ from typing import Final
 
 from mailhub.queue import amend, edit, rows, usage
 from mailhub.queue.amend import START, At
+from mailhub.queue.ceiling import Ceiling
 from mailhub.queue.change import (
     Accept,
     Amend,
@@ -106,6 +107,7 @@ class Spool(Reading):
             sync_directory(os.path.dirname(os.path.abspath(directory)), system)
         self._database = Database(f"{directory}/{DATABASE}", connect)
         self._strands = Strands(self._database)
+        self._ceiling = Ceiling(self._database)
 
     def another(self) -> Spool:
         """A further connection to the same spool, for another thread."""
@@ -142,7 +144,11 @@ class Spool(Reading):
         Raises:
             OSError: The disk said no; nothing of it may be promised.
         """
-        self._database.commit()
+        try:
+            self._database.commit()
+        except BaseException:
+            self._rolled_back()
+            raise
         for path in self._gone:
             with suppress(OSError):  # then `recover` finds it
                 self.system.unlink(path)
@@ -161,8 +167,13 @@ class Spool(Reading):
             self._write_each(changes)
             self._strands.refresh()
         except BaseException:
-            self._strands.forget()
+            self._rolled_back()
             raise
+
+    def _rolled_back(self) -> None:
+        """Nothing of the transaction is there: what we know of it is wrong."""
+        self._strands.forget()
+        self._ceiling.forget()
 
     def _write_each(self, changes: Sequence[Change]) -> None:
         marks: list[tuple[int, int]] = []
@@ -199,6 +210,7 @@ class Spool(Reading):
         execute = self._database.execute
         flow = self._strands.number(item.flow)
         row = rows.item_row(item, flow)
+        self._ceiling.cover(row[0])
         execute(_INSERT_ITEM, (*row, content is None, len(item.open)))
         if content is not None:
             execute("INSERT INTO content (item, octets) VALUES (?, ?)", (row[0], content))
@@ -286,6 +298,7 @@ class Spool(Reading):
     def _promise(self, change: Promised) -> None:
         number, flags = to_number(change.queue_id), " ".join(change.flags)
         row = (number, change.account, change.mailbox, flags, change.date, change.content)
+        self._ceiling.cover(number)
         self._database.execute("INSERT INTO promise VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def _keep(self, change: Kept) -> None:

@@ -485,7 +485,7 @@ class TestFiling:
         assert run(journal.recover("boot")) == 0
         left = run(self.left(journal))
         assert [item for item, _, _ in left] == [items[0], items[1], items[2], items[4]]
-        assert journal.floor() == to_number(items[4].queue_id)
+        assert journal.floor() >= to_number(items[4].queue_id)
         run(journal.close())
 
 
