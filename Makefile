@@ -10,6 +10,7 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+SPREAD ?= -n auto --dist worksteal  # over the processors; SPREAD= for one process
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 KILLS ?= 300
@@ -25,11 +26,11 @@ run: $(VENV)/run.stamp  ## a mail server on loopback, to play with
 	@$(BIN)/mailhub demo $(DEMO_ARGS)
 
 test: $(VENV)/dev.stamp  ## all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(SPREAD) $(PYTEST_ARGS)
 
 check: $(VENV)/dev.stamp  ## the quick loop: lint, form, types, tests without other programs
 	@$(MAKE) --no-print-directory lint types
-	@$(BIN)/python -m pytest -m "not interop and not soak" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(SPREAD) -m "not interop and not soak" $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff
 	@$(BIN)/ruff check .

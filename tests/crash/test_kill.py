@@ -25,6 +25,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import commandline
+
 pytestmark = pytest.mark.crash
 
 KILLS = int(os.environ.get("MAILHUB_KILLS", "20"))
@@ -84,12 +86,7 @@ tls = none
         self.process: subprocess.Popen[bytes] | None = None
 
     def operate(self, *arguments: str, stdin: str = "") -> str:
-        command = [sys.executable, "-m", "mailhub", "--config", str(self.config)]
-        result = subprocess.run(
-            [*command, *arguments], input=stdin, capture_output=True, text=True, check=False
-        )
-        assert result.returncode == 0, result.stderr
-        return result.stdout
+        return commandline.done("--config", str(self.config), *arguments, stdin=stdin)
 
     def start(self) -> None:
         twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tests import commandline
+
 PASSWORD = "correct horse"
 
 Predicate = Callable[[], Any]
@@ -108,16 +110,9 @@ class Twistd:
 
     def operate(self, *arguments: str, stdin: str = "", check: bool = True) -> str:
         """What the command line prints."""
-        command = [sys.executable, "-m", "mailhub", "--config", str(self.config)]
-        result = subprocess.run(
-            [*command, *arguments],
-            input=stdin.encode(),
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        assert not check or result.returncode == 0, result.stderr.decode()
-        return result.stdout.decode()
+        said = commandline.operate("--config", str(self.config), *arguments, stdin=stdin)
+        assert not check or said.status == 0, said.err
+        return said.out
 
     def add(self, name: str, password: str = PASSWORD) -> str:
         """Add an account; its address."""

@@ -190,7 +190,8 @@ def test_mutt_on_the_files(site: Site, tmp_path: Path) -> None:
         f"set mbox_type=Maildir\nset folder={maildir}\nset spoolfile={maildir}\n"
         "set confirmappend=no\nset confirmcreate=no\nset delete=yes\nset move=no\n"
         "set sort=subject\nset resolve=no\n"
-        "set quit=yes\nset wait_key=no\nset mark_old=no\nset header_cache=\nset maildir_trash=no\n"
+        "set quit=yes\nset wait_key=no\nset sleep_time=0\n"
+        "set mark_old=no\nset header_cache=\nset maildir_trash=no\n"
         "push '<first-entry><clear-flag>N<next-entry><flag-message><next-entry><delete-message>"
         f"<jump>4<enter><save-message>{maildir}/.Archive<enter><quit>'\n",
         encoding="utf-8",

@@ -178,34 +178,36 @@ def typed(command: list[str], keys: list[tuple[float, bytes]], env: dict[str, st
     return drawn
 
 
+def mutt_on(
+    hub: Hub, directory: Path, program_path: str, *settings: str, push: str, options: str = ""
+) -> bytes:
+    """Let mutt open alice's INBOX with some settings and press keys; what it drew."""
+    rc = directory / "muttrc"
+    usual = (
+        f'folder="imaps://{hub.host}:{hub.ports["imaps"]}/"',
+        'spoolfile="+INBOX"',
+        f'imap_user="{ALICE}"',
+        f'imap_pass="{hub.passwords[ALICE]}"',
+        f'certificate_file="{hub.ca}"',
+        "quit=yes",
+        "wait_key=no",
+        "sleep_time=0",  # or it pauses for a second to show each line
+    )
+    lines = [f"set {it}" for it in (*usual, *settings)]
+    rc.write_text("\n".join([*lines, f'push "{push}"', ""]), encoding="utf-8")
+    env = {**os.environ, "TERM": "xterm", "HOME": str(directory)}
+    command = [program_path, "-F", str(rc), *options.split()]
+    return typed(command, [(3, b"a"), (8, b"q"), (10, b"y")], env)
+
+
 @pytest.mark.parametrize("name", ["mutt", "neomutt"])
 def test_mutt(hub: Hub, tmp_path: Path, name: str) -> None:
     """Mutt opens the INBOX, deletes a message and leaves."""
     mutt = program(name)
     hub.deliver(message(f"for {name}"))
     hub.wait(ALICE, f"for {name}")
-    rc = tmp_path / "muttrc"
-    rc.write_text(
-        f"""
-set folder="imaps://{hub.host}:{hub.ports["imaps"]}/"
-set spoolfile="+INBOX"
-set imap_user="{ALICE}"
-set imap_pass="{hub.passwords[ALICE]}"
-set certificate_file="{hub.ca}"
-set delete=yes
-set quit=yes
-set wait_key=no
-set header_cache=""
-set smtp_url="smtps://{ALICE}@{hub.host}:{hub.ports["submissions"]}/"
-set smtp_pass="{hub.passwords[ALICE]}"
-set from="{ALICE}"
-set copy=no
-push "<delete-pattern>~s 'for {name}'<enter><sync-mailbox><quit>"
-""",
-        encoding="utf-8",
-    )
-    env = {**os.environ, "TERM": "xterm", "HOME": str(tmp_path)}
-    drawn = typed([mutt, "-F", str(rc)], [(3, b"a"), (8, b"q"), (10, b"y")], env)
+    keys = f"<delete-pattern>~s 'for {name}'<enter><sync-mailbox><quit>"
+    drawn = mutt_on(hub, tmp_path, mutt, "delete=yes", 'header_cache=""', push=keys)
     imap = hub.imap()
     imap.select(readonly=True)
     assert imap.search(None, "SUBJECT", f'"for {name}"')[1] == [b""], drawn[-2000:]
@@ -218,32 +220,18 @@ def test_mutt_resynchronises(hub: Hub, tmp_path: Path) -> None:
     for number in range(3):
         hub.deliver(message(f"resync {number}"))
         hub.wait(ALICE, f"resync {number}")
-    rc = tmp_path / "muttrc"
-    rc.write_text(
-        f"""
-set folder="imaps://{hub.host}:{hub.ports["imaps"]}/"
-set spoolfile="+INBOX"
-set imap_user="{ALICE}"
-set imap_pass="{hub.passwords[ALICE]}"
-set certificate_file="{hub.ca}"
-set imap_condstore=yes
-set imap_qresync=yes
-set header_cache="{tmp_path}/cache"
-set quit=yes
-set wait_key=no
-push "<quit>"
-""",
-        encoding="utf-8",
-    )
-    env = {**os.environ, "TERM": "xterm", "HOME": str(tmp_path)}
-    command = [mutt, "-F", str(rc), "-d", "3"]
-    typed(command, [(3, b"a"), (8, b"q")], env)
+    caching = ("imap_condstore=yes", "imap_qresync=yes", f'header_cache="{tmp_path}/cache"')
+
+    def visited() -> bytes:
+        return mutt_on(hub, tmp_path, mutt, *caching, push="<quit>", options="-d 3")
+
+    visited()
     imap = hub.imap()
     imap.select()
     [found] = imap.search(None, "SUBJECT", '"resync 1"')[1]
     imap.store(found.decode(), "+FLAGS", r"(\Deleted)")
     imap.expunge()
-    drawn = typed(command, [(3, b"a"), (8, b"q")], env)
+    drawn = visited()
     said = b"".join(path.read_bytes() for path in tmp_path.glob(".muttdebug*"))
     if b"CHANGEDSINCE" not in said:
         pytest.skip("this mutt keeps no header cache, or no log")
@@ -261,24 +249,8 @@ def test_mutt_searches(hub: Hub, tmp_path: Path, name: str) -> None:
         text = f"Subject: {name} {number}\r\n\r\nA {name} needle{number} in hay.\r\n"
         hub.deliver(text.encode())
     hub.wait(ALICE, f"{name} 29")
-    rc = tmp_path / "muttrc"
-    rc.write_text(
-        f"""
-set folder="imaps://{hub.host}:{hub.ports["imaps"]}/"
-set spoolfile="+INBOX"
-set imap_user="{ALICE}"
-set imap_pass="{hub.passwords[ALICE]}"
-set certificate_file="{hub.ca}"
-set delete=yes
-set quit=yes
-set wait_key=no
-set header_cache=""
-push "<delete-pattern>=b 'a {name} NEEDLE7'<enter><sync-mailbox><quit>"
-""",
-        encoding="utf-8",
-    )
-    env = {**os.environ, "TERM": "xterm", "HOME": str(tmp_path)}
-    drawn = typed([mutt, "-F", str(rc)], [(3, b"a"), (8, b"q"), (10, b"y")], env)
+    keys = f"<delete-pattern>=b 'a {name} NEEDLE7'<enter><sync-mailbox><quit>"
+    drawn = mutt_on(hub, tmp_path, mutt, "delete=yes", 'header_cache=""', push=keys)
     imap = hub.imap()
     imap.select(readonly=True)
     assert imap.search(None, "BODY", f'"{name} needle7 "')[1] == [b""], drawn[-2000:]

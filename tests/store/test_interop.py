@@ -140,7 +140,7 @@ def drive(program: str, maildir: Path, keys: str) -> None:
     """Let mutt press some keys on a maildir, and leave."""
     (maildir.parent / "Mail").mkdir(exist_ok=True)  # or it asks
     master, slave = pty.openpty()
-    settings = "set sort=mailbox-order mark_old=no delete=yes move=no quit=yes"
+    settings = "set sort=mailbox-order mark_old=no delete=yes move=no quit=yes sleep_time=0"
     command = [program, "-n", "-F", "/dev/null", "-e", settings]
     command += ["-e", f'push "{keys}<sync-mailbox><quit>"', "-f", str(maildir)]
     environment = {**os.environ, "TERM": "xterm", "HOME": str(maildir.parent)}
