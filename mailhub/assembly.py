@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from mailhub.accounts.database import Accounts
@@ -29,6 +29,7 @@ from mailhub.net.clienttls import ClientTls
 from mailhub.net.dns import DnsResolver, name_servers
 from mailhub.net.journal import Journal
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
+from mailhub.net.recurring import Recurring
 from mailhub.net.scribe import Scribe
 from mailhub.net.web import HttpsClient
 from mailhub.policy.backup import Backup, backing
@@ -183,10 +184,8 @@ class Parts:
             settings.others,
         )
         self.reaches = SharedReaches(self.sharing)
-        self._looking = LoopingCall(lambda: Deferred.fromCoroutine(self.sharing.look()))
-        self._looking.clock = reactor
-        self._learning = LoopingCall(lambda: Deferred.fromCoroutine(self.stores.learn()))
-        self._learning.clock = reactor
+        self._looking = Recurring("looking at maildirs", self.sharing.look, reactor)
+        self._learning = Recurring("indexing", self.stores.learn, reactor)
         self.checker = AccountChecker(
             self.accounts, self.hashing, reactor, world.entropy, settings.auth
         )
@@ -278,8 +277,7 @@ class Parts:
             world.now,
             sending=settings.relay.tls_reports,
         )
-        self._reporting = LoopingCall(lambda: Deferred.fromCoroutine(self.tls_reporter.report()))
-        self._reporting.clock = world.reactor
+        self._reporting = Recurring("TLS reports", self.tls_reporter.report, world.reactor)
         self.protector = Protector(
             self._assurances,
             self.web,
@@ -471,14 +469,10 @@ class Parts:
         until = self.ids()
         await self._recall()
         self.runner.start()
-        looking = self._looking.start(self.settings.store.look, now=False)
-        looking.addErrback(lambda failure: self._log.failure("looking at maildirs failed", failure))
-        learning = self._learning.start(self.settings.store.index_every, now=False)
-        learning.addErrback(lambda failure: self._log.failure("indexing failed", failure))
+        self._looking.start(self.settings.store.look)
+        self._learning.start(self.settings.store.index_every)
         # Hubs that start together do not report together (RFC 8460 §4.1).
-        every = REPORT_EVERY * (1 + self.world.chance.random())
-        reporting = self._reporting.start(every, now=False)
-        reporting.addErrback(lambda failure: self._log.failure("TLS reports failed", failure))
+        self._reporting.start(REPORT_EVERY * (1 + self.world.chance.random()))
         await self.local.recover(until)
         await self.ledger.recover(until)
 
@@ -525,9 +519,8 @@ class Parts:
 
     async def stop(self) -> None:
         """Finish what is under way, write it down, and let go of everything."""
-        for call in (self._looking, self._learning, self._reporting):
-            if call.running:
-                call.stop()
+        for recurring in (self._looking, self._learning, self._reporting):
+            recurring.stop()
         await self.runner.stop()
         await self.remote.stop()
         await self.local.stop()

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname
@@ -26,6 +26,14 @@ from mailhub.ports.resolver import Tlsa
 
 CHAIN_LIMIT: Final = 20
 """Certificates of a handshake that are looked at."""
+UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises at certificates that OpenSSL takes: a host may show any."""
 
 
 def fault(
@@ -41,10 +49,12 @@ def fault(
     """
     if not chain:
         return "no certificate"
-    own = list(chain[:CHAIN_LIMIT])
+    own = [each for each in chain[:CHAIN_LIMIT] if _readable(each)]
+    if not own or own[0] is not chain[0]:
+        return "a certificate that cannot be read"
     if dane.entity(records, _shown(own[0])):
         return ""
-    known = [*own, *_in_full(records)]
+    known = [*own, *filter(_readable, _in_full(records))]
     numbers = dane.anchors(records, [_shown(each) for each in known])
     trusted = [known[number] for number in numbers]
     if not trusted:
@@ -56,6 +66,16 @@ def fault(
     if not any(_named(own[0], name) for name in names):
         return "issued for another name"
     return ""
+
+
+def _readable(certificate: x509.Certificate) -> bool:
+    """Whether all that is asked of a certificate below has an answer."""
+    try:
+        _shown(certificate)
+        _ = certificate.extensions, certificate.not_valid_before_utc
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _shown(certificate: x509.Certificate) -> dane.Shown:
@@ -102,7 +122,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         return False
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*UNREADABLE, TypeError, InvalidSignature):
         return False
     return True
 
@@ -110,7 +130,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 def _authority(certificate: x509.Certificate) -> bool:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return False
     return extension.value.ca
 
@@ -123,6 +143,6 @@ def _valid(certificate: x509.Certificate, now: float) -> bool:
 def _named(certificate: x509.Certificate, name: str) -> bool:
     try:
         verify_certificate_hostname(certificate, name)
-    except (VerificationError, CertificateError, ValueError):
+    except (VerificationError, CertificateError, *UNREADABLE):
         return False
     return True

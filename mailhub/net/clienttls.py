@@ -138,6 +138,12 @@ class Handshake:
         return Secured(facts(self._connection, client=True), self._verdict(self._connection))
 
     def _verdict(self, connection: SSL.Connection) -> str:
+        try:
+            return self._judged(connection)
+        except anchor.UNREADABLE:
+            return "unverified: a certificate that cannot be read"
+
+    def _judged(self, connection: SSL.Connection) -> str:
         if self._promise is not None:
             return self._promise.verdict(connection.get_peer_cert_chain(as_cryptography=True) or ())
         if self.faults:

@@ -2,10 +2,15 @@
 
 It is Twisted's client over our resolver. Redirections are an answer like any
 other that is not 200: no policy may be found behind one (RFC 8461 §3.3).
+
+Invariant: where a stranger says where to, nothing is handed over to an address that only
+machines beside ours can reach: what he cannot ask of them, he cannot have us ask.
 """
 
 from __future__ import annotations
 
+import ipaddress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from OpenSSL import SSL
@@ -20,6 +25,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import optionsForClientTLS, platformTrust
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, ResponseDone, ResponseFailed
@@ -33,8 +39,32 @@ from mailhub.ports.web import FetchFailed
 PATIENCE: Final = 60.0
 """Seconds for a request in all (RFC 8461 §3.3 suggests one minute)."""
 PORT: Final = 443
+HEAD_LIMIT: Final = 64 << 10
+"""Octets that may come with a body: a status, header fields."""
 REFUSAL_LIMIT: Final = 4096
 """Octets of an answer that are read where only its status counts."""
+_INSIDE: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
+        "::/127", "fc00::/7", "fe80::/10", "ff00::/8",
+    )
+)  # fmt: skip
+"""Addresses of machines beside ours, and of none: of IANA's special-purpose addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked of a host; `inside` says that any address of it will do."""
+
+    method: bytes
+    host: str
+    path: str
+    headers: Headers
+    octets: bytes | None
+    limit: int
+    inside: bool
 
 
 class HttpsClient:
@@ -55,7 +85,8 @@ class HttpsClient:
 
     async def get(self, host: str, path: str, limit: int) -> bytes:
         """A plain text; see `ports.web.Web`."""
-        response, body = await self._request(b"GET", host, path, Headers(), None, limit)
+        asked = _Request(b"GET", host, path, Headers(), None, limit, inside=True)
+        response, body = await self._answer(asked)
         [kind] = response.headers.getRawHeaders(b"content-type", [b""])[:1]
         if kind.partition(b";")[0].strip().lower() != b"text/plain":
             raise FetchFailed(f"it is not plain text but {kind.decode('latin-1') or 'unnamed'}")
@@ -64,48 +95,42 @@ class HttpsClient:
     async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
         """Hand over octets; see `ports.web.Web`."""
         headers = Headers({b"Content-Type": [kind.encode()]})
-        await self._request(b"POST", host, path, headers, octets, REFUSAL_LIMIT)
+        asked = _Request(b"POST", host, path, headers, octets, REFUSAL_LIMIT, inside=False)
+        await self._answer(asked)
 
-    async def _request(
-        self,
-        method: bytes,
-        host: str,
-        path: str,
-        headers: Headers,
-        octets: bytes | None,
-        limit: int,
-    ) -> tuple[IResponse, bytes]:
-        work = Deferred.fromCoroutine(self._asked(method, host, path, headers, octets, limit))
+    async def _answer(self, asked: _Request) -> tuple[IResponse, bytes]:
+        work = Deferred.fromCoroutine(self._asked(asked))
         work.addTimeout(PATIENCE, self._reactor, _too_slow)
         return await work
 
-    async def _asked(
-        self,
-        method: bytes,
-        host: str,
-        path: str,
-        headers: Headers,
-        octets: bytes | None,
-        limit: int,
-    ) -> tuple[IResponse, bytes]:
-        endpoint = await self._endpoint(host)
-        agent = Agent.usingEndpointFactory(self._reactor, _Always(endpoint))
-        headers.setRawHeaders(b"User-Agent", [b"mailhub"])
-        body = None if octets is None else _Octets(octets)
+    async def _asked(self, asked: _Request) -> tuple[IResponse, bytes]:
+        endpoint = await self._endpoint(asked)
         try:
-            response = await agent.request(method, f"https://{host}{path}".encode(), headers, body)
+            return await self._over(endpoint, asked)
+        finally:
+            endpoint.abort()  # a server may never close what we do not want to hear
+
+    async def _over(self, endpoint: _Secured, asked: _Request) -> tuple[IResponse, bytes]:
+        agent = Agent.usingEndpointFactory(self._reactor, _Always(endpoint))
+        asked.headers.setRawHeaders(b"User-Agent", [b"mailhub"])
+        body = None if asked.octets is None else _Octets(asked.octets)
+        uri = f"https://{asked.host}{asked.path}".encode()
+        try:
+            response = await agent.request(asked.method, uri, asked.headers, body)
         except ResponseFailed as error:
             raise _failed(error.reasons[0].value) from None
         except (ConnectError, SSL.Error) as error:
             raise _failed(error) from None
-        if not 200 <= response.code < 300 or (method == b"GET" and response.code != 200):
-            response.deliverBody(_Body(0))
+        except ValueError:  # Twisted's, before it asks anything
+            raise FetchFailed("that is no address of the web") from None
+        if not 200 <= response.code < 300 or (asked.method == b"GET" and response.code != 200):
             raise FetchFailed(f"the server said {response.code}")
-        reading = _Body(limit)
+        reading = _Body(asked.limit)
         response.deliverBody(reading)
         return response, await reading.whole
 
-    async def _endpoint(self, host: str) -> IStreamClientEndpoint:
+    async def _endpoint(self, asked: _Request) -> _Secured:
+        host = asked.host
         try:
             answer = await self.resolver.addresses(host)
         except NoSuchDomain:
@@ -114,24 +139,67 @@ class HttpsClient:
             raise FetchFailed(f"looking up {host} failed: {failure}") from None
         if not answer.records:
             raise FetchFailed(f"{host} has no address")
+        usable = [it for it in answer.records if asked.inside or not _inside(it)]
+        if not usable:
+            raise FetchFailed(f"{host} is at {answer.records[0]}, which is not a public address")
         # IPv4 first: there is one attempt, and those without IPv6 are the more.
-        address = min(answer.records, key=lambda it: ":" in it)
+        address = min(usable, key=lambda it: ":" in it)
         made = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        options = optionsForClientTLS(host, trustRoot=self._trust)
-        return _Secured(made(self._reactor, address, self._port), options, self._reactor)
+        try:
+            options = optionsForClientTLS(host, trustRoot=self._trust)
+        except ValueError:  # of labels that IDNA does not allow
+            raise FetchFailed(f"{host} is no name of a host") from None
+        inner = made(self._reactor, address, self._port)
+        return _Secured(inner, options, self._reactor, asked.limit + HEAD_LIMIT)
 
 
 @implementer(IStreamClientEndpoint)
 class _Secured:
-    """An endpoint under TLS, with our clock: stock's `wrapClientTLS` has the global reactor's."""
+    """An endpoint under TLS, for one answer of at most so many octets.
 
-    def __init__(self, inner: IStreamClientEndpoint, options: Any, clock: Any) -> None:
-        self._inner, self._options, self._clock = inner, options, clock
+    Stock's `wrapClientTLS` has the global reactor's clock; its HTTP reads any number of headers.
+    """
+
+    def __init__(self, inner: IStreamClientEndpoint, options: Any, clock: Any, limit: int) -> None:
+        self._inner, self._options, self._clock, self._limit = inner, options, clock, limit
+        self._tls: Any = None
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        factory = TLSMemoryBIOFactory(self._options, True, protocolFactory, self._clock)
-        made: Deferred[Any] = self._inner.connect(factory)
-        return made.addCallback(lambda tls: tls.wrappedProtocol)
+        measured = _MeasuringFactory(protocolFactory, self._limit)
+        factory = TLSMemoryBIOFactory(self._options, True, measured, self._clock)
+        return self._inner.connect(factory).addCallback(self._connected)
+
+    def _connected(self, tls: Any) -> IProtocol:
+        self._tls = tls
+        made: IProtocol = tls.wrappedProtocol.wrappedProtocol
+        return made
+
+    def abort(self) -> None:
+        """Close the connection now, if there is one."""
+        if self._tls is not None and self._tls.connected:
+            self._tls.abortConnection()
+
+
+class _Measured(ProtocolWrapper):
+    """Hangs up on a server that says more than it may."""
+
+    factory: _MeasuringFactory
+
+    def dataReceived(self, data: bytes) -> None:
+        self.factory.room -= len(data)
+        if self.factory.room < 0:
+            self.abortConnection()
+        else:
+            super().dataReceived(data)
+
+
+class _MeasuringFactory(WrappingFactory[_Measured]):
+    protocol = _Measured
+    noisy = False
+
+    def __init__(self, wrapped: IProtocolFactory, room: int) -> None:
+        super().__init__(wrapped)
+        self.room = room
 
 
 @implementer(IAgentEndpointFactory)
@@ -171,15 +239,15 @@ class _Body(Protocol):
     """Gathers a response's body, up to a limit."""
 
     def __init__(self, limit: int) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._hang_up())
-        self._limit = limit
+        self.whole: Deferred[bytes] = Deferred()
+        self._room = self._limit = limit
         self._pieces: list[bytes] = []
 
     def dataReceived(self, data: bytes) -> None:
         self._pieces.append(data)
-        if sum(map(len, self._pieces)) > self._limit:
+        self._room -= len(data)
+        if self._room < 0:
             self._end(FetchFailed(f"it is longer than {self._limit} octets"))
-            self._hang_up()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if reason.check(ResponseDone):
@@ -195,13 +263,17 @@ class _Body(Protocol):
         else:
             self.whole.errback(result)
 
-    def _hang_up(self) -> None:
-        if self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]
-
 
 def _too_slow(_: object, seconds: float) -> None:
     raise FetchFailed(f"nothing came of it in {seconds:.0f} seconds")
+
+
+def _inside(address: str) -> bool:
+    """Whether an address is of the network around us, or of no machine at all."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed in network for network in _INSIDE)
 
 
 def _failed(error: BaseException) -> FetchFailed:

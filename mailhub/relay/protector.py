@@ -151,7 +151,7 @@ class Protector:
         try:
             text = await self._web.get(f"mta-sts.{domain}", WELL_KNOWN, SIZE_LIMIT)
             self._keep(domain, Kept(fetch.id, parse_policy(text), self._time()))
-            del self._fetches[domain]
+            self._forget(domain, fetch)
         except (FetchFailed, BadPolicy) as error:
             fetch.failed, fetch.fault = self._time(), str(error)
             self._missed(domain, _sts_fault(error), fetch.fault)
@@ -163,6 +163,11 @@ class Protector:
                     turn.callback(None)
         if len(self._fetches) > self.limits.failures:
             self._fetches.pop(next(iter(self._fetches)))
+
+    def _forget(self, domain: str, fetch: _Fetch) -> None:
+        """It has ended well; another may have taken its place, where there were too many."""
+        if self._fetches.get(domain) is fetch:
+            del self._fetches[domain]
 
     def _read(self, domain: str) -> Kept | None:
         try:

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from mailhub.mail.address import Path
 from mailhub.mail.date import format_date
 from mailhub.mail.header import make
+from mailhub.mail.reply import Refusal
 from mailhub.policy.protection import Assurance, Protection
 from mailhub.policy.tlsrpt import (
     DAY,
@@ -95,14 +96,18 @@ class TlsReporter:
     # ---- Sending ---------------------------------------------------------------------------
 
     async def report(self) -> int:
-        """Report what has not been reported of days that have ended; how many reports went out."""
+        """Report what has not been reported of days that have ended; how many reports went out.
+
+        Raises:
+            OSError: The disk said no.
+        """
         today, count = int(self._now() // DAY), 0
         if not self.sending:
             return count
         for day, domain in self._assurances.reportable(today):
             try:
                 count += await self._report(day, domain)
-            except (LookupFailed, FetchFailed, OSError) as error:
+            except (LookupFailed, FetchFailed, Refusal) as error:
                 self._log.warn("no TLS report to {domain}: {why}", domain=domain, why=error)
                 if day > today - GIVE_UP:
                     continue
@@ -112,9 +117,11 @@ class TlsReporter:
     async def _report(self, day: int, domain: str) -> int:
         """Send one domain's report of a day; 1, or 0 if it wants none.
 
+        One of the places that it names is enough: the others do not get it twice.
+
         Raises:
             LookupFailed: It cannot be asked.
-            FetchFailed: A server did not take it.
+            FetchFailed, Refusal: Nobody took it.
             OSError: The disk said no.
         """
         try:
@@ -124,21 +131,30 @@ class TlsReporter:
         places = destinations(texts.records)
         if not places:
             return 0
+        faults: list[FetchFailed | Refusal] = []
+        for place in places:
+            try:
+                await self._hand_over(day, domain, place)
+            except (FetchFailed, Refusal) as error:
+                faults.append(error)
+        if len(faults) == len(places):
+            raise faults[0]
+        self._log.info("TLS report of {domain} sent", domain=domain)
+        return 1
+
+    async def _hand_over(self, day: int, domain: str, place: ByMail | ByPost) -> None:
+        """Bring a report to one of the places that want it."""
         report_id = f"{day}.{domain}@{self._host}"
         contact = f"postmaster@{self._host}"
         counted = self._assurances.counted(day, domain)
-        found = report(day, self._host, contact, report_id, counted)
-        octets = packed(found)
-        name = f"{self._host}!{domain}!{day * DAY}!{day * DAY + DAY - 1}.json.gz"
-        for place in places:
-            match place:
-                case ByPost(host, path):
-                    await self._web.post(host, path, MEDIA_TYPE, octets)
-                case ByMail(path):
-                    letter = message(self._host, domain, path, report_id, self._now(), name, octets)
-                    await self._send(path, letter)
-        self._log.info("TLS report of {domain} sent", domain=domain)
-        return 1
+        octets = packed(report(day, self._host, contact, report_id, counted))
+        match place:
+            case ByPost(host, path):
+                await self._web.post(host, path, MEDIA_TYPE, octets)
+            case ByMail(path):
+                name = f"{self._host}!{domain}!{day * DAY}!{day * DAY + DAY - 1}.json.gz"
+                letter = message(self._host, domain, path, report_id, self._now(), name, octets)
+                await self._send(path, letter)
 
 
 def packed(found: dict[str, Any]) -> bytes:

@@ -58,6 +58,28 @@ def certificate(
     return builder.sign(key(signer or issuer), hashes.SHA256())
 
 
+def broken(subject: str, issuer: str) -> x509.Certificate:
+    """A certificate that says something twice, which OpenSSL lets pass."""
+    one, other = (x509.ObjectIdentifier(f"1.3.9999.{number}") for number in (1, 2))
+    day = dt.timedelta(days=1)
+    today = dt.datetime.fromtimestamp(NOW, dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(key(subject).public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - day)
+        .not_valid_after(today + day)
+        .add_extension(x509.UnrecognizedExtension(one, b"\x05\x00"), False)
+        .add_extension(x509.UnrecognizedExtension(other, b"\x05\x00"), False)
+        .sign(key(issuer), hashes.SHA256())
+    )
+    octets = made.public_bytes(Encoding.DER)
+    assert octets.count(b"\xce\x0f\x02") == 1
+    return x509.load_der_x509_certificate(octets.replace(b"\xce\x0f\x02", b"\xce\x0f\x01"))
+
+
 LEAF = certificate("leaf", "middle", ca=False)
 MIDDLE = certificate("middle", "root")
 ROOT = certificate("root", "root")
@@ -115,6 +137,15 @@ class TestAnchor:
         assert judged([in_full(ROOT)], [LEAF, MIDDLE]) == ""
         assert judged([promised(2, ROOT)], [LEAF, MIDDLE]) == "matches no TLSA record"
         assert judged([Tlsa(2, 0, 0, b"no certificate")], CHAIN) == "matches no TLSA record"
+
+    def test_broken(self) -> None:
+        """A certificate that cannot be read fails, or is passed over where it does not matter."""
+        odd = broken("leaf", "middle")
+        assert judged([promised(2, ROOT)], [odd, MIDDLE, ROOT]) == (
+            "a certificate that cannot be read"
+        )
+        assert judged([promised(2, ROOT)], [LEAF, odd, MIDDLE, ROOT]) == ""
+        assert judged([promised(2, ROOT), in_full(odd)], CHAIN) == ""
 
     def test_names(self) -> None:
         """The host's name, or the domain's whose mail it takes (RFC 7672 §3.2.2)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -9,13 +11,16 @@ import pytest
 from cryptography import x509
 from OpenSSL import crypto
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.logger import LogLevel, capturedLogs
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
 
 from mailhub.config.certificate import Authority, authority
 from mailhub.net.tls import CertificateMap
-from mailhub.net.web import PATIENCE, HttpsClient
+from mailhub.net.web import HEAD_LIMIT, PATIENCE, HttpsClient, _Body
 from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.ports.web import FetchFailed
 from tests.network import Network
@@ -44,7 +49,11 @@ class Names:
             raise NoSuchDomain
         if host == "slow.example":
             raise LookupFailed("timed out")
-        return Answer({"empty.example": ()}.get(host, ("2001:db8::9", ADDRESS)))
+        known: dict[str, tuple[str, ...]] = {
+            "empty.example": (),
+            "inside.example": ("127.0.0.1", "10.1.2.3", "fd00::1", "::1", "::ffff:192.168.1.1"),
+        }
+        return Answer(known.get(host, ("2001:db8::9", ADDRESS)))
 
     async def txt(self, name: str) -> Answer[bytes]:
         raise AssertionError
@@ -64,6 +73,7 @@ class World:
         self.answer: bytes | None = plain(b"policy")
         self.asked = b""
         self.hang_up = True
+        self.lost = 0
         world = self
 
         class Canned(Protocol):
@@ -72,7 +82,11 @@ class World:
                 if world.answer is not None and b"\r\n\r\n" in world.asked:
                     assert self.transport is not None
                     self.transport.write(world.answer)
-                    self.transport.loseConnection()
+                    if world.hang_up:
+                        self.transport.loseConnection()
+
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                world.lost += 1
 
         factory = TLSMemoryBIOFactory(
             CertificateMap([made.files]), False, Factory.forProtocol(Canned), self.network
@@ -140,6 +154,39 @@ class TestGet:
         assert why in str(error)
         assert not error.untrusted
 
+    @pytest.mark.parametrize("answer", [b"HTTP/1.1 404 No\r\n\r\nNot found", plain(b"x" * 101)])
+    def test_unwanted_body(self, world: World, answer: bytes) -> None:
+        """What is not wanted is not waited for, whoever goes on; and nothing is logged of it."""
+        world.answer, world.hang_up = answer, False
+        with capturedLogs() as logged:
+            assert isinstance(world.get(), FetchFailed)
+            gc.collect()
+        assert world.lost == 1
+        assert [event for event in logged if event["log_level"] >= LogLevel.warn] == []
+
+    def test_endless_head(self, world: World) -> None:
+        """A server may have header fields, but not for ever."""
+        world.answer = b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * (HEAD_LIMIT // 4)
+        world.hang_up = False
+        assert isinstance(world.get(), FetchFailed)
+        assert world.lost == 1
+
+    def test_many_pieces(self, world: World) -> None:
+        """A text that trickles in costs what it is long, and no more."""
+        pieces, limit = [b"x"] * 60_000, 64 << 10
+        body = _Body(limit)
+        began = time.process_time()
+        for piece in pieces:
+            body.dataReceived(piece)
+        body.connectionLost(Failure(ResponseDone()))
+        assert time.process_time() - began < 1
+        assert body.whole.result == b"x" * 60_000
+
+    @pytest.mark.parametrize("host", ["exa mple.example", "-.example", "x" * 64 + ".example"])
+    def test_no_name(self, world: World, host: str) -> None:
+        """Strangers' records may name what is no host."""
+        assert isinstance(world.get(host), FetchFailed)
+
     def test_patience(self, world: World) -> None:
         """A server that says nothing is left after a minute (RFC 8461 §3.3)."""
         world.answer = None
@@ -182,6 +229,19 @@ class TestPost:
         assert b"Content-Type: application/tlsrpt+gzip" in head
         assert b"Content-Length: 2" in head
         assert body == b"\x1f\x8b"
+
+    @pytest.mark.parametrize("path", ["/a b", "/a\r\nX: y", "/é"])
+    def test_no_address(self, world: World, path: str) -> None:
+        """A path that HTTP has no octets for is not asked for."""
+        error = world.outcome(world.client.post(HOST, path, "x/y", b"x"))
+        assert isinstance(error, FetchFailed)
+        assert world.asked == b""
+
+    def test_inside(self, world: World) -> None:
+        """A stranger cannot have us post to the machines beside us."""
+        error = world.outcome(world.client.post("inside.example", "/", "x/y", b"x"))
+        assert "not a public address" in str(error)
+        assert world.network.attempts == []
 
     def test_refused(self, world: World) -> None:
         """Another status is a failure."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from mailhub.mail.reply import Refusal
 from mailhub.policy.limits import ProtectionLimits
@@ -197,6 +198,16 @@ class TestPolicies:
         assert found == [NOTHING]
         world.text.callback(TEXT)
         assert world.policy() == POLICY
+
+    def test_pushed_out(self, world: World) -> None:
+        """A fetch that others have pushed out of memory ends like any other."""
+        world.text = Deferred()
+        found = world.begin()
+        world.protector._fetches.clear()
+        with capturedLogs() as logged:
+            world.text.callback(TEXT)
+        assert found == [Assurance(sts=POLICY)]
+        assert logged == []
 
     def test_renewed(self, world: World) -> None:
         """It is fetched anew in the second half of its life, and nobody waits for that."""

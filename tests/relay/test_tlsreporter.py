@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mailhub.mail.address import Path
+from mailhub.mail.reply import Refusal
 from mailhub.policy.protection import NOTHING, VERIFIED, Protection
 from mailhub.policy.route import TlsDemand
 from mailhub.policy.tlsrpt import DAY, Fault
@@ -22,7 +23,8 @@ from mailhub.relay.tlsreporter import GIVE_UP, MEDIA_TYPE, TlsReporter
 from tests.rig import run
 
 ANY = Protection(TlsDemand.OPPORTUNISTIC)
-WISH = b"v=TLSRPTv1; rua=mailto:reports@far.example,https://far.example/tls"
+RUA = {"sent": "mailto:reports@far.example", "posted": "https://far.example/tls"}
+WISH = f"v=TLSRPTv1; rua={RUA['sent']},{RUA['posted']}".encode()
 
 
 class World:
@@ -33,7 +35,7 @@ class World:
         self.wish: Any = WISH
         self.posted: list[tuple[str, str, str, bytes]] = []
         self.sent: list[tuple[Path, bytes]] = []
-        self.fault: Exception | None = None
+        self.faults: dict[str, Exception] = {}
         self.assurances = Assurances(str(directory), lambda _: None)
         self.reporter = TlsReporter(
             self.assurances,
@@ -67,13 +69,13 @@ class World:
         raise AssertionError
 
     async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
-        if self.fault is not None:
-            raise self.fault
+        if "posted" in self.faults:
+            raise self.faults["posted"]
         self.posted.append((host, path, kind, octets))
 
     async def send(self, path: Path, content: bytes) -> None:
-        if self.fault is not None:
-            raise self.fault
+        if "sent" in self.faults:
+            raise self.faults["sent"]
         self.sent.append((path, content))
 
     def connect(self, certificate: str = VERIFIED, fault: Fault | None = None) -> None:
@@ -131,25 +133,49 @@ def test_not_wanted(world: World, wish: Any) -> None:
     assert run(world.reporter.report()) == 0
 
 
-@pytest.mark.parametrize("fault", ["wish", "post"])
+@pytest.mark.parametrize("fault", ["wish", "posted", "sent"])
 def test_again(world: World, fault: str) -> None:
     """What could not be sent is sent with a later round, but not for ever."""
+    faults: dict[str, Exception] = {
+        "posted": FetchFailed("500"),
+        "sent": Refusal(452, "3.1", "Full"),
+    }
+
+    def fail() -> None:
+        if fault == "wish":
+            world.wish = LookupFailed("slow")
+        else:
+            world.wish = f"v=TLSRPTv1; rua={RUA[fault]}".encode()
+            world.faults = faults
+
+    def recover() -> None:
+        world.wish, world.faults = WISH, {}
+
     world.connect()
     world.now += DAY
-    if fault == "wish":
-        world.wish = LookupFailed("slow")
-    else:
-        world.fault = FetchFailed("500")
+    fail()
     assert run(world.reporter.report()) == 0
-    world.wish, kept = WISH, world.wish
-    world.fault, error = None, world.fault
+    recover()
     assert run(world.reporter.report()) == 1
     world.connect()
-    world.wish, world.fault = kept, error
     world.now += DAY * GIVE_UP
+    fail()
     assert run(world.reporter.report()) == 0
-    world.wish, world.fault = WISH, None
+    recover()
     assert run(world.reporter.report()) == 0
+
+
+@pytest.mark.parametrize("fails", ["posted", "sent"])
+def test_one_is_enough(world: World, fails: str) -> None:
+    """A place that cannot be reached costs the others nothing, and does not bring them twice."""
+    world.faults[fails] = (
+        Refusal(550, "1.1", "No such user") if fails == "sent" else FetchFailed("")
+    )
+    world.connect()
+    world.now += DAY
+    assert run(world.reporter.report()) == 1
+    assert run(world.reporter.report()) == 0
+    assert (len(world.posted), len(world.sent)) == ((0, 1) if fails == "posted" else (1, 0))
 
 
 def test_switched_off(world: World) -> None:
