@@ -21,7 +21,6 @@ from twisted.logger import Logger
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.principals import Principals
 from mailhub.config.settings import Settings
-from mailhub.config.waiting import BACKUP_PREFIX
 from mailhub.imap.structure import summary
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal, Reply
@@ -32,14 +31,12 @@ from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.net.recurring import Recurring
 from mailhub.net.scribe import Scribe
 from mailhub.net.web import HttpsClient
-from mailhub.policy.backup import Backup, backing
 from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import News
 from mailhub.policy.retry import Schedule
-from mailhub.policy.route import Exchange, Hop, matching, route, routed, sent_by
-from mailhub.policy.rule import Rule
+from mailhub.policy.route import Hop
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Logins
 from mailhub.ports.conversation import Client
@@ -201,7 +198,7 @@ class Parts:
     def _open_notices(self) -> None:
         """What writes to senders and to the postmaster."""
         settings, world, hub = self.settings, self.world, self.settings.hub
-        self._schedules = settings.schedules()
+        self._schedules, self._ways = settings.schedules(), settings.ways()
         self.reporter = Reporter(
             hub.hostname,
             self.ids,
@@ -407,42 +404,17 @@ class Parts:
         self.runner.wake()
 
     def _route(self, reverse_path: Path, path: Path, way: str = "") -> Hop:
-        relay = self.settings.relay
-        routes = self.settings.routes
-        if way:
-            return sent_by(way, path, routes, port=relay.port, tls=relay.tls)
-        if self._backup(reverse_path, path) is not None:
-            return Exchange(path.domain, relay.port, relay.tls)
-        return route(reverse_path, path, routes, port=relay.port, tls=relay.tls)
+        return self._ways.hop(reverse_path, path, way)
 
     def _verdicts(self, reverse_path: Path, path: Path, way: str) -> tuple[Verdict, ...]:
         """Why mail goes where `_route` says."""
-        hop = self._route(reverse_path, path, way)
-        if way:
-            return (Verdict(f"route: to {hop.name}, as the operator said"),)
-        backup = self._backup(reverse_path, path)
-        if backup is not None:
-            rule = Rule(f"backup {backup.name}", "domains")
-            return (Verdict(f"route: to better exchanges of {path.domain} than us", rule),)
-        return routed(hop, matching(reverse_path, path, self.settings.routes))
-
-    def _backup(self, reverse_path: Path, path: Path) -> Backup | None:
-        """Whether mail is for a domain that we back up, and no route names that domain."""
-        backup = backing(path.domain, self.settings.access.backups)
-        if backup is None:
-            return None
-        found = matching(reverse_path, path, self.settings.routes)
-        return None if found is not None and found.recipients else backup
+        return self._ways.verdicts(reverse_path, path, way)
 
     def _schedule(self, item: Item, place: int) -> Schedule:
         """How long and how often a recipient is tried."""
         path, fate = item.envelope.recipients[place].path, item.fates[place]
-        found = matching(item.envelope.reverse_path, path, self.settings.routes)
-        name = getattr(fate, "route", "") or ("" if found is None else found.name)
-        backup = self._backup(item.envelope.reverse_path, path)
-        if backup is not None:
-            name = f"{BACKUP_PREFIX}{backup.name}"
         way = getattr(fate, "route", "")
+        name = self._ways.schedule(item.envelope.reverse_path, path, way)
         provider = "" if item.places[place] else self._provider(item, path, way)
         return self._schedules.find(item.flow.name, name, provider)
 
@@ -500,7 +472,7 @@ class Parts:
         self.journal.limits = settings.journal
         self.scribe.obey(settings.journey, settings.origins.told)
         self.mail.limits = settings.journey
-        self._schedules = settings.schedules()
+        self._schedules, self._ways = settings.schedules(), settings.ways()
         languages = Languages(settings.words, settings.bounce_language)
         self.reporter.obey(languages, settings.bounce, settings.hub.postmaster)
         self.local.obey(settings.local)

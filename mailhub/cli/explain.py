@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Coroutine, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from mailhub.config.settings import Settings
     from mailhub.ports.conversation import Client
     from mailhub.ports.resolver import Resolver
+    from mailhub.ports.web import Web
+    from mailhub.queue.assurances import Assurances
     from mailhub.relay.allowances import Allowances
-    from mailhub.relay.explain import Step
+    from mailhub.relay.step import Letter, Step, World
 
 T = TypeVar("T")
 
@@ -39,6 +41,7 @@ STRANGER: Final = "192.0.2.1"
 @click.option("--login", metavar="ADDRESS", help="Who has logged in.  [the sender, if it is ours]")
 @click.option("--stranger", is_flag=True, help="Nobody has logged in: it comes to port 25.")
 @click.option("--client", metavar="IP", default=STRANGER, help="From where it comes.")
+@click.option("--requiretls", is_flag=True, help="As if MAIL had REQUIRETLS (RFC 8689).")
 @click.option("--offline", is_flag=True, help="Look nothing up in the DNS.")
 @json_option
 @click.pass_obj
@@ -51,6 +54,7 @@ def explain(
     *,
     stranger: bool,
     client: str,
+    requiretls: bool,
     offline: bool,
     as_json: bool,
 ) -> int:
@@ -59,7 +63,8 @@ def explain(
     Each is told with the line of the configuration that decides it. The functions that
     decide are those of the hub; no hub need run, and nothing is sent or kept.
     """
-    from mailhub.relay.explain import Letter, World  # noqa: PLC0415
+    from mailhub.relay.scout import Scout  # noqa: PLC0415
+    from mailhub.relay.step import Letter, World  # noqa: PLC0415
 
     if stranger and login is not None:
         raise click.UsageError("--stranger is one who has not logged in.")
@@ -70,18 +75,26 @@ def explain(
         tuple(address(it) for it in to),
         content[: end(content)],
         len(content),
+        requiretls,
     )
     with closing(place.accounts()) as accounts, ExitStack() as stack:
         peer = _client(accounts, letter.sender, login, client, stranger=stranger)
-        standing = partial(stands, settings)
-        world = World(
-            settings,
-            accounts,
-            time.time,
-            lambda _: None,
-            allowances=_allowances(settings, stack),
-            standing=standing,
-        )
+        allowances, kept = _allowances(settings, stack), _kept(settings, stack)
+
+        def world(resolver: Resolver | None, web: Web, clock: Any) -> World:
+            protection, trusted = settings.relay.protection, settings.dns.trusted
+            scout = Scout(kept, web, clock, time.time, protection, trusted=trusted)
+            return World(
+                settings,
+                accounts,
+                time.time,
+                lambda _: None,
+                allowances,
+                scout,
+                resolver,
+                partial(stands, settings),
+            )
+
         steps = _asked(settings, letter, peer, world, offline=offline)
     if as_json:
         print_json([_as_json(step, settings) for step in steps])
@@ -90,15 +103,25 @@ def explain(
     return 1 if any(step.refused for step in steps) else 0
 
 
-def _allowances(settings: Settings, stack: ExitStack) -> Allowances | None:
-    """What accounts may send, and have sent; None for a hub that has had no mail yet."""
+def _allowances(settings: Settings, stack: ExitStack) -> Allowances:
+    """What accounts may send, and have sent."""
     from mailhub.queue.spool import DATABASE, Spool  # noqa: PLC0415
-    from mailhub.relay.allowances import Allowances  # noqa: PLC0415
+    from mailhub.relay.allowances import Allowances, NothingSent, Sent  # noqa: PLC0415
 
-    if not os.path.exists(f"{settings.hub.spool}/{DATABASE}"):
-        return None
-    spool = stack.enter_context(closing(Spool(settings.hub.spool)))
-    return Allowances(settings.allowances, spool, time.time, lambda *_: None)
+    sent: Sent = NothingSent()
+    if os.path.exists(f"{settings.hub.spool}/{DATABASE}"):
+        sent = stack.enter_context(closing(Spool(settings.hub.spool)))
+    return Allowances(settings.allowances, sent, time.time, lambda *_: None)
+
+
+def _kept(settings: Settings, stack: ExitStack) -> Assurances | None:
+    """What the hub has learnt of the TLS of others; None if it cannot be read."""
+    from mailhub.queue.assurances import Assurances  # noqa: PLC0415
+
+    with suppress(OSError):
+        kept = Assurances(settings.hub.spool, lambda _: None, begin=False)
+        return stack.enter_context(closing(kept))
+    return None
 
 
 def _client(
@@ -116,20 +139,31 @@ def _client(
     return Client(client, 0, protocol="ESMTPSA", account=known, submission=True)
 
 
+Making = Callable[["Resolver | None", "Web", Any], "World"]
+"""Makes whom to ask, of a resolver, the web and a clock."""
+
+
+class _NoWeb:
+    """Where nothing is to be looked up."""
+
+    async def get(self, host: str, path: str, limit: int) -> bytes:
+        raise NotImplementedError
+
+    async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
+        raise NotImplementedError
+
+
 def _asked(
-    settings: Settings, letter: Any, client: Client, world: Any, *, offline: bool
+    settings: Settings, letter: Letter, client: Client, making: Making, *, offline: bool
 ) -> list[Step]:
     """All steps; the DNS is asked if it is not `offline`."""
-    from dataclasses import replace  # noqa: PLC0415
-
     from mailhub.relay.explain import explained  # noqa: PLC0415
 
-    async def collected(resolver: Resolver | None) -> list[Step]:
-        asking = replace(world, resolver=resolver)
-        return [step async for step in explained(letter, client, asking)]
+    async def collected(resolver: Resolver | None, web: Web, clock: Any) -> list[Step]:
+        return [step async for step in explained(letter, client, making(resolver, web, clock))]
 
     if offline:
-        return _at_once(collected(None))
+        return _at_once(collected(None, _NoWeb(), None))
     found: list[Step] = _in_reactor(settings, collected)
     return found
 
@@ -145,17 +179,20 @@ def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def _in_reactor(settings: Settings, work: Any) -> Any:
-    """The result of work that is given a resolver, and may wait for the network."""
+    """The result of work that is given a resolver and the web, and may wait for the network."""
     from twisted.internet.defer import Deferred  # noqa: PLC0415
 
     from mailhub.assembly import resolver_of  # noqa: PLC0415
+    from mailhub.net.web import HttpsClient  # noqa: PLC0415
     from mailhub.service import real_world  # noqa: PLC0415
 
     world = real_world()
     results: list[Any] = []
 
     def begin() -> None:
-        done = Deferred.fromCoroutine(work(resolver_of(settings, world)))
+        resolver = resolver_of(settings, world)
+        web = HttpsClient(world.reactor, resolver)
+        done = Deferred.fromCoroutine(work(resolver, web, world.reactor))
         done.addBoth(results.append)
         done.addBoth(lambda _: world.reactor.stop())
 

@@ -13,7 +13,7 @@ from mailhub.cli.control import ask
 from mailhub.cli.place import Place
 from mailhub.cli.show import ago, done, json_option, listing, print_json
 from mailhub.config.values import parse_duration, show_duration
-from mailhub.policy.order import Order, Row, What, carried_out, row, told
+from mailhub.policy.order import Order, Row, What, carried_out, row, whole
 from mailhub.policy.pace import Limits
 from mailhub.policy.provider import Provider, Providers
 from mailhub.policy.repute import Repute
@@ -125,10 +125,10 @@ def pace(place: Place, name: str, rate: float | None, source: str | None, *, for
 
 
 def stands(settings: Settings, name: str) -> list[str]:
-    """How we stand with a provider, in sentences; none, if mail just goes there."""
+    """How we stand with a provider, in sentences; none, if nothing was sent there."""
     now = time.time()
     met = [it for it in rows(settings, now) if it.provider == name]
-    return [sentence for it in met for sentence in told(it, now)]
+    return [sentence for it in met for sentence in whole(it, now)]
 
 
 # ---- The hub, or what it remembers ---------------------------------------------------------

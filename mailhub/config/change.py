@@ -11,7 +11,8 @@ from mailhub.config.load import filled
 from mailhub.config.provider import PREFIX, SOURCE_PREFIX
 from mailhub.config.schema import ROUTE_PREFIX, SECTIONS
 from mailhub.config.settings import Settings
-from mailhub.config.waiting import BACKUP_PREFIX, CLASS_PREFIX, LIMIT_PREFIX
+from mailhub.config.waiting import CLASS_PREFIX, LIMIT_PREFIX
+from mailhub.policy.ways import BACKUP_PREFIX
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from mailhub.config.route import Draft
 from mailhub.config.schema import NAMED, ROUTE_PREFIX, SECTIONS, section_of
 from mailhub.config.settings import Settings
 from mailhub.config.values import HOST
+from mailhub.policy.ways import BACKUP_PREFIX
 
 T = TypeVar("T")
 
@@ -77,7 +78,7 @@ def parse(
     mistakes += unusable
     classes, unfit = waiting.classes(_sections(given, waiting.CLASS_PREFIX))
     allowances = waiting.allowances(_sections(given, waiting.LIMIT_PREFIX))
-    backups, wrong = waiting.backups(_sections(given, waiting.BACKUP_PREFIX))
+    backups, wrong = waiting.backups(_sections(given, BACKUP_PREFIX))
     access = replace(settings.access, backups=backups)
     settings = replace(settings, classes=classes, allowances=allowances, access=access)
     mistakes += [*unfit, *wrong]

@@ -38,6 +38,7 @@ from mailhub.policy.provider import Provider, Source
 from mailhub.policy.queueclass import Classes, Schedules
 from mailhub.policy.retry import Schedule
 from mailhub.policy.route import SMTP_PORT, Route, TlsDemand
+from mailhub.policy.ways import BACKUP_PREFIX, Ways
 from mailhub.pop3.settings import Limits as Pop3
 from mailhub.queue.dsn import Limits as Bounce
 from mailhub.queue.words import Words
@@ -234,9 +235,13 @@ class Settings:
     def schedules(self) -> Schedules:
         """How long and how often mail is tried, by class, provider and route."""
         ways = {it.name: it.wishes for it in self.routes}
-        ways |= {f"backup {it.name}": it.wishes for it in self.access.backups}
+        ways |= {f"{BACKUP_PREFIX}{it.name}": it.wishes for it in self.access.backups}
         providers = {it.name: it.wishes for it in self.providers if it.wishes.values}
         return Schedules(self.schedule, self.classes, ways, providers)
+
+    def ways(self) -> Ways:
+        """Where mail goes, and why."""
+        return Ways(self.routes, self.access.backups, self.relay.port, self.relay.tls)
 
     @property
     def aliases(self) -> Aliases:

@@ -13,10 +13,10 @@ from mailhub.policy.allowance import Allowance
 from mailhub.policy.backup import Backup
 from mailhub.policy.queueclass import NORMAL, SHIPPED, Classes, QueueClass
 from mailhub.policy.retry import KEYS, Wishes
+from mailhub.policy.ways import BACKUP_PREFIX
 
 CLASS_PREFIX: Final = "class "
 LIMIT_PREFIX: Final = "limit "
-BACKUP_PREFIX: Final = "backup "
 
 
 def wishes(section: str, values: Mapping[str, Any]) -> Wishes:

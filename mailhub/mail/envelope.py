@@ -71,6 +71,8 @@ class Envelope:
         envid: The ENVID parameter as given, xtext (RFC 3461 §4.4).
         utf8: MAIL had SMTPUTF8 (RFC 6531 §3.4).
         require_tls: MAIL had REQUIRETLS (RFC 8689 §2).
+        tls_optional: The header says ``TLS-Required: No``, and MAIL had no REQUIRETLS
+            (RFC 8689 §4.1).
         size: What MAIL announced with SIZE, octets (RFC 1870 §6), or None.
         hold_for: Seconds that the message is not to be sent (RFC 4865 §4), or None.
         hold_until: Likewise the moment, seconds since the epoch.
@@ -85,6 +87,7 @@ class Envelope:
     envid: str | None = None
     utf8: bool = False
     require_tls: bool = False
+    tls_optional: bool = False
     size: int | None = None
     hold_for: int | None = None
     hold_until: float | None = None

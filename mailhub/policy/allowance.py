@@ -119,6 +119,26 @@ def hour_of(now: float) -> int:
     return int(now // HOUR)
 
 
+def spent(
+    allowance: Allowance, used: Iterable[Used], now: float
+) -> list[tuple[str, int, str, float]]:
+    """How much of an allowance is gone: key, limit, what is counted for it, and how much that is.
+
+    What is counted is ``messages``, ``recipients`` or ``new``.
+    """
+    hour = hour_of(now)
+    day = [each for each in used if hour - DAY_HOURS < each.hour <= hour]
+    left = 1 - (now / HOUR - hour)
+    share = {hour: 1.0, hour - 1: left}
+    found = []
+    for key, limit in allowance.limits():
+        name = key.split()[0]
+        weights = [share.get(it.hour, 0.0) if key.endswith("hour") else 1.0 for it in day]
+        total = sum(getattr(it, name) * w for it, w in zip(day, weights, strict=True))
+        found.append((key, limit, name, total))
+    return found
+
+
 def exceeded(
     allowance: Allowance,
     subject: str,
@@ -130,22 +150,8 @@ def exceeded(
     new: int = 0,
 ) -> Excess | None:
     """What of an allowance would be exceeded by so much more; None if nothing would be."""
-    hour = hour_of(now)
-    day = [each for each in used if hour - DAY_HOURS < each.hour <= hour]
-    left = 1 - (now / HOUR - hour)
-    share = {hour: 1.0, hour - 1: left}
-    totals = (
-        ("messages per hour", allowance.messages_per_hour, messages, "messages", share),
-        ("messages per day", allowance.messages_per_day, messages, "messages", None),
-        ("recipients per hour", allowance.recipients_per_hour, recipients, "recipients", share),
-        ("recipients per day", allowance.recipients_per_day, recipients, "recipients", None),
-        ("new recipients per day", allowance.new_per_day, new, "new", None),
-    )
-    for key, limit, more, name, shares in totals:
-        if not limit or not more:
-            continue
-        weights = [1.0 if shares is None else shares.get(each.hour, 0.0) for each in day]
-        total = sum(getattr(each, name) * w for each, w in zip(day, weights, strict=True))
-        if total + more > limit:
+    more = {"messages": messages, "recipients": recipients, "new": new}
+    for key, limit, name, total in spent(allowance, used, now):
+        if more[name] and total + more[name] > limit:
             return Excess(allowance, subject, key, limit)
     return None

@@ -169,6 +169,18 @@ def _state(provider: Provider, repute: Repute, now: float) -> tuple[str, float |
             return "open", None, ""
 
 
+def whole(row: Row, now: float) -> tuple[str, ...]:
+    """All that matters to a message that is to go there: as `told`, and room, pace and counts."""
+    whence = f" from {row.source}" if row.source else ""
+    found = list(told(row, now)) or [f"open{whence}: the next slot is now"]
+    busy = "" if row.busy is None else f", {row.busy} taken"
+    found.append(f"places{whence}: {row.places}{busy}")
+    pace = "as fast as they take it" if row.rate is None else f"{row.rate:g} a minute"
+    sent = f"{row.sent_minute} in the last minute, {row.sent_hour} in the hour"
+    found.append(f"pace{whence}: {pace}; sent {sent}, {row.sent_day} in the day")
+    return tuple(found)
+
+
 def told(row: Row, now: float) -> tuple[str, ...]:
     """How we stand, in sentences: what matters to a message that is to go there."""
     whence = f" from {row.source}" if row.source else ""

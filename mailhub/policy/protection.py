@@ -4,7 +4,8 @@ Pure: TLSA records and MTA-STS policies were fetched before.
 
 Invariants:
 
-1. Nobody's demand lowers another's, but an operator who wants no TLS at all.
+1. Nobody's demand lowers another's, but an operator who wants no TLS at all, and a
+   message that says so of its domain's (RFC 8689 §5), never of the operator's.
 2. DANE comes before MTA-STS: where records are usable they alone say which
    certificate is good (RFC 8461 §2).
 """
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from mailhub.mail.header import Header
 from mailhub.mail.reply import Refusal
 from mailhub.policy.dane import Standing, standing, usable
 from mailhub.policy.route import TlsDemand
 from mailhub.policy.sts import Mode, StsPolicy
+from mailhub.policy.verdict import Verdict
 from mailhub.ports.resolver import Tlsa
 
 _STRICTNESS = (
@@ -63,6 +66,11 @@ class Assurance:
 
 NOTHING = Assurance()
 
+TLS_OPTIONAL: Final = Verdict(
+    "TLS: what its recipients' domains demand does not count, as it says TLS-Required: No"
+)
+"""What is said of a message for which `protection` is `optional`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Protection:
@@ -84,6 +92,7 @@ def protection(
     records: tuple[Tlsa, ...],
     *,
     require_tls: bool = False,
+    optional: bool = False,
     named: bool = False,
 ) -> Protection:
     """The strictest of all demands.
@@ -94,12 +103,13 @@ def protection(
         assurance: What is known of the domain whose exchange it is.
         records: The host's TLSA records, all of them, authenticated.
         require_tls: The message's REQUIRETLS (RFC 8689).
+        optional: The message's ``TLS-Required: No``: what its domain demands does not count.
         named: The host was named by the operator, and so needs nobody to vouch for it.
 
     Raises:
         Refusal: This host may not have the message.
     """
-    if configured is TlsDemand.NONE and not require_tls:
+    if (optional or configured is TlsDemand.NONE) and not require_tls:
         return Protection(configured)
     found = Protection(configured)
     match standing(records):
@@ -121,6 +131,12 @@ def protection(
             raise Refusal(550, "7.30", words)
         found = stricter(found, Protection(TlsDemand.VERIFIED, By.MESSAGE))
     return found
+
+
+#   requiretls-field = "TLS-Required:" [FWS] "No" CRLF   (RFC 8689 §3)
+def tls_optional(header: Header) -> bool:
+    """Whether a message's header says that what its recipients demand of TLS may fail."""
+    return [value.strip().lower() for value in header.all(b"tls-required")] == [b"no"]
 
 
 def enforced(policy: StsPolicy | None) -> bool:

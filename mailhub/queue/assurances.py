@@ -8,6 +8,7 @@ Used by the event loop's thread: rows are few and small, and nothing is synced.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -81,6 +82,7 @@ class Assurances:
 
     Args:
         log: Takes a line for the operator.
+        begin: Make the database if it is not there, or cannot be read.
 
     Raises:
         OSError: From every method: the disk said no.
@@ -91,10 +93,18 @@ class Assurances:
         directory: str,
         log: Callable[[str], None],
         connect: Connect = sqlite3.connect,
+        *,
+        begin: bool = True,
     ) -> None:
         self._path = f"{directory}/{DATABASE}"
         self._connect = connect
         self._writes = 0
+        if not begin:
+            if not os.path.exists(self._path):
+                raise FileNotFoundError(errno.ENOENT, "nothing is known of others", self._path)
+            with translated(self._path):
+                self._db = self._open()
+            return
         os.makedirs(directory, 0o700, exist_ok=True)
         try:
             self._db = self._open()

@@ -66,8 +66,8 @@ SETTLED = 10
 
 ITEM_COLUMNS = (
     "id, arrived, size, reverse_local, reverse_domain, body, ret, envid, utf8, require_tls,"
-    " announced, release, by_seconds, by_mode, priority, address, helo, protocol, account, head,"
-    " flow, total"
+    " tls_optional, announced, release, by_seconds, by_mode, priority, address, helo, protocol,"
+    " account, head, flow, total"
 )
 RECIPIENT_COLUMNS = (
     "item, number, local, domain, flow, notify, orcpt, account, mailbox,"
@@ -98,6 +98,7 @@ def item_row(item: Item, flow: int) -> ItemRow:
         envelope.envid,
         envelope.utf8,
         envelope.require_tls,
+        envelope.tls_optional,
         envelope.size,
         item.release if item.release > item.arrived else None,
         None if by is None else by.seconds,
@@ -191,8 +192,8 @@ def expected(fate: Fate, place: Local | None) -> tuple[State, State]:
 def item(row: ItemRow, recipients: Iterable[RecipientRow], flow: Flow) -> Item:
     """The item of these rows; those of the recipients, all or some, in order of their numbers."""
     (number, arrived, size, reverse_local, reverse_domain, body, ret, envid, utf8, require_tls,
-     announced, release, seconds, mode, priority, address, helo, protocol, account, head,
-     _, total) = row  # fmt: skip
+     tls_optional, announced, release, seconds, mode, priority, address, helo, protocol,
+     account, head, _, total) = row  # fmt: skip
     rows = list(recipients)
     envelope = Envelope(
         Path(reverse_local, reverse_domain),
@@ -202,6 +203,7 @@ def item(row: ItemRow, recipients: Iterable[RecipientRow], flow: Flow) -> Item:
         envid,
         bool(utf8),
         bool(require_tls),
+        bool(tls_optional),
         announced,
         None,
         release,

@@ -39,6 +39,7 @@ MIGRATIONS: Final = (
         envid TEXT,
         utf8 INTEGER NOT NULL,
         require_tls INTEGER NOT NULL,
+        tls_optional INTEGER NOT NULL,
         announced INTEGER,
         release REAL,
         by_seconds INTEGER,

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from mailhub.mail.address import Path
-from mailhub.policy.allowance import Action, Allowance, Excess, exceeded, hour_of
+from mailhub.policy.allowance import Action, Allowance, Excess, Used, exceeded, hour_of, spent
 from mailhub.queue.change import Count
 from mailhub.queue.item import Held, Item, Pending
-from mailhub.queue.look import Reading
 from mailhub.queue.usage import number_of
 
 QUIET: Final = 24
@@ -23,6 +22,25 @@ QUIET: Final = 24
 
 Tell = Callable[[str, str], None]
 """Writes a note to the postmaster: its subject and its text."""
+
+
+class Sent(Protocol):
+    """What was sent: see `queue.look.Reading`."""
+
+    def used(self, subject: str, hour: int) -> list[Used]: ...
+    def strangers(self, subject: str, recipients: Sequence[int]) -> int: ...
+
+
+class NothingSent:
+    """Of a hub that has had no mail yet."""
+
+    def used(self, subject: str, hour: int) -> list[Used]:  # noqa: ARG002
+        """Nothing."""
+        return []
+
+    def strangers(self, subject: str, recipients: Sequence[int]) -> int:  # noqa: ARG002
+        """All of them."""
+        return len(recipients)
 
 
 class Allowances:
@@ -35,7 +53,7 @@ class Allowances:
     def __init__(
         self,
         all_: Sequence[Allowance],
-        reads: Reading,
+        reads: Sent,
         now: Callable[[], float],
         tell: Tell,
     ) -> None:
@@ -48,6 +66,12 @@ class Allowances:
     def of(self, account: Path) -> list[Allowance]:
         """Those that are this account's."""
         return [each for each in self.all if each.applies(account)]
+
+    def spent(self, each: Allowance, account: Path) -> list[tuple[str, int, int]]:
+        """Of an allowance of this account's each limit: its key, what it is, how much is gone."""
+        now = self._now()
+        used = self._reads.used(each.subject(account), hour_of(now))
+        return [(key, limit, round(gone)) for key, limit, _, gone in spent(each, used, now)]
 
     def check(self, account: Path, recipients: Sequence[Path]) -> None:
         """Judge a message on its way, by the recipients that it has so far.

@@ -43,6 +43,7 @@ from mailhub.policy.access import (
 )
 from mailhub.policy.alias import Expansion
 from mailhub.policy.limits import IntakeLimits
+from mailhub.policy.protection import TLS_OPTIONAL, tls_optional
 from mailhub.policy.queueclass import NORMAL, Classes, Facts, classify, named
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Account, Directory
@@ -223,6 +224,7 @@ class HubDraft:
         "_size",
         "_start",
         "_subject",
+        "_tls_optional",
         "_to",
         "_verdicts",
     )
@@ -252,6 +254,7 @@ class HubDraft:
         self._subject: bytes | None = None
         self._verdicts = verdicts
         self._class = NORMAL
+        self._tls_optional = False
 
     async def write(self, octets: bytes) -> None:
         """Take more content: CR LF line ends, transparency undone.
@@ -311,6 +314,7 @@ class HubDraft:
         count = len(self._to.recipients)
         facts = Facts(self._envelope.reverse_path, author, count, header)
         self._class = classify(facts, intake.classes.all)
+        self._weigh_tls(header)
         body = b""
         if client.account is not None:
             header, body = await self._mended(block, client.account)
@@ -319,6 +323,12 @@ class HubDraft:
         if self._to.expanded:
             self._sample = header.block
         await self._take(b"".join((self._received(), header.block, body, rest)))
+
+    def _weigh_tls(self, header: Header) -> None:
+        """See whether its sender would rather have it arrive than protected (RFC 8689 §4.1)."""
+        if tls_optional(header) and not self._envelope.require_tls:
+            self._tls_optional = True
+            self._verdicts = [*self._verdicts, TLS_OPTIONAL]
 
     async def _mended(self, block: bytes, account: Account) -> tuple[Header, bytes]:
         """The header of a submission, judged and completed (RFC 6409 §8)."""
@@ -462,6 +472,7 @@ class HubDraft:
         envelope = replace(
             self._envelope,
             recipients=tuple(to.recipients),
+            tls_optional=self._tls_optional,
             # What is passed on is what was given, and not what was asked for (RFC 6710 §4.2).
             priority=None if asked is None else flow.priority,
         )

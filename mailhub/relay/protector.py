@@ -25,7 +25,7 @@ from mailhub.policy.sts import SIZE_LIMIT, BadPolicy, Mode, parse_policy, record
 from mailhub.policy.tlsrpt import Fault
 from mailhub.ports.resolver import LookupFailed, NoSuchDomain, Tlsa
 from mailhub.ports.web import FetchFailed, Web
-from mailhub.queue.assurances import Assurances, Kept
+from mailhub.queue.assurances import Kept
 from mailhub.relay.names import Names, is_address
 
 WELL_KNOWN: Final = "/.well-known/mta-sts.txt"
@@ -51,6 +51,16 @@ class Witness(Protocol):
         words: str = "",
     ) -> None:
         """See `relay.tlsreporter`."""
+
+
+class Memory(Protocol):
+    """What was learnt before; `queue.assurances` is one. Each method may raise `OSError`."""
+
+    def policy(self, domain: str) -> Kept | None: ...
+    def keep(self, domain: str, kept: Kept) -> None: ...
+    def offered(self, host: str) -> float | None: ...
+    def offers(self, host: str, now: float) -> None: ...
+    def forget(self, host: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -79,7 +89,7 @@ class Protector:
 
     def __init__(
         self,
-        assurances: Assurances,
+        memory: Memory,
         web: Web,
         clock: IReactorTime,
         time: Callable[[], float],
@@ -90,7 +100,7 @@ class Protector:
         self.limits = limits
         self._reporter = reporter
         self._news = news
-        self._kept = assurances
+        self._kept = memory
         self._web = web
         self._clock = clock
         self._time = time

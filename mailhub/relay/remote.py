@@ -178,8 +178,8 @@ class Remote:
 
     # ---- Where to go -----------------------------------------------------------------------
 
-    async def _plan(self, hop: Hop, names: Names) -> _Plan:
-        """The hosts of a hop, and who runs them.
+    async def _plan(self, hop: Hop, names: Names, *, optional: bool = False) -> _Plan:
+        """The hosts of a hop, and who runs them; what they demand of TLS may be `optional`.
 
         Raises:
             Refusal: It has none, wants no mail, or cannot be looked up.
@@ -199,7 +199,8 @@ class Remote:
         provider = self.directions.providers.of(hosts)
         self._remember(hop.domain, provider)
         assurance = Assurance(answer.authentic)
-        if self._protector is not None and hop.tls is not TlsDemand.NONE:
+        wanted = hop.tls is not TlsDemand.NONE and not optional
+        if self._protector is not None and wanted:
             found = self._protector.of_domain(hop.domain, names, authentic=answer.authentic)
             assurance = await found
         return _Plan(hosts[: self.limits.hosts], provider, assurance)
@@ -227,7 +228,8 @@ class Remote:
             PutOff: It is not the time.
             Stopping: It is too late.
         """
-        plan = await self._plan(hop, progress.names)
+        optional = progress.envelope.tls_optional
+        plan = await self._plan(hop, progress.names, optional=optional)
         provider = plan.provider
         progress.provider = provider.name
         detour = self.directions.detours.get(provider.detour)

@@ -24,6 +24,7 @@ from itertools import accumulate
 from operator import or_
 from typing import Any, Final
 
+from mailhub.mail.address import NULL
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.clienttls import Promise
@@ -167,14 +168,17 @@ class Walk:
         hop, assurance, protector = self._hop, self._assurance, self._means.protector
         configured = self._provider.demand(hop.tls)
         records: tuple[Tlsa, ...] = ()
-        if protector is not None and isinstance(hop, Exchange) and configured is not TlsDemand.NONE:
+        envelope = self._progress.envelope
+        asked = configured is not TlsDemand.NONE and not envelope.tls_optional
+        if protector is not None and isinstance(hop, Exchange) and asked:
             records = await protector.records(host, hop, self._progress.names, assurance)
         needed = self._needed[host] = protection(
             configured,
             host,
             assurance,
             records,
-            require_tls=self._progress.envelope.require_tls,
+            require_tls=envelope.require_tls and envelope.reverse_path != NULL,
+            optional=envelope.tls_optional,
             named=not isinstance(hop, Exchange),
         )
         return needed

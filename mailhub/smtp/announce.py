@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from mailhub.mail.address import NULL
 from mailhub.mail.envelope import Body, Envelope, Notify, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.smtp import xtext
@@ -74,7 +75,8 @@ def needs(envelope: Envelope, beginning: bytes, size: int, *, ascii_only: bool) 
         utf8_paths=envelope.reverse_path.needs_utf8,
         utf8_header=envelope.utf8 and not header.isascii(),
         utf8_asked=asked,
-        trusted=envelope.require_tls,
+        # A bounce is rather sent unprotected than lost (RFC 8689 §5).
+        trusted=envelope.require_tls and envelope.reverse_path != NULL,
         timely=envelope.by is not None and envelope.by.returned,
     )
 
@@ -123,7 +125,7 @@ def mail_line(envelope: Envelope, need: Needs, features: Features) -> bytes:
         parts.append(f"RET={envelope.ret.value}")
     if features.dsn and envelope.envid is not None:
         parts.append(f"ENVID={envelope.envid}")
-    if need.trusted:
+    if envelope.require_tls and features.require_tls:
         parts.append("REQUIRETLS")
     by = envelope.by
     if by is not None and "DELIVERBY" in features.keywords:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
 from mailhub.accounts.database import Accounts
 from mailhub.cli import explain
 from mailhub.mail.address import parse_address
+from mailhub.policy.sts import Mode, StsPolicy
+from mailhub.queue.assurances import Assurances, Kept
 from mailhub.queue.spool import Spool
 from tests.cli.conftest import CHEAP, Mailhub
 from tests.relay.test_names import FakeResolver
+from tests.relay.test_scout import TEXT, Signed, Web
 from tests.rig import run
 
 
@@ -112,8 +118,8 @@ def test_mistakes(
 def test_online(mailhub: Mailhub, hub: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The DNS is asked through the hub's own resolver."""
 
-    def in_reactor(_settings: Any, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-        return run(work(FakeResolver()))
+    def in_reactor(_settings: Any, work: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
+        return run(work(FakeResolver(), None, None))
 
     monkeypatch.setattr(explain, "_in_reactor", in_reactor)
     said = mailhub(*hub, "--from", "ann@hub.example", "--to", "x@far.example")
@@ -131,9 +137,44 @@ def test_limits(mailhub: Mailhub, hub: list[str], state: Path, action: str, word
     Spool(str(state / "spool")).close()
     to = ("--to", "a@partner.example", "--to", "b@partner.example")
     said = mailhub(*hub, "--from", "ann@hub.example", *to, "--offline")
-    assert (
-        f"1 recipients per hour   [limit few] recipients per hour ({state}/mailhub.ini:8)"
-        in said.out
-    )
+    line = f"[limit few] recipients per hour ({state}/mailhub.ini:8)"
+    told = f"0 of 1 recipients per hour sent; beyond them: {action}   {line}"
+    assert told in said.out
     assert words in said.out
     assert said.status == (1 if action == "refuse" else 0)
+
+
+def test_nothing_is_kept(
+    mailhub: Mailhub, hub: list[str], state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found out leaves no trace, and what a hub has learnt is told and stays so."""
+
+    def in_reactor(_settings: Any, work: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
+        return run(work(Signed(b"2"), Web(TEXT), Clock()))
+
+    monkeypatch.setattr(explain, "_in_reactor", in_reactor)
+    kept = Kept("1", StsPolicy(Mode.ENFORCE, ("mx.far.example",), 864_000), time.time() - 7200)
+    with closing(Assurances(str(state / "spool"), print)) as assurances:
+        assurances.keep("far.example", kept)
+    said = mailhub(*hub, "--from", "ann@hub.example", "--to", "x@far.example")
+    assert "MTA-STS: mode enforce, fetched now, and not kept by this" in said.out
+    assert "mx2.far.example: is not used: 451 4.7.5" in said.out
+    offline = mailhub(*hub, "--from", "ann@hub.example", "--to", "x@far.example", "--offline")
+    assert "MTA-STS: mode enforce, fetched 2 hours ago" in offline.out
+    with closing(Assurances(str(state / "spool"), print)) as assurances:
+        assert assurances.policy("far.example") == kept
+    assert sorted(it.name for it in (state / "spool").iterdir()) == ["assurances.db"]
+
+
+def test_tls_of_the_message(mailhub: Mailhub, hub: list[str], tmp_path: Path) -> None:
+    """What the message says of TLS is told (RFC 8689)."""
+    file = tmp_path / "message"
+    file.write_bytes(b"From: ann@hub.example\r\nTLS-Required: No\r\n\r\nText\r\n")
+    told = [
+        *hub, "--from", "ann@hub.example", "--to", "x@far.example", "--message", str(file),
+        "--offline",
+    ]  # fmt: skip
+    assert "as it says TLS-Required: No" in mailhub(*told).out
+    said = mailhub(*told, "--requiretls")
+    assert "verified, all the way (REQUIRETLS)" in said.out
+    assert "TLS-Required" not in said.out

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mailhub.mail.header import Header
 from mailhub.mail.reply import Refusal
-from mailhub.policy.protection import NOTHING, Assurance, By, Protection, protection
+from mailhub.policy.protection import NOTHING, Assurance, By, Protection, protection, tls_optional
 from mailhub.policy.route import TlsDemand
 from mailhub.policy.sts import Mode, StsPolicy
 from mailhub.ports.resolver import Tlsa
@@ -92,3 +93,27 @@ class TestRequireTls:
         """The operator named it."""
         found = protection(REQUIRED, HOST, NOTHING, (), require_tls=True, named=True)
         assert found == Protection(VERIFIED, By.MESSAGE)
+
+
+def test_waived() -> None:
+    """TLS-Required: No leaves the operator's demand alone; REQUIRETLS wins over it (RFC 8689)."""
+    for configured in TlsDemand:
+        found = protection(configured, "mx.villain.example", ENFORCED, (GOOD,), optional=True)
+        assert found == Protection(configured)
+    strict = protection(NONE, HOST, ENFORCED, (), require_tls=True, optional=True)
+    assert strict == Protection(VERIFIED, By.STS)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (b"TLS-Required: No\r\n", True),
+        (b"tls-required:\r\n NO\r\n", True),
+        (b"TLS-Required: Yes\r\n", False),
+        (b"TLS-Required: No\r\nTLS-Required: No\r\n", False),
+        (b"Subject: TLS-Required: No\r\n", False),
+    ],
+)
+def test_what_a_message_says(header: bytes, expected: bool) -> None:
+    """One field, with the one value that there is (RFC 8689 §3)."""
+    assert tls_optional(Header(header + b"\r\n")) is expected

@@ -169,6 +169,7 @@ def items(draw: st.DrawFn, fate: st.SearchStrategy[Fate] = fates) -> Item:
         draw(st.none() | st.just("QQ+3D1")),
         draw(st.booleans()),
         draw(st.booleans()),
+        draw(st.booleans()),
         draw(st.none() | st.integers(0, 1 << 40)),
         None,
         draw(st.none() | st.floats(2e10, 3e10)),

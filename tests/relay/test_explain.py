@@ -10,9 +10,13 @@ from mailhub.mail.address import Path, parse_address
 from mailhub.policy.rule import Rule
 from mailhub.ports.conversation import Client
 from mailhub.ports.resolver import Resolver
-from mailhub.relay.explain import Letter, Step, World, explained
+from mailhub.relay.allowances import Allowances, NothingSent
+from mailhub.relay.explain import explained
+from mailhub.relay.scout import Scout
+from mailhub.relay.step import Letter, Step, World
 from tests.policy.test_alias import FakeDirectory, at
 from tests.relay.test_names import FakeResolver
+from tests.relay.test_scout import make_scout
 from tests.rig import run
 
 DIRECTORY = FakeDirectory(
@@ -51,6 +55,19 @@ def configuration() -> Settings:
 SETTINGS = configuration()
 
 
+def world_of(settings: Settings, resolver: Resolver | None, scout: Scout | None = None) -> World:
+    return World(
+        settings,
+        DIRECTORY,
+        lambda: 0.0,
+        lambda hosts: None,
+        Allowances(settings.allowances, NothingSent(), lambda: 0.0, lambda *_: None),
+        scout or make_scout(),
+        resolver,
+        lambda name: (f"next slot of {name}: now",),
+    )
+
+
 def steps(
     *to: Path,
     client: Client = ALICE,
@@ -61,14 +78,7 @@ def steps(
     settings: Settings = SETTINGS,
 ) -> list[Step]:
     letter = Letter(sender, to, header.replace("\n", "\r\n").encode(), size)
-    world = World(
-        settings,
-        DIRECTORY,
-        lambda: 0.0,
-        lambda hosts: None,
-        resolver,
-        standing=lambda name: (f"next slot of {name}: now",),
-    )
+    world = world_of(settings, resolver)
 
     async def collected() -> list[Step]:
         return [step async for step in explained(letter, client, world)]
@@ -110,7 +120,7 @@ class TestVerdicts:
     def test_one_of_two(self) -> None:
         """What is refused for one recipient goes on for the others."""
         found = steps(at("nobody"), at("bob"))
-        assert [step.refused for step in found] == [False, True, False, False, False]
+        assert [step.stage for step in found if step.refused] == ["RCPT"]
         assert found[-1].what == "filed into INBOX of bob@hub.example"
 
 
@@ -150,22 +160,34 @@ class TestTheWayOut:
     def test_exchanges(self) -> None:
         """Route, lookups, provider, its terms, how it stands, and the schedule."""
         found = steps(FAR)
-        assert told(found)[2:] == [
+        first = "limit alice@hub.example: 0 of 1000 recipients per hour sent; beyond them: hold"
+        assert told(found)[2] == first
+        assert told(found)[5:] == [
             "class class: normal, weight 10",
             "route route: to the exchanges of far.example",
             "lookup MX far.example: 10 mx.far.example, 20 mx2.far.example, authentic",
             "lookup A/AAAA mx.far.example: 192.0.2.1",
             "lookup A/AAAA mx2.far.example: 192.0.2.1",
+            "lookup TXT _mta-sts.far.example: no such name",
             "terms provider: far",
             "terms connections: 20",
             "terms messages per connection: 100",
             "terms at most 60 messages a minute",
-            "terms TLS: opportunistic",
-            "terms next slot of far: now",
+            "TLS TLS: opportunistic",
             "terms addresses: ipv4 only",
-            "terms attempted at once; if that fails for a while, again after 60 s",
+            "TLS DNSSEC: the exchanges of far.example are authentic",
+            "TLS MTA-STS: no policy",
+            "TLS DANE: mx.far.example has no authentic TLSA records",
+            "TLS mx.far.example: opportunistic, as the configuration demands",
+            "TLS DANE: mx2.far.example has no authentic TLSA records",
+            "TLS mx2.far.example: opportunistic, as the configuration demands",
+            "slot next slot of far: now",
+            "retry attempted at once; if that fails for a while, again after 60 seconds",
+            "retry its sender is told of a delay after 4 hours",
+            "retry given up after 5 days",
         ]
-        assert SETTINGS.origins.told(found[10].rule) == (
+        [minute] = [it for it in found if it.what.endswith("a minute")]
+        assert SETTINGS.origins.told(minute.rule) == (
             "[provider far] messages per minute (line 11)"
         )
 
@@ -174,13 +196,14 @@ class TestTheWayOut:
         found = told(steps(Path("x", "partner.example")))
         assert "route route: to the host smtp.partner.example:465" in found
         assert "lookup A/AAAA smtp.partner.example: 192.0.2.1" in found
-        assert "terms TLS: verified" in found
+        assert "TLS TLS: verified" in found
+        assert "slot next slot of route partner: now" in found
 
     def test_behind_an_alias(self) -> None:
         """Who is meant elsewhere is told, whoever was named."""
         found = steps(at("out"))
         assert found[1].what == "<out@hub.example>: is carol@far.example"
-        assert found[3].about == "carol@far.example"
+        assert [step.about for step in found if step.stage == "route"] == ["carol@far.example"]
 
     def test_nowhere(self) -> None:
         """A domain that is not there, or wants no mail, is told as the sender would be."""
@@ -194,12 +217,12 @@ class TestTheWayOut:
 
     def test_offline(self) -> None:
         """Without the DNS what it would say is left open."""
-        assert told(steps(FAR, resolver=None))[-2:] == [
-            "terms TLS: opportunistic",
+        assert told(steps(FAR, resolver=None))[-5:-3] == [
+            "TLS TLS: opportunistic",
             "lookup not looked up: provider and hosts are unknown",
         ]
         found = told(steps(Path("x", "partner.example"), resolver=None))
-        assert "terms TLS: verified" in found
+        assert "TLS TLS: verified" in found
         assert not any(each.startswith("lookup") for each in found)
 
     def test_ourselves(self) -> None:

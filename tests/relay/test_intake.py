@@ -342,6 +342,17 @@ class TestSubmission:
         house = House(rules=Rules(own_senders=False))
         assert self.submit(house, b"From: bob@hub.example\r\n" + HEADER).code == 250
 
+    def test_tls_required(self) -> None:
+        """What domains demand of TLS may fail, if a message says so alone (RFC 8689 §4.1)."""
+        house = House()
+        self.submit(house, b"TLS-Required: No\r\n" + HEADER)
+        assert house.item.envelope.tls_optional
+        house.take([b"TLS-Required: No\r\n" + HEADER])
+        assert house.item.envelope.tls_optional
+        strict = Envelope(SENDER, require_tls=True)
+        house.take([b"TLS-Required: No\r\n" + HEADER], envelope=strict)
+        assert not house.item.envelope.tls_optional
+
     def test_hidden_client(self) -> None:
         """Where our users are need not be told to the world; strangers are told of."""
         house = House(limits=IntakeLimits(hide_clients=True))

@@ -613,6 +613,22 @@ class TestProtection:
         assert told(world.deliver()) == ["454 4.7.4"], "no TLS where it is demanded"
         assert self.news == ["b.example offers no TLS any more"]
 
+    def test_waived(self, world: World, made: Authority, kept: Assurances) -> None:
+        """TLS-Required: No gets a message past all that; the operator's demand stays (RFC 8689)."""
+        policy = b"version: STSv1\nmode: enforce\nmx: c.example\nmax_age: 9999\n"
+        world.trust(made)
+        world.put(ONE, Host(lambda: Model(EVERYTHING)))
+        self.protect(world, kept, policy)
+        world.authentic = True
+        world.promises["_25._tcp.a.example"] = [Tlsa(3, 1, 1, bytes(32))]
+        waived = replace(envelope("ann"), tls_optional=True)
+        outcome = world.deliver(waived)
+        assert told(outcome) == ["250 2.0.0"]
+        assert [it.question for it in outcome.lookups] == ["MX example.org", "A/AAAA a.example"]
+        required = Exchange("example.org", tls=TlsDemand.REQUIRED)
+        world.put(TWO, Host(lambda: Model(EVERYTHING)))
+        assert told(world.deliver(waived, hop=required)) == ["454 4.7.4"]
+
 
 class TestSmarthost:
     def test_login(self, world: World, made: Authority) -> None:

@@ -135,6 +135,14 @@ class TestLacking:
         need = needs(envelope, b"", 0, ascii_only=True)
         assert lacking(need, ALL, verified=False) is not None
 
+    def test_require_tls_of_a_bounce(self) -> None:
+        """A bounce is rather sent unprotected than lost (RFC 8689 §5)."""
+        bounce = Envelope(NULL, (ANN,), require_tls=True)
+        assert not self.check(bounce, NOTHING)
+        need = needs(bounce, b"", 0, ascii_only=True)
+        assert b"REQUIRETLS" not in mail_line(bounce, need, NOTHING)
+        assert mail_line(bounce, need, ALL).endswith(b" REQUIRETLS\r\n")
+
     def test_in_time(self) -> None:
         """What is to come back when it is late goes only where that is known (RFC 2852 §4.2)."""
         late = Envelope(BOB, (ANN,), by=DeliverBy(60, returned=True, trace=True))
