@@ -111,12 +111,18 @@ def named(path: Path, patterns: Collection[str]) -> bool:
 
 def _has(header: Header, wanted: str) -> bool:
     """Whether a field is there, with one of the values if some are named."""
-    name, _, values = wanted.partition(":")
-    found = header.all(name.strip().lower().encode())
-    if not values.strip():
-        return bool(found)
-    accepted = {value.strip().lower().encode() for value in values.split(",")}
-    return any(value.strip().lower() in accepted for value in found)
+    name, accepted = _condition(wanted)
+    if name not in header:
+        return False
+    return not accepted or any(value.strip().lower() in accepted for value in header.all(name))
+
+
+@lru_cache(maxsize=256)
+def _condition(wanted: str) -> tuple[bytes, frozenset[bytes]]:
+    """A field's name, and the values that count if some are named, in lower case."""
+    name, _, values = wanted.lower().encode().partition(b":")
+    given = (value.strip() for value in values.split(b","))
+    return name.strip(), frozenset(value for value in given if value)
 
 
 # ---- All together --------------------------------------------------------------------------
