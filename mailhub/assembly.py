@@ -449,12 +449,12 @@ class Parts:
         await self.ledger.recover(until)
 
     async def _recall(self) -> None:
-        """Begin journeys again that were lost in a crash."""
+        """Tell journeys what they lost in a crash."""
         if not self.settings.journey.keep:
             return
         try:
-            for queue_id, event in await self.scribe.ask(forgotten, self._presence):
-                self.scribe.note(queue_id, event)
+            for queue_id, events in await self.scribe.ask(forgotten, self._presence):
+                self.scribe.note(queue_id, *events)
         except OSError as error:
             self._log.error("journeys were not looked at: {why}", why=error)
 
