@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -19,8 +17,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from mailhub.config.values import parse_duration
-from mailhub.lab.inboxes import Mail
 from mailhub.lab.prepared import PASSWORD
+from mailhub.lab.shown import shown
 from mailhub.mail.address import Path, parse_address
 from mailhub.mail.date import format_date
 from mailhub.mail.reply import Refusal
@@ -157,14 +155,14 @@ class Root(Resource):
             return await self._until(wanted, lambda: self._messages(path, wanted))
         for mail in await inboxes.messages(path):
             if str(mail.uid) == rest[1]:
-                return mail.content if rest[2:] == ["raw"] else told(mail)
+                return mail.content if rest[2:] == ["raw"] else shown(mail)
         raise Wrong(404, f"no message {rest[1]}")
 
     async def _messages(self, path: Path, wanted: Mapping[str, str]) -> list[object]:
-        shown = [told(mail) for mail in await self._lab.inboxes.messages(path)]
+        found = [shown(mail) for mail in await self._lab.inboxes.messages(path)]
         return [
             it
-            for it in shown
+            for it in found
             if all(wanted.get(name, "").lower() in it[name].lower() for name in ("from", "subject"))
         ]
 
@@ -202,9 +200,11 @@ class Root(Resource):
     ) -> list[object]:
         """What is found; or what is found after a while, if nothing is and the client waits."""
         try:
-            patience = min(float(wanted.get("wait", "0")), WAIT_LIMIT)
+            patience = float(wanted.get("wait", "0"))
         except ValueError:
-            raise Wrong(400, "wait is a number of seconds") from None
+            patience = -1.0
+        if not 0 <= patience <= WAIT_LIMIT:  # nor is it a number that is none
+            raise Wrong(400, f"wait is a number of seconds, {WAIT_LIMIT:.0f} at most")
         reactor = self._lab.machine
         end = reactor.seconds() + patience
         while not (found := await look()):
@@ -287,38 +287,6 @@ def _address(given: str) -> Path:
     return found
 
 
-def told(mail: Mail) -> dict[str, Any]:
-    """A message for a program: its fields, and its texts decoded."""
-    message = message_from_bytes(mail.content, policy=policy.default)
-    assert isinstance(message, EmailMessage), "by that policy"
-    return {
-        "id": mail.uid,
-        "received": mail.received,
-        "from": str(message.get("from", "")),
-        "to": str(message.get("to", "")),
-        "subject": str(message.get("subject", "")),
-        "headers": [[name, str(value)] for name, value in message.items()],
-        "text": _text(message, "plain"),
-        "html": _text(message, "html"),
-        "attachments": [
-            {"name": part.get_filename(), "type": part.get_content_type()}
-            for part in message.iter_attachments()
-        ],
-        "size": len(mail.content),
-    }
-
-
-def _text(message: EmailMessage, kind: str) -> str:
-    part = message.get_body((kind,))
-    if part is None:
-        return ""
-    try:
-        return str(part.get_content()).replace("\r\n", "\n")
-    except (LookupError, ValueError):  # a charset that nobody knows
-        octets = part.get_payload(decode=True)
-        return octets.decode("latin-1") if isinstance(octets, bytes) else ""
-
-
 def _is_queue_id(given: str) -> bool:
     try:
         to_number(given)
@@ -336,13 +304,13 @@ def _journeys(journeys: Journeys, wanted: Mapping[str, str]) -> list[dict[str, A
             wanted.get("from"), wanted.get("to"), wanted.get("message_id"), wanted.get("account")
         )
         found = journeys.find(criteria)[::-1]
-    shown = []
+    told = []
     for queue_id in found:
         events = [event for part in journeys.load(queue_id) for event in part.events]
         if not events:
             continue
         stands = standing(events)
-        shown.append(
+        told.append(
             {
                 "id": queue_id,
                 "state": stands.word.lower(),
@@ -351,4 +319,4 @@ def _journeys(journeys: Journeys, wanted: Mapping[str, str]) -> list[dict[str, A
                 "text": list(text(events, format_date)),
             }
         )
-    return shown
+    return told

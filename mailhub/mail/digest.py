@@ -184,9 +184,9 @@ def _texts(content: bytes, part: Part) -> Iterator[str]:
         yield from _texts(content, child)
     if part.children:
         return
-    file_name = _file_name(part)
-    if file_name is not None:
-        yield file_name
+    attached = file_name(part)
+    if attached is not None:
+        yield attached
     kind = part.type.lower()
     if kind in _READABLE:
         charset = (part.parameter(b"charset") or b"").decode("latin-1")
@@ -196,7 +196,7 @@ def _texts(content: bytes, part: Part) -> Iterator[str]:
         yield text_of(text) if is_html else text
 
 
-def _file_name(part: Part) -> str | None:
+def file_name(part: Part) -> str | None:
     """An attachment's name (RFC 2183 §2.3), or the older parameter's (RFC 2046 §4.5.1)."""
     if part.disposition is not None:
         name = decode_parameter(part.disposition.parameters, b"filename")

@@ -11,8 +11,6 @@ from urllib.error import HTTPError
 import pytest
 
 from mailhub.lab.client import Lab
-from mailhub.lab.inboxes import Mail
-from mailhub.lab.web import told
 
 Hand = Callable[..., Any]
 
@@ -45,6 +43,8 @@ def test_it_tells_what_there_is(lab: Lab) -> None:
         ("GET", "/inboxes/nobody", 400),
         ("GET", "/inboxes/new@inbox.test/1", 404),
         ("GET", "/inboxes/new@inbox.test?wait=soon", 400),
+        ("GET", "/inboxes/new@inbox.test?wait=nan", 400),
+        ("GET", "/inboxes/new@inbox.test?wait=-1", 400),
         ("GET", "/inboxes/new@inbox.test?wait=0.01", 404),
         ("GET", "/journeys?id=nonsense&wait=0.01", 404),
         ("PUT", "/inboxes", 404),
@@ -101,26 +101,3 @@ def test_refusals_reach_the_client(lab: Lab) -> None:
     """An address that is none is an error, not an empty inbox."""
     with pytest.raises(HTTPError):
         lab.inbox("nobody")
-
-
-def test_told() -> None:
-    """Texts are decoded, in whatever form they came."""
-    content = (
-        b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
-        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
-        b"--x\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        b"Content-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZQ==\r\n"
-        b"--x\r\nContent-Type: text/html; charset=nonsense\r\n\r\n<b>\xfc</b>\r\n"
-        b"--x\r\nContent-Type: application/pdf\r\n"
-        b"Content-Disposition: attachment; filename=a.pdf\r\n\r\nPDF\r\n--x--\r\n"
-    )
-    found = told(Mail(7, 1_800_000_000, content))
-    assert found["subject"] == found["text"] == "Grüße"
-    assert found["html"] == "<b>\xfc</b>"
-    assert found["attachments"] == [{"name": "a.pdf", "type": "application/pdf"}]
-
-
-def test_told_of_nonsense() -> None:
-    """What is hardly a message is shown all the same."""
-    found = told(Mail(1, 0, b"\xff\xfe nonsense"))
-    assert found["size"] == 11
