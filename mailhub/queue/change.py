@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailhub.mail.address import Path
+from mailhub.mail.envelope import Recipient
+from mailhub.policy.returnpath import Ticket
 from mailhub.ports.accounts import AccountId
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.flow import COMMON, Flow
@@ -212,7 +214,42 @@ class Count:
     recipients: tuple[int, ...]
 
 
-Change = Count | Accept | Settle | Told | Filed | Drop | Promised | Kept
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message was handed on with a return path of ours.
+
+    Attributes:
+        ticket: What the return path names.
+        sender: The reverse-path that it had.
+        recipient: Whom it was for.
+    """
+
+    ticket: Ticket
+    sender: Path
+    recipient: Recipient
+    envid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What was sent has come back, and its sender is told.
+
+    It is `Stale` where that was told before.
+    """
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Outlived:
+    """What was sent before a day is known no more: some of it, for there may be much."""
+
+    day: int
+
+
+Change = (
+    Sent | Returned | Outlived | Count | Accept | Settle | Told | Filed | Drop | Promised | Kept
+)
 
 
 @dataclass(frozen=True, slots=True)

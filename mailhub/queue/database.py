@@ -1,4 +1,4 @@
-"""One connection to the spool's database: opened, brought up to date, its failures made `OSError`.
+"""One connection to a database: opened, brought up to date, its failures made `OSError`.
 
 A connection is used by one thread at a time. Transactions are begun with
 ``BEGIN IMMEDIATE``, so that the only wait for another writer is there.
@@ -14,8 +14,9 @@ Invariants:
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -66,21 +67,33 @@ def translated(path: str | None = None) -> Generator[None, None, None]:
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise Busy(errno.EBUSY, "the spool is busy") from error
+            raise Busy(errno.EBUSY, f"{_name(path)} is busy") from error
         if code in _ERRNOS:
-            raise OSError(_ERRNOS[code], f"spool: {error}", path) from error
+            raise OSError(_ERRNOS[code], f"{_name(path)}: {error}", path) from error
         raise
+
+
+def _name(path: str | None) -> str:
+    return "the spool" if path is None else os.path.basename(path)
 
 
 class Database:
     """A connection to the database at `path`, which is made if need be.
 
+    `migrations` each bring it one version up; by default it is the spool's.
+
     Raises:
         OSError: From every method: the disk said no, and nothing has changed.
     """
 
-    def __init__(self, path: str, connect: Connect = sqlite3.connect) -> None:
+    def __init__(
+        self,
+        path: str,
+        connect: Connect = sqlite3.connect,
+        migrations: Sequence[str] = MIGRATIONS,
+    ) -> None:
         self._path = path
+        self._migrations = migrations
         self._patient = True
         with translated(path):
             self._connection = connect(
@@ -101,14 +114,15 @@ class Database:
     def _migrate(self) -> None:
         while True:
             version = self.row("PRAGMA user_version")[0]
-            if version == len(MIGRATIONS):
+            if version == len(self._migrations):
                 return
-            if version > len(MIGRATIONS):
-                raise OSError(errno.EINVAL, f"spool: made by a later mailhub (version {version})")
+            if version > len(self._migrations):
+                text = f"{_name(self._path)}: made by a later mailhub (version {version})"
+                raise OSError(errno.EINVAL, text)
             with self.transaction(patient=True):
                 # Another process may have been quicker.
                 if self.row("PRAGMA user_version")[0] == version:
-                    for statement in filter(str.strip, MIGRATIONS[version].split(";")):
+                    for statement in filter(str.strip, self._migrations[version].split(";")):
                         self.execute(statement)
                     self.execute(f"PRAGMA user_version={version + 1}")
             self.commit()

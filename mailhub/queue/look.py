@@ -12,11 +12,12 @@ from typing import Any, Final, cast
 
 from mailhub.mail.address import Path
 from mailhub.policy.allowance import Used
+from mailhub.policy.returnpath import Ticket
 from mailhub.ports.accounts import AccountId
 from mailhub.ports.outgoing import QueueId
-from mailhub.queue import rows, usage
+from mailhub.queue import rows, sent, usage
 from mailhub.queue.ceiling import ceiling
-from mailhub.queue.change import Counts, Due, Promised, Select, Strand, Unfiled
+from mailhub.queue.change import Counts, Due, Promised, Select, Sent, Strand, Unfiled
 from mailhub.queue.content import path_of
 from mailhub.queue.database import Database
 from mailhub.queue.flow import Flow
@@ -121,6 +122,14 @@ class Reading:
             after,
         )
         return None if row is None else float(row[0])
+
+    def sent(self, ticket: Ticket) -> Sent | None:
+        """What was sent with a return path that names this; None if nothing is known of it."""
+        return sent.find(self._database, ticket)
+
+    def outlived(self, day: int) -> bool:
+        """Whether something is known that was sent before a day."""
+        return sent.older(self._database, day)
 
     def owing(self, limit: int) -> list[tuple[float, QueueId]]:
         """Items whose sender is to be told something, the earliest moments first."""

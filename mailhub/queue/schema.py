@@ -120,6 +120,18 @@ MIGRATIONS: Final = (
         hour INTEGER NOT NULL,
         PRIMARY KEY (subject, recipient)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE sent (  -- with a return path of ours: who is to hear if it comes back
+        day INTEGER NOT NULL,  -- as the return path has it
+        item INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        sender TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        notify INTEGER,
+        orcpt TEXT,
+        envid TEXT,
+        returned INTEGER NOT NULL DEFAULT 0,  -- it has come back, and that is told
+        PRIMARY KEY (day, item, number)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE promise (
         id INTEGER PRIMARY KEY,  -- the number of the queue id in its file's name
         account INTEGER NOT NULL,

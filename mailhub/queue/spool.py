@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from mailhub.queue import amend, edit, rows, usage
+from mailhub.queue import amend, edit, rows, sent, usage
 from mailhub.queue.amend import START, At
 from mailhub.queue.ceiling import Ceiling
 from mailhub.queue.change import (
@@ -43,7 +43,10 @@ from mailhub.queue.change import (
     Edit,
     Filed,
     Kept,
+    Outlived,
     Promised,
+    Returned,
+    Sent,
     Settle,
     Stale,
     Told,
@@ -195,6 +198,8 @@ class Spool(Reading):
                         self._drop(item, change)
                 case Count():
                     usage.count(self._database, change)
+                case Sent() | Returned() | Outlived():
+                    sent.write(self._database, change)
                 case Told():
                     self._told(change)
                 case Promised():
