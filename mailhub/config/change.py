@@ -12,6 +12,7 @@ from mailhub.config.provider import PREFIX, SOURCE_PREFIX
 from mailhub.config.schema import ROUTE_PREFIX, SECTIONS
 from mailhub.config.settings import Settings
 from mailhub.config.waiting import CLASS_PREFIX, LIMIT_PREFIX
+from mailhub.policy.suppression import PREFIX as SENDING_PREFIX
 from mailhub.policy.ways import BACKUP_PREFIX
 
 
@@ -49,6 +50,7 @@ def changes(old: Settings, new: Settings) -> Changes:
     live += _of_kind(LIMIT_PREFIX, old.allowances, new.allowances)
     live += _of_kind(BACKUP_PREFIX, old.access.backups, new.access.backups)
     live += _of_kind(CLASS_PREFIX, old.classes.all, new.classes.all)
+    live += _of_kind(SENDING_PREFIX, old.suppression.sendings, new.suppression.sendings)
     live += _of_kind(SOURCE_PREFIX, old.sources, new.sources)
     if old.replies != new.replies and old.relay.replies == new.relay.replies:
         live.append("what replies mean")

@@ -489,6 +489,13 @@ ROUTE: Final = Section(
             "spare",
             "No mail goes this way but what a [provider NAME] sends on a detour.",
         ),
+        Key(
+            "return paths",
+            optional(BOOLEAN),
+            "returns",
+            "Whether the return paths of [suppression] are used on this way. Empty is no for a"
+            " smarthost, many of which take no sender but the account's own.",
+        ),
         Key("username", TEXT, "username", "For a smarthost that wants a login."),
         Key(
             "password file",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from mailhub.config import contradiction, files, ini, provider, waiting
+from mailhub.config import contradiction, files, ini, provider, sending, waiting
 from mailhub.config.ini import Entry, Ini, Mistake
 from mailhub.config.key import Key, Section
 from mailhub.config.origin import Origins
@@ -24,6 +24,7 @@ from mailhub.config.route import Draft
 from mailhub.config.schema import NAMED, ROUTE_PREFIX, SECTIONS, section_of
 from mailhub.config.settings import Settings
 from mailhub.config.values import HOST
+from mailhub.policy.suppression import PREFIX as SENDING_PREFIX
 from mailhub.policy.ways import BACKUP_PREFIX
 
 T = TypeVar("T")
@@ -80,8 +81,13 @@ def parse(
     allowances = waiting.allowances(_sections(given, waiting.LIMIT_PREFIX))
     backups, wrong = waiting.backups(_sections(given, BACKUP_PREFIX))
     access = replace(settings.access, backups=backups)
-    settings = replace(settings, classes=classes, allowances=allowances, access=access)
-    mistakes += [*unfit, *wrong]
+    names = [each.name for each in classes.all]
+    own_terms = _sections(given, SENDING_PREFIX)
+    terms, unclear = sending.suppression(settings.suppression, own_terms, given.lines, names)
+    settings = replace(
+        settings, classes=classes, allowances=allowances, access=access, suppression=terms
+    )
+    mistakes += [*unfit, *wrong, *unclear]
     settings, unnamed = _named(settings, machine, given)
     mistakes += [*given.mistakes, *unnamed]
     mistakes += contradiction.found(settings, given.lines)

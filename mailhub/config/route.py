@@ -75,7 +75,8 @@ class Draft:
         for key in ("recipients", "senders"):
             if spare and key in self._lines:
                 self._wrong(key, "no mail is matched by a spare route")
-        return Route(self._name, hop, recipients, senders, tls, spare, wanted)
+        returns = self._values.get("returns")
+        return Route(self._name, hop, recipients, senders, tls, spare, returns, wanted)
 
     def _password(self, *, implicit: bool, tls: TlsDemand) -> str:
         username = self._values.get("username", "")

@@ -92,6 +92,19 @@ domains = neighbour.example
 lifetime = 14d
 delay warning = 0
 """,
+    "sending NAME": """\
+For example, a shop whose newsletters have return paths of ours, and a domain that writes to
+whom it likes:
+
+[sending shop]
+senders = shop.example
+return paths = bulk
+return domain = bounces.shop.example
+
+[sending school]
+senders = *.school.example
+action = off
+""",
     "source NAME": """\
 For example, two addresses in turn, but one of them only for Google:
 

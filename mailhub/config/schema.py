@@ -15,6 +15,7 @@ from mailhub.config.keys_hub import ADDRESSES, AUTH, HUB, LIMITS, LISTEN, TLS
 from mailhub.config.keys_mail import IMAP, POP3, SMTP, STORE, SUBMISSION
 from mailhub.config.keys_provider import PROVIDER, SOURCE
 from mailhub.config.keys_queue import BACKUP, CLASS, LIMIT
+from mailhub.config.keys_suppression import SENDING, SUPPRESSION
 
 SECTIONS: Final = (
     HUB,
@@ -29,13 +30,14 @@ SECTIONS: Final = (
     POP3,
     STORE,
     QUEUE,
+    SUPPRESSION,
     JOURNEY,
     RELAY,
     DNS,
 )
 """All that there is one of, in the order of the sample file."""
 
-NAMED: Final = (ROUTE, PROVIDER, SOURCE, CLASS, LIMIT, BACKUP)
+NAMED: Final = (ROUTE, PROVIDER, SOURCE, CLASS, LIMIT, BACKUP, SENDING)
 """Those that there are many of, each with a name behind its kind: ``[route NAME]``."""
 
 ROUTE_PREFIX: Final = "route "

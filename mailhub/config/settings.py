@@ -38,6 +38,7 @@ from mailhub.policy.provider import Provider, Source
 from mailhub.policy.queueclass import Classes, Schedules
 from mailhub.policy.retry import Schedule
 from mailhub.policy.route import SMTP_PORT, Route, TlsDemand
+from mailhub.policy.suppression import Suppression
 from mailhub.policy.ways import BACKUP_PREFIX, Ways
 from mailhub.pop3.settings import Limits as Pop3
 from mailhub.queue.dsn import Limits as Bounce
@@ -224,6 +225,7 @@ class Settings:
     routes: tuple[Route, ...] = ()
     classes: Classes = field(default_factory=Classes)
     allowances: tuple[Allowance, ...] = ALLOWANCES
+    suppression: Suppression = field(default_factory=Suppression)
     origins: Origins = field(default_factory=Origins, compare=False)
     providers: tuple[Provider, ...] = field(default_factory=provider.known)
     sources: tuple[Source, ...] = ()

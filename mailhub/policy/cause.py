@@ -38,6 +38,8 @@ class Cause(Enum):
     """No connection could be made, or it was lost, or nobody answered on it."""
     BUSY = "busy"
     """A host says that it cannot just now: overloaded, disk full, going down."""
+    SUPPRESSED = "suppressed"
+    """The recipient is on a suppression list, ours or that of a service we relay through."""
     LOCAL = "local"
     """Our own doing: a fault, a limit, a shutdown, an order of the operator."""
     OTHER = "other"

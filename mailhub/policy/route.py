@@ -123,6 +123,8 @@ class Route:
             has none, and only ``*`` matches it.
         tls: For exchanges only; a smarthost brings its own.
         spare: It matches nothing: only the detours of providers lead there.
+        returns: Return paths may be ours on this way; None leaves it to the kind of the hop:
+            those who relay for a login commonly take no sender but its own.
         wishes: Where the schedule of mail that goes this way differs.
     """
 
@@ -132,6 +134,7 @@ class Route:
     senders: tuple[str, ...] = ()
     tls: TlsDemand = TlsDemand.OPPORTUNISTIC
     spare: bool = False
+    returns: bool | None = None
     wishes: Wishes = field(default_factory=Wishes)
 
 

@@ -24,6 +24,7 @@ UNCONFIGURED = {
     "allowances": "is made of the [limit] sections",
     "access.backups": "is made of the [backup] sections",
     "smtp.hold": "is for submission",
+    "suppression.sendings": "is made of the [sending] sections",
     "classes": "is made of the [class] sections",
     "schedule.sections": "says where the others stand",
     "words": "is made of files",
