@@ -258,7 +258,9 @@ def _merged(families: Sequence[_Found]) -> Answer[str]:
             raise LookupFailed(problems[0])
         if all(found.records is None for found in families):
             raise NoSuchDomain
-    authentic = all(found.authentic for found in families)
+    # A family that cannot be asked gives no records to doubt. Were the others doubted for it,
+    # whoever suppresses one answer could suppress DANE with it (RFC 7672 §2.1.2).
+    authentic = all(found.authentic for found in families if not found.problem)
     return Answer(tuple(records), authentic)
 
 

@@ -213,6 +213,9 @@ class AccountChecker:
             outcome = await self._judge(username, password, attempt)
         except LoginRefused as refused:
             outcome = refused.fault
+        except Exception:  # a bug: nobody may wait for ever because of it
+            self._log.failure("a login could not be judged")
+            outcome = LoginFault.UNAVAILABLE
         if outcome is LoginFault.UNAVAILABLE:
             self._throttle.withdrawn(attempt, self._clock.seconds())
         for arrival in self._flights.pop(flight):

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
@@ -36,7 +35,7 @@ from mailhub.mail.rights import (
     rights,
     union,
 )
-from mailhub.store.durable import read_file, replace, sync_directory
+from mailhub.store.durable import read_file, remove, replace
 from mailhub.store.files import Files
 
 FILE: Final = b"dovecot-acl"
@@ -158,9 +157,7 @@ class Acls:
         if acl or others:
             replace(self._files, path, render(acl, others))
         else:
-            with suppress(FileNotFoundError):
-                self._files.unlink(path)
-                sync_directory(self._files, path.removesuffix(b"/" + FILE))
+            remove(self._files, path)
         self._kept.pop(directory, None)
 
     def inherit(self, directory: bytes, parent: bytes) -> None:

@@ -76,6 +76,17 @@ def replace(files: Files, path: bytes, octets: bytes) -> None:
     sync_directory(files, os.path.dirname(path))
 
 
+def remove(files: Files, path: bytes) -> None:
+    """Remove a file durably, if it is there.
+
+    Raises:
+        OSError: The disk said no; it may be there again after a crash.
+    """
+    with suppress(FileNotFoundError):
+        files.unlink(path)
+        sync_directory(files, os.path.dirname(path))
+
+
 def sync_directory(files: Files, path: bytes) -> None:
     """Make the names in a directory durable.
 

@@ -20,12 +20,11 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final
 from urllib.parse import quote, unquote
 
 from mailhub.ports.store import StoreFault, StoreRefused
-from mailhub.store.durable import Corrupt, read_file, replace
+from mailhub.store.durable import Corrupt, read_file, remove, replace
 from mailhub.store.files import Files
 
 FILE: Final = b"mailhub-metadata"
@@ -111,8 +110,7 @@ def change(
     if entries:
         replace(files, path, render(entries))
     else:
-        with suppress(FileNotFoundError):
-            files.unlink(path)
+        remove(files, path)
 
 
 def _load(files: Files, path: bytes) -> Entries:

@@ -8,6 +8,7 @@ from typing import Any
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -302,6 +303,20 @@ class TestAuthenticity:
         zone.edits = [edit]
         it = resolver(network, zone, trusted=True)
         assert not look(network, it.mx("b.example")).authentic
+
+    def test_one_family(self, network: Network) -> None:
+        """Whoever suppresses the answer about one family makes the other no less authentic."""
+        zone = Zone(*self.RECORDS, authentic=True)
+
+        def edit(answer: dns.message.Message) -> None:
+            if answer.question[0].rdtype == dns.rdatatype.AAAA:
+                answer.set_rcode(dns.rcode.SERVFAIL)
+
+        zone.edits = [edit]
+        it = resolver(network, zone, trusted=True)
+        answer = look(network, it.addresses("a.example"))
+        assert answer.records == ("192.0.2.1",)
+        assert answer.authentic
 
 
 class TestOverrides:

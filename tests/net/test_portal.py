@@ -17,6 +17,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
@@ -223,6 +224,19 @@ class TestCost:
         assert [result(one) for one in asked] == [LoginFault.CREDENTIALS] * 8
         assert slow.disk.total == 1
         assert slow.checker._flights == {}
+
+    def test_bug(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A fault of ours refuses the login for now, and the next one is judged anew."""
+
+        def fail(*_: object) -> None:
+            raise KeyError
+
+        with monkeypatch.context() as patch, capturedLogs() as logged:
+            patch.setattr(house.checker._recent, "add", fail)
+            assert house.now("alice", "right") is LoginFault.UNAVAILABLE
+        assert "log_failure" in logged[-1]
+        assert house.checker._flights == {}
+        assert house.now("alice", "right").path == ALICE
 
     def test_first_hangs_up(self, slow: House) -> None:
         """Whoever hangs up takes the answer from nobody else."""

@@ -61,6 +61,18 @@ class TestReplace:
         assert path.read_bytes() == b"0123456789"
 
 
+class TestRemove:
+    def test_order(self, tmp_path: Path) -> None:
+        """The name is gone from the disk before we return; a file that is not there is no fault."""
+        path, files = tmp_path / "file", FailingFiles()
+        path.touch()
+        files.arm(-1)
+        durable.remove(files, os.fsencode(path))
+        assert not path.exists()
+        assert files.made == ["unlink", "open", "fsync"]
+        durable.remove(files, os.fsencode(path))
+
+
 class TestReading:
     def test_small_file(self, tmp_path: Path) -> None:
         """A file's octets, or None where there is none."""
