@@ -73,39 +73,46 @@ class Session:
     words: str = ""
 
 
-def session(
-    domain: str,
-    assurance: Assurance,
-    needed: Protection,
-    certificate: str,
-    fault: Fault | None,
-    where: tuple[str, str] = ("", ""),
-    words: str = "",
-) -> Session:
-    """What is reported of a connection.
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A connection that has come as far as TLS, or failed to.
 
-    Args:
+    Attributes:
         domain: Whose mail it was for.
         assurance: What the domain's policy was.
         needed: What was demanded of the host.
         certificate: As in `smtp.wire.Secured`; ``""`` if there was none.
         fault: What is known to have gone wrong besides the certificate.
-        where: Host and address.
         words: About the fault.
     """
+
+    domain: str
+    assurance: Assurance
+    needed: Protection
+    certificate: str = ""
+    fault: Fault | None = None
+    host: str = ""
+    address: str = ""
+    words: str = ""
+
+
+def session(contact: Contact) -> Session:
+    """What is reported of a connection."""
+    domain, needed, sts = contact.domain, contact.needed, contact.assurance.sts
+    certificate, fault, words = contact.certificate, contact.fault, contact.words
     kind = Kind.NONE
     lines: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     if needed.records:
         kind, lines = Kind.TLSA, tuple(map(_shown, needed.records))
-    elif assurance.sts is not None:
-        kind, lines, patterns = Kind.STS, _lines(assurance.sts), assurance.sts.mx
+    elif sts is not None:
+        kind, lines, patterns = Kind.STS, _lines(sts), sts.mx
     if fault is None and certificate and kind is not Kind.NONE:
         fault = of_certificate(certificate)
         words = words or (certificate if fault is not None else "")
     if fault is None:
         return Session(domain, kind, lines, patterns)
-    return Session(domain, kind, lines, patterns, fault, *where, words)
+    return Session(domain, kind, lines, patterns, fault, contact.host, contact.address, words)
 
 
 def _shown(record: Tlsa) -> str:

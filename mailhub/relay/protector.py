@@ -22,7 +22,7 @@ from mailhub.policy.limits import ProtectionLimits
 from mailhub.policy.protection import NOTHING, Assurance, Protection
 from mailhub.policy.route import Exchange, TlsDemand
 from mailhub.policy.sts import SIZE_LIMIT, BadPolicy, Mode, parse_policy, record_id
-from mailhub.policy.tlsrpt import Fault
+from mailhub.policy.tlsrpt import Contact, Fault
 from mailhub.ports.resolver import LookupFailed, NoSuchDomain, Tlsa
 from mailhub.ports.web import FetchFailed, Web
 from mailhub.queue.assurances import Kept
@@ -40,16 +40,7 @@ OFFER_KEPT: Final = 86_400.0
 class Witness(Protocol):
     """Wants to know what came of each connection; `relay.tlsreporter` is one."""
 
-    def connected(
-        self,
-        domain: str,
-        assurance: Assurance,
-        needed: Protection,
-        certificate: str,
-        fault: Fault | None,
-        where: tuple[str, str],
-        words: str = "",
-    ) -> None:
+    def connected(self, contact: Contact) -> None:
         """See `relay.tlsreporter`."""
 
 
@@ -223,33 +214,25 @@ class Protector:
 
     # ---- What came of it -------------------------------------------------------------------
 
-    def connected(
-        self,
-        hop: Exchange,
-        assurance: Assurance,
-        needed: Protection,
-        certificate: str,
-        fault: Fault | None,
-        where: tuple[str, str],
-        words: str,
-    ) -> None:
-        """A connection has come as far as TLS, or failed to; as `policy.tlsrpt.session` has it."""
-        self._reporter.connected(hop.domain, assurance, needed, certificate, fault, where, words)
-        host, address = where
-        if certificate:
+    def connected(self, contact: Contact) -> None:
+        """A connection has come as far as TLS, or failed to."""
+        self._reporter.connected(contact)
+        host = contact.host
+        if contact.certificate:
             self._offers(host)
-        elif fault is Fault.NOT_OFFERED and self._offered(host):
+        elif contact.fault is Fault.NOT_OFFERED and self._offered(host):
             self._news(
                 f"{host} offers no TLS any more",
-                f"{host} [{address}] used to offer TLS, and now it does not. Mail to {hop.domain}"
-                " goes there in the clear, unless you demand TLS of it. Somebody on the way may"
-                " be hiding the offer.",
+                f"{host} [{contact.address}] used to offer TLS, and now it does not. Mail to"
+                f" {contact.domain} goes there in the clear, unless you demand TLS of it. Somebody"
+                " on the way may be hiding the offer.",
             )
 
     def _missed(self, domain: str, fault: Fault, words: str, host: str = "") -> None:
         """There was no finding out what a domain demands."""
         needed = Protection(TlsDemand.OPPORTUNISTIC)
-        self._reporter.connected(domain, NOTHING, needed, "", fault, (host, ""), words)
+        contact = Contact(domain, NOTHING, needed, fault=fault, host=host, words=words)
+        self._reporter.connected(contact)
 
     def _offers(self, host: str) -> None:
         """Expect TLS of a host from now on."""

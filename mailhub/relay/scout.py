@@ -14,11 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from mailhub.mail.reply import Refusal
 from mailhub.policy.dane import Standing, standing, usable
 from mailhub.policy.limits import ProtectionLimits
-from mailhub.policy.protection import NOTHING, Assurance, Protection, enforced, protection
+from mailhub.policy.protection import NOTHING, Assurance, enforced, protection
 from mailhub.policy.route import Exchange, TlsDemand
 from mailhub.policy.rule import Rule
 from mailhub.policy.sts import Mode
-from mailhub.policy.tlsrpt import Fault
+from mailhub.policy.tlsrpt import Contact
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.resolver import Tlsa
 from mailhub.ports.web import Web
@@ -92,19 +92,9 @@ class Scout:
         self._faults: list[str] = []
         self._protector = Protector(self._memory, web, clock, now, limits, self, lambda *_: None)
 
-    def connected(
-        self,
-        domain: str,
-        assurance: Assurance,
-        needed: Protection,
-        certificate: str,
-        fault: Fault | None,
-        where: tuple[str, str],
-        words: str = "",
-    ) -> None:
+    def connected(self, contact: Contact) -> None:
         """Be told of a lookup that failed (`protector.Witness`)."""
-        del domain, assurance, needed, certificate, fault, where
-        self._faults.append(words)
+        self._faults.append(contact.words)
 
     # ---- Of a domain -----------------------------------------------------------------------
 

@@ -21,12 +21,11 @@ from mailhub.mail.address import Path
 from mailhub.mail.date import format_date
 from mailhub.mail.header import make
 from mailhub.mail.reply import Refusal
-from mailhub.policy.protection import Assurance, Protection
 from mailhub.policy.tlsrpt import (
     DAY,
     ByMail,
     ByPost,
-    Fault,
+    Contact,
     destinations,
     report,
     session,
@@ -74,22 +73,12 @@ class TlsReporter:
 
     # ---- Gathering -------------------------------------------------------------------------
 
-    def connected(
-        self,
-        domain: str,
-        assurance: Assurance,
-        needed: Protection,
-        certificate: str,
-        fault: Fault | None,
-        where: tuple[str, str],
-        words: str = "",
-    ) -> None:
-        """A connection for a domain's mail has come as far as TLS, or failed to: see `session`."""
+    def connected(self, contact: Contact) -> None:
+        """A connection has come as far as TLS, or failed to."""
         if not self.sending:
             return
-        kind = session(domain, assurance, needed, certificate, fault, where, words)
         try:
-            self._assurances.count(int(self._now() // DAY), kind)
+            self._assurances.count(int(self._now() // DAY), session(contact))
         except OSError as error:
             self._log.error("a connection is not counted for TLS reports: {why}", why=error)
 

@@ -35,7 +35,7 @@ from mailhub.policy.limits import RemoteLimits
 from mailhub.policy.protection import NOTHING, Assurance, Protection, protection
 from mailhub.policy.provider import Provider
 from mailhub.policy.route import Exchange, Hop, Shuffle, TlsDemand
-from mailhub.policy.tlsrpt import Fault
+from mailhub.policy.tlsrpt import Contact, Fault
 from mailhub.ports.message import Content
 from mailhub.ports.outgoing import Attempt
 from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Tlsa
@@ -444,10 +444,13 @@ class Walk:
             if early and not isinstance(fault, Untrusted):
                 return
             found = Fault.NOT_OFFERED
-        needed = self._needed[link.peer.host]
-        where = link.peer.host, link.address
+        host, address = link.peer.host, link.address
+        needed = self._needed[host]
         words = "" if fault is None or found is None else fault.reply.text
-        protector.connected(hop, self._assurance, needed, certificate, found, where, words)
+        contact = Contact(
+            hop.domain, self._assurance, needed, certificate, found, host, address, words
+        )
+        protector.connected(contact)
 
     def _unfit(self, link: Link, reply: Reply, number: int) -> None:
         about = _about(link.peer.host, link.address, reply)

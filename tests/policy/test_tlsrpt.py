@@ -14,6 +14,7 @@ from mailhub.policy.tlsrpt import (
     DESTINATIONS,
     ByMail,
     ByPost,
+    Contact,
     Fault,
     Kind,
     Session,
@@ -87,22 +88,24 @@ class TestSession:
 
     def test_without_a_policy(self) -> None:
         """Any certificate will do; no TLS is a failure."""
-        assert session("a.example", NOTHING, ANY, "unverified: expired", None) == Session(
+        assert session(Contact("a.example", NOTHING, ANY, "unverified: expired", None)) == Session(
             "a.example"
         )
-        found = session("a.example", NOTHING, ANY, "", Fault.NOT_OFFERED, ("mx", "192.0.2.1"))
+        found = session(
+            Contact("a.example", NOTHING, ANY, "", Fault.NOT_OFFERED, "mx", "192.0.2.1")
+        )
         assert (found.fault, found.host, found.address) == (Fault.NOT_OFFERED, "mx", "192.0.2.1")
 
     def test_dane(self) -> None:
         """The records are the policy, and the verdict counts."""
-        good = session("a.example", NOTHING, DANE, BY_DANE, None)
+        good = session(Contact("a.example", NOTHING, DANE, BY_DANE, None))
         assert good == Session("a.example", Kind.TLSA, ("3 1 1 abcd",))
-        bad = session("a.example", NOTHING, DANE, "unverified: DANE: no", None, ("mx", ""))
+        bad = session(Contact("a.example", NOTHING, DANE, "unverified: DANE: no", None, "mx"))
         assert (bad.fault, bad.words) == (Fault.TLSA, "unverified: DANE: no")
 
     def test_sts(self) -> None:
         """Also of a policy in testing: that is what reports are for (RFC 8461 §5)."""
-        bad = session("a.example", STS, ANY, "unverified: expired", None)
+        bad = session(Contact("a.example", STS, ANY, "unverified: expired", None))
         assert (bad.kind, bad.fault) == (Kind.STS, Fault.EXPIRED)
         assert bad.lines == (
             "version: STSv1",
@@ -114,9 +117,9 @@ class TestSession:
 
 def test_report() -> None:
     """Policies with their sums, failures by kind, the day in UTC (RFC 8460 §4.4)."""
-    good = session("a.example", STS, ANY, VERIFIED, None)
-    bad = session("a.example", STS, ANY, "unverified: expired", None, ("mx", "192.0.2.1"))
-    other = session("a.example", NOTHING, ANY, "", Fault.NOT_OFFERED, ("mx", "192.0.2.1"))
+    good = session(Contact("a.example", STS, ANY, VERIFIED, None))
+    bad = session(Contact("a.example", STS, ANY, "unverified: expired", None, "mx", "192.0.2.1"))
+    other = session(Contact("a.example", NOTHING, ANY, "", Fault.NOT_OFFERED, "mx", "192.0.2.1"))
     found = report(
         20_000, "hub.example", "postmaster@hub.example", "id", {good: 5, bad: 2, other: 1}
     )

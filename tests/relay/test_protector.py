@@ -16,7 +16,7 @@ from mailhub.policy.limits import ProtectionLimits
 from mailhub.policy.protection import NOTHING, Assurance, Protection
 from mailhub.policy.route import Exchange, TlsDemand
 from mailhub.policy.sts import Mode, StsPolicy
-from mailhub.policy.tlsrpt import Fault
+from mailhub.policy.tlsrpt import Contact, Fault
 from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.ports.web import FetchFailed
 from mailhub.queue.assurances import Assurances
@@ -94,18 +94,9 @@ class World:
     async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
         raise AssertionError
 
-    def connected(
-        self,
-        domain: str,
-        assurance: Assurance,
-        needed: Protection,
-        certificate: str,
-        fault: Fault | None,
-        where: tuple[str, str],
-        words: str = "",
-    ) -> None:
-        assert domain == DOMAIN
-        self.faults.append(fault)
+    def connected(self, contact: Contact) -> None:
+        assert contact.domain == DOMAIN
+        self.faults.append(contact.fault)
 
     # ---- Asking ------------------------------------------------------------------------------
 
@@ -239,7 +230,8 @@ class TestPolicies:
         assert world.policy() is None
         needed = Protection(TlsDemand.OPPORTUNISTIC)
         for certificate, fault in (("verified", None), ("", Fault.NOT_OFFERED)):
-            world.protector.connected(HOP, NOTHING, needed, certificate, fault, (HOST, ""), "")
+            contact = Contact(DOMAIN, NOTHING, needed, certificate, fault, HOST)
+            world.protector.connected(contact)
         assert world.news == []
 
 
@@ -292,8 +284,8 @@ class TestConnections:
 
     def meet(self, world: World, certificate: str, fault: Fault | None = None) -> None:
         needed = Protection(TlsDemand.OPPORTUNISTIC)
-        where = (HOST, "192.0.2.1")
-        world.protector.connected(HOP, NOTHING, needed, certificate, fault, where, "")
+        contact = Contact(DOMAIN, NOTHING, needed, certificate, fault, HOST, "192.0.2.1")
+        world.protector.connected(contact)
 
     def test_downgrade(self, world: World) -> None:
         """A host that offered TLS and no longer does is told of, once."""

@@ -19,9 +19,8 @@ from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.net.clienttls import ClientTls
 from mailhub.net.tls import CertificateMap
 from mailhub.policy.limits import Family, PoolLimits, ProtectionLimits, RemoteLimits
-from mailhub.policy.protection import Assurance, Protection
 from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
-from mailhub.policy.tlsrpt import Fault
+from mailhub.policy.tlsrpt import Contact, Fault
 from mailhub.ports.outgoing import Outcome
 from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.queue.assurances import Assurances
@@ -535,17 +534,8 @@ class TestProtection:
     def tell(self, subject: str, text: str) -> None:
         self.news.append(subject)
 
-    def connected(
-        self,
-        domain: str,
-        assurance: Assurance,
-        needed: Protection,
-        certificate: str,
-        fault: Fault | None,
-        where: tuple[str, str],
-        words: str = "",
-    ) -> None:
-        self.seen.append((where[0], certificate, fault))
+    def connected(self, contact: Contact) -> None:
+        self.seen.append((contact.host, contact.certificate, contact.fault))
 
     def record(self, made: Authority, usage: int) -> Tlsa:
         certificate = read_chain(made.files.chain)[0]

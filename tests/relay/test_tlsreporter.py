@@ -15,7 +15,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.protection import NOTHING, VERIFIED, Protection
 from mailhub.policy.route import TlsDemand
-from mailhub.policy.tlsrpt import DAY, Fault
+from mailhub.policy.tlsrpt import DAY, Contact, Fault
 from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.ports.web import FetchFailed
 from mailhub.queue.assurances import Assurances
@@ -79,8 +79,9 @@ class World:
         self.sent.append((path, content))
 
     def connect(self, certificate: str = VERIFIED, fault: Fault | None = None) -> None:
-        where = ("mx.far.example", "192.0.2.1")
-        self.reporter.connected("far.example", NOTHING, ANY, certificate, fault, where)
+        host, address = "mx.far.example", "192.0.2.1"
+        contact = Contact("far.example", NOTHING, ANY, certificate, fault, host, address)
+        self.reporter.connected(contact)
 
 
 @pytest.fixture
