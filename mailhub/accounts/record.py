@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailhub.accounts.password import Secret
 from mailhub.mail.address import Path, parse_address, parse_domain, to_unicode
 from mailhub.mail.reply import Refusal
+from mailhub.mail.value import value
 from mailhub.ports.accounts import Account
 
 
@@ -14,7 +13,7 @@ class AccountsError(Exception):
     """What was asked cannot be done, said in one line."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Domain:
     """A hosted domain.
 
@@ -37,7 +36,7 @@ class Domain:
         return to_unicode(self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Alias:
     """An address that stands for others."""
 
@@ -45,7 +44,7 @@ class Alias:
     targets: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Group:
     """Accounts that access control lists name together."""
 
@@ -53,7 +52,7 @@ class Group:
     members: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Credentials:
     """What a login is checked against.
 

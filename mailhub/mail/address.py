@@ -10,12 +10,12 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Final
 
 import idna
 
 from mailhub.mail.reply import Refusal
+from mailhub.mail.value import value
 
 LOCAL_LIMIT: Final = 64
 """Octets of a local part (RFC 5321 §4.5.3.1.1)."""
@@ -39,7 +39,7 @@ _QUOTED_PAIR: Final = re.compile(r"\\(.)")
 _SPECIAL: Final = re.compile(r'(["\\])')
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Path:
     """A reverse-path or forward-path.
 

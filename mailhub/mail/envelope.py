@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum, Flag, auto
 
 from mailhub.mail.address import NULL, Path
+from mailhub.mail.value import replace, value
 
 
 class Body(Enum):
@@ -32,7 +32,7 @@ class Notify(Flag):
     DELAY = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Recipient:
     """A forward-path with its options.
 
@@ -48,7 +48,7 @@ class Recipient:
     orcpt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeliverBy:
     """The BY parameter: until when a message is to be delivered (RFC 2852 §4).
 
@@ -63,7 +63,7 @@ class DeliverBy:
     trace: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Envelope:
     """One mail transaction's envelope (RFC 5321 §2.3.1).
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from mailhub.mail.value import value
 
 # status-code = class "." subject "." detail   (RFC 3463 §2)
 _STATUS: Final = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})(?: +|$)")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """One reply, of ours or of a peer.
 

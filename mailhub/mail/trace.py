@@ -10,12 +10,12 @@ Invariants:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from mailhub.mail.address import Path
 from mailhub.mail.date import format_date
+from mailhub.mail.value import value
 
 # ehlo = "EHLO" SP ( Domain / address-literal ) CRLF                          (RFC 5321 §4.1.1.1)
 _NAME: Final = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*\.?|\[(?:IPv6:)?[0-9A-Fa-f:.]+\]", re.ASCII)
@@ -24,7 +24,7 @@ _NAME_LIMIT: Final = 255
 _KEYWORD: Final = re.compile(r"[A-Z0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hop:
     """What a Received field tells of how a message came to us.
 

@@ -13,13 +13,14 @@ Invariants:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
 from mailhub.mail.address import NULL, Path, literal_address
 from mailhub.mail.reply import Refusal
+from mailhub.mail.value import value
 from mailhub.policy import alias
 from mailhub.policy.alias import Expansion, expand, may_send_as, no_such_mailbox
 from mailhub.policy.backup import Backup, backing
@@ -32,7 +33,7 @@ TRUSTED: Final = Rule("smtp", "trusted networks")
 OWN_SENDERS: Final = Rule("submission", "own addresses only")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rules:
     """What the operator allows.
 

@@ -22,6 +22,7 @@ from typing import Final
 
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
+from mailhub.mail.value import value
 from mailhub.ports.accounts import Account, AccountId, Directory
 
 ALWAYS_DELIVERABLE: Final = frozenset({"postmaster", "abuse", "mailer-daemon"})
@@ -30,7 +31,7 @@ ALWAYS_DELIVERABLE: Final = frozenset({"postmaster", "abuse", "mailer-daemon"})
 The last is whom notices are from: whoever answers one shall be heard (RFC 3464 §2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rules:
     """How addresses are expanded.
 
@@ -45,7 +46,7 @@ class Rules:
     fan_out: int = 5000
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expansion:
     """Who gets mail for an address; at least one account or address.
 

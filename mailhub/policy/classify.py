@@ -15,17 +15,17 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import value
 from mailhub.policy.cause import Cause
 
 TEXT_LIMIT: Final = 2000
 """Characters of a reply that are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rule:
     """One line of a table.
 
@@ -56,7 +56,7 @@ class Rule:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Verdict:
     """What a reply means, and the rule that says so; None where none does."""
 

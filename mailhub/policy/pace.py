@@ -17,8 +17,9 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Final
+
+from mailhub.mail.value import replace, value
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
@@ -41,7 +42,7 @@ RELEASE: Final = 4.0
 """Without a configured rate the pace is unlimited again at so many times what it fell from."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Limits:
     """What is configured for a provider, from one source; 0 is none but for connections."""
 
@@ -51,7 +52,7 @@ class Limits:
     per_day: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Window:
     """Messages counted in the last so many seconds, which are cut into `SLOTS` slots.
 
@@ -100,7 +101,7 @@ class Window:
         return Window(window.last, (*older, newest + 1))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pace:
     """How fast we go now, and what was sent.
 

@@ -12,12 +12,12 @@ Invariants:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from mailhub.mail.header import Header
 from mailhub.mail.reply import Refusal
+from mailhub.mail.value import value
 from mailhub.policy.dane import Standing, standing, usable
 from mailhub.policy.route import TlsDemand
 from mailhub.policy.sts import Mode, StsPolicy
@@ -47,7 +47,7 @@ class By(Enum):
     MESSAGE = "REQUIRETLS"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Assurance:
     """What a domain's DNS and its policy say of its exchanges.
 
@@ -72,7 +72,7 @@ TLS_OPTIONAL: Final = Verdict(
 """What is said of a message for which `protection` is `optional`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Protection:
     """What the encryption to a host must be.
 

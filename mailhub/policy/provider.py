@@ -17,16 +17,17 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from mailhub.mail.value import value
 from mailhub.policy.limits import Family
 from mailhub.policy.retry import Wishes
 from mailhub.policy.route import TlsDemand
 from mailhub.ports.resolver import Mx
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Source:
     """Where our connections come from, and what we call ourselves there.
 
@@ -57,7 +58,7 @@ class Source:
 ANY_SOURCE: Final = Source()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Provider:
     """How we deal with the hosts of one provider.
 
@@ -116,7 +117,7 @@ _STRICTNESS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Providers:
     """All that are known, ready to be asked."""
 

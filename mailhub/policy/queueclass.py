@@ -10,12 +10,13 @@ Pure: whoever takes a message in knows the facts, whoever read the file the clas
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Final
 
 from mailhub.mail.address import NULL, Path
 from mailhub.mail.header import Header
+from mailhub.mail.value import value
 from mailhub.policy.retry import Schedule, Wishes
 from mailhub.policy.route import fit
 
@@ -26,7 +27,7 @@ DOUBLING: Final = 1.0
 """Steps of MT-PRIORITY by which the weight doubles (RFC 6710 §4.1 leaves it to us)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueueClass:
     """A class, and what belongs to it: mail that fits each condition that is given.
 
@@ -70,7 +71,7 @@ SHIPPED: Final = (
 """Those that are always there; a section of the same name changes one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Facts:
     """What is known of a message when it is taken in."""
 
@@ -128,7 +129,7 @@ def _condition(wanted: str) -> tuple[bytes, frozenset[bytes]]:
 # ---- All together --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Classes:
     """All classes, the operator's first.
 

@@ -13,11 +13,12 @@ Invariants:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from enum import Enum
 from typing import Final
 
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import replace, value
 from mailhub.policy import pace as pacing
 from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Verdict
@@ -46,7 +47,7 @@ class Way(Enum):
     """Nobody answers there; there is no use in trying before `Repute.rest`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Repute:
     """How we stand.
 
@@ -243,7 +244,7 @@ def set_pace(repute: Repute, rate: float, now: float) -> Repute:
 # ---- What is told of it --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class News:
     """Something about a provider that an operator should know.
 

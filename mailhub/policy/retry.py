@@ -11,9 +11,10 @@ Nothing here knows a clock or randomness: both are arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Any, Final
 
+from mailhub.mail.value import replace, value
 from mailhub.policy.cause import Cause
 from mailhub.policy.rule import Rule
 
@@ -25,7 +26,7 @@ DAY: Final = 24 * HOUR
 Delays = tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Causes:
     """Delays after failures whose cause is known, where that says more than that it failed.
 
@@ -53,7 +54,7 @@ class Causes:
         return delays
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Schedule:
     """How the life of a pending recipient goes on.
 
@@ -180,7 +181,7 @@ KEYS: Final[Mapping[str, str]] = {
 """The keys of the configuration that fill a schedule's attributes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Wishes:
     """What a class or a route wants otherwise than the schedule of all mail.
 

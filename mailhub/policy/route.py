@@ -14,13 +14,14 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from itertools import groupby
 from typing import Any, Final
 
 from mailhub.mail.address import Path, literal_address
 from mailhub.mail.reply import Refusal
+from mailhub.mail.value import value
 from mailhub.policy.retry import Wishes
 from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
@@ -58,7 +59,7 @@ class TlsDemand(Enum):
 # ---- Hops ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Exchange:
     """The mail exchanges of a domain, or the host of an address literal.
 
@@ -76,7 +77,7 @@ class Exchange:
         return self.domain
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Smarthost:
     """A host that takes mail for many domains from us.
 
@@ -108,7 +109,7 @@ Hop = Exchange | Smarthost
 # ---- Routes --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Route:
     """A rule of the operator: mail that matches goes to a hop.
 

@@ -6,10 +6,10 @@ to whoever read the file (`config.settings.Origins`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mailhub.mail.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rule:
     """A key of the configuration; the whole of a section, if it names no key."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NewType, Protocol
 
 from mailhub.mail.address import Path
+from mailhub.mail.value import value
 
 AccountId = NewType("AccountId", int)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Quota:
     """Limits of an account; 0 is none.
 
@@ -26,7 +26,7 @@ class Quota:
     mailboxes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Account:
     """A person's account.
 
@@ -63,7 +63,7 @@ class LoginRefused(Exception):
         super().__init__(fault.value)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ScramKeys:
     """What a server keeps of a password for SCRAM-SHA-256 (RFC 5802 §3)."""
 
@@ -73,7 +73,7 @@ class ScramKeys:
     server_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ScramProof:
     """A client's proof, and what it was computed over (RFC 5802 §3)."""
 

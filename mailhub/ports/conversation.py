@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from mailhub.mail.value import value
 from mailhub.ports.accounts import Account
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tls:
     """What a finished handshake agreed on.
 
@@ -25,7 +26,7 @@ class Tls:
     binding: Callable[[str], bytes | None] = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Client:
     """Who is at the other end of a conversation: the facts that policies judge.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from mailhub.mail.value import value
 from mailhub.ports.accounts import Account
 from mailhub.ports.message import Uid
 from mailhub.ports.store import StoreRefused
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Filing:
     """A message to be put into an account's mailbox by local delivery.
 
@@ -36,7 +36,7 @@ class Filing:
     mailbox: str = "INBOX"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Promise:
     """A message that a session was told is in a mailbox, while its file is not synced yet.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NewType, Protocol
+
+from mailhub.mail.value import value
 
 Uid = NewType("Uid", int)
 Seq = NewType("Seq", int)
@@ -14,7 +15,7 @@ Ranges = tuple[tuple[int, int], ...]
 """Numbers as ascending, disjoint ranges, each (first, last)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Summary:
     """What the index keeps of a message's content, rendered for IMAP.
 
@@ -43,7 +44,7 @@ class Rendering(Enum):
     THREAD = "thread"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Identity:
     """What a message is, wherever it lies, and since when it lies here.
 
@@ -74,7 +75,7 @@ class FlagAction(Enum):
     REMOVE = "-FLAGS"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stored:
     """What a STORE came to.
 
@@ -117,7 +118,7 @@ class Upload(Protocol):
         """Forget it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Appending:
     """One message of an APPEND.
 
@@ -131,7 +132,7 @@ class Appending:
     internal_date: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Placed:
     """Where messages went: COPYUID and APPENDUID (RFC 4315 §3).
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NewType
 
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import value
 from mailhub.policy.cause import Cause
 
 QueueId = NewType("QueueId", str)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempt:
     """One connection's worth of trying to hand a message on: the facts, for queue and journey.
 
@@ -49,7 +49,7 @@ class Attempt:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Lookup:
     """A name that was looked up for an attempt.
 
@@ -67,7 +67,7 @@ class Lookup:
     authentic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """What came of trying to deliver one envelope.
 

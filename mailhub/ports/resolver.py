@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from mailhub.mail.value import value
+
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answer(Generic[T]):
     """The records of a name; none if the name exists without such records.
 
@@ -28,7 +30,7 @@ class Mx:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tlsa:
     """A TLSA record: three numbers and data, as RFC 6698 §2.1 has them."""
 

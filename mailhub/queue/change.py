@@ -6,10 +6,11 @@ together and happen together or not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Recipient
+from mailhub.mail.value import value
 from mailhub.policy.returnpath import Ticket
 from mailhub.ports.accounts import AccountId
 from mailhub.ports.outgoing import QueueId
@@ -29,7 +30,7 @@ class Stale(Exception):
         super().__init__(f"{queue_id} has changed meanwhile")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accept:
     """A new item. `content` is None where it lies, synced, in the item's file."""
 
@@ -37,7 +38,7 @@ class Accept:
     content: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settle:
     """New fates for those recipients in which `before` and `after` differ.
 
@@ -55,14 +56,14 @@ class Settle:
     owed_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Told:
     """The sender is told what was owed of all recipients of this part of an item."""
 
     item: Item
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Filed:
     """These local recipients have the message in their mailboxes, not yet durably."""
 
@@ -70,7 +71,7 @@ class Filed:
     numbers: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Drop:
     """These local recipients have the message durably; nobody wants to hear of it."""
 
@@ -79,7 +80,7 @@ class Drop:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Promised:
     """A message that is to be in a mailbox, whatever happens: see `ports.filing.Promise`."""
 
@@ -91,14 +92,14 @@ class Promised:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Kept:
     """These promises are kept, or were never told to anybody."""
 
     queue_ids: tuple[QueueId, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Select:
     """Which items, and which of their recipients; an empty one is all.
 
@@ -119,7 +120,7 @@ class Select:
     account: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Flush:
     """Pending recipients are due `now`."""
 
@@ -127,7 +128,7 @@ class Flush:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hold:
     """Pending recipients are held."""
 
@@ -135,7 +136,7 @@ class Hold:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Release:
     """Held recipients are pending again, and due `now`."""
 
@@ -143,7 +144,7 @@ class Release:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cancel:
     """Pending and held recipients are dropped, and nobody is told."""
 
@@ -151,7 +152,7 @@ class Cancel:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reroute:
     """Pending and held recipients go another way, the pending ones `now`.
 
@@ -165,7 +166,7 @@ class Reroute:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Respread:
     """Recipients whose moment lies behind `latest` are due by then.
 
@@ -185,7 +186,7 @@ Amend = Flush | Hold | Release | Cancel | Reroute | Respread
 """What operators do, in this process or another: to whatever is in a fitting state."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Edit:
     """Other recipients for one item: an address corrected, or one more.
 
@@ -201,7 +202,7 @@ class Edit:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Count:
     """A message was sent, which counts for somebody's allowance.
 
@@ -214,7 +215,7 @@ class Count:
     recipients: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Sent:
     """A message was handed on with a return path of ours.
 
@@ -230,7 +231,7 @@ class Sent:
     envid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Returned:
     """What was sent has come back, and its sender is told.
 
@@ -240,7 +241,7 @@ class Returned:
     ticket: Ticket
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outlived:
     """What was sent before a day is known no more: some of it, for there may be much."""
 
@@ -252,7 +253,7 @@ Change = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Due:
     """A recipient whose moment has come.
 
@@ -271,7 +272,7 @@ class Due:
     route: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Strand:
     """All pending recipients of one flow and one domain: what the runner looks at first.
 
@@ -284,7 +285,7 @@ class Strand:
     due: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unfiled:
     """Local recipients that a crash may have left without their message.
 
@@ -299,7 +300,7 @@ class Unfiled:
     filed: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Counts:
     """How much the spool holds.
 

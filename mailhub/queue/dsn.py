@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from binascii import b2a_qp
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from textwrap import wrap
 from typing import Final
@@ -32,6 +32,7 @@ from mailhub.mail.date import format_date
 from mailhub.mail.envelope import Body, Envelope, Recipient, Return
 from mailhub.mail.header import LINE_LIMIT, end, index, make, unfold
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import value
 from mailhub.policy.cause import Cause
 from mailhub.queue.item import (
     Action,
@@ -49,7 +50,7 @@ WIDTH: Final = 76
 """Columns after which what is told to people is folded."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Limits:
     """How much of a message is sent back.
 
@@ -63,7 +64,10 @@ class Limits:
     header: int = 32_768
 
 
-@dataclass(frozen=True, slots=True)
+_LIMITS: Final = Limits()
+
+
+@value(frozen=True, slots=True)
 class Source:
     """Who writes, and when: all that a notice needs besides the facts.
 
@@ -86,7 +90,7 @@ class Source:
     helper: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Notice:
     """A DSN, ready to be accepted as an item."""
 
@@ -94,7 +98,7 @@ class Notice:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Part:
     """One part of a multipart: its Content-Type, its encoding, its octets."""
 
@@ -155,7 +159,7 @@ def compose(
     content: bytes,
     source: Source,
     retry_until: float | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = _LIMITS,
 ) -> Notice:
     """One notice: `actions`, by recipients' numbers, of an item that does not come from `NULL`.
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Final
 
+from mailhub.mail.value import value
 from mailhub.ports.outgoing import Attempt
 
 
@@ -41,7 +42,7 @@ OPEN: Final = frozenset({State.DEFERRED, State.HELD, State.RELEASED})
 """States from which recipients are attempted again."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accepted:
     """A message was taken in, or a notice written.
 
@@ -73,7 +74,7 @@ class Accepted:
     verdicts: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Looked:
     """A name was looked up: `question` is ``MX far.example``, `answer` what came of it."""
 
@@ -84,7 +85,7 @@ class Looked:
     authentic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Decided:
     """Something was decided about recipients.
 
@@ -98,7 +99,7 @@ class Decided:
     verdicts: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tried:
     """A connection was made, or tried, to hand the message on.
 
@@ -125,7 +126,7 @@ class Tried:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fated:
     """What has become of recipients.
 
@@ -145,7 +146,7 @@ class Fated:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Filed:
     """The message lies in a mailbox of ours; `uid` is 0 while it has none."""
 
@@ -156,7 +157,7 @@ class Filed:
     uid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reported:
     """The sender is told: `notice` is the queue id of what was written."""
 
@@ -166,7 +167,7 @@ class Reported:
     notice: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Complained:
     """A recipient's host says that its user calls it spam (RFC 5965)."""
 
@@ -176,7 +177,7 @@ class Complained:
     recipient: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Dismissed:
     """The sender wants to see it no more in the mailbox of what was sent."""
 

@@ -18,13 +18,13 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from mailhub.mail.address import NULL
 from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import replace, value
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
 from mailhub.ports.accounts import AccountId
@@ -34,7 +34,7 @@ from mailhub.queue.flow import COMMON, Flow
 # ---- Fates ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pending:
     """To be attempted.
 
@@ -60,7 +60,7 @@ class Pending:
     route: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Held:
     """Not attempted until it is released; neither warned of nor expired meanwhile."""
 
@@ -68,7 +68,7 @@ class Held:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delivered:
     """In a mailbox of ours, durably."""
 
@@ -76,7 +76,7 @@ class Delivered:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Relayed:
     """Accepted by the next hop.
 
@@ -91,7 +91,7 @@ class Relayed:
     dsn: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expanded:
     """Replaced by the recipients of an alias, which report for themselves (RFC 3461 §5.2.7)."""
 
@@ -99,7 +99,7 @@ class Expanded:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failed:
     """Given up.
 
@@ -115,7 +115,7 @@ class Failed:
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cancelled:
     """Dropped by the operator or the sender: reported to nobody."""
 
@@ -130,7 +130,7 @@ Fate = Open | Settled
 # ---- Items ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Local:
     """A recipient whose mail ends here: in a mailbox of this account."""
 
@@ -138,7 +138,7 @@ class Local:
     mailbox: str = "INBOX"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Origin:
     """Who handed a message in; all empty for notices of our own.
 
@@ -155,7 +155,11 @@ class Origin:
     account: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+_OURS: Final = Origin()
+"""Of notices of our own."""
+
+
+@value(frozen=True, slots=True)
 class Item:
     """A message in the queue, but for its content; or a part of one, with some of its recipients.
 
@@ -178,7 +182,7 @@ class Item:
     size: int
     places: tuple[Local | None, ...]
     fates: tuple[Fate, ...]
-    origin: Origin = Origin()
+    origin: Origin = _OURS
     head: bytes = b""
     flow: Flow = COMMON
     numbers: tuple[int, ...] = ()
@@ -255,7 +259,7 @@ def new_item(
     envelope: Envelope,
     places: Iterable[Local | None],
     size: int,
-    origin: Origin = Origin(),
+    origin: Origin = _OURS,
     head: bytes = b"",
     flow: Flow = COMMON,
 ) -> Item:
@@ -271,7 +275,7 @@ def new_item(
 # ---- Transitions ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answer:
     """What came of attempting one recipient: see `ports.outgoing.Outcome`.
 

@@ -7,10 +7,10 @@ journey reads them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import value
 from mailhub.ports.outgoing import Attempt
 
 ATTEMPTS_LIMIT: Final = 8
@@ -20,7 +20,7 @@ Row = tuple[float, float, str, str, int, str, str, int, str, str, int]
 """An `Attempt`'s facts, in the order of its attributes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempted:
     """One connection was tried for some of an item's recipients.
 

@@ -24,11 +24,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 from zlib import crc32
 
+from mailhub.mail.value import value
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.database import translated
 from mailhub.queue.event import Accepted, Event, from_text, to_text
@@ -89,7 +89,7 @@ class Kind(IntEnum):
     ACCOUNT = 4
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Wanted:
     """Which journeys are looked for; all criteria must fit. Addresses in any case.
 
@@ -128,7 +128,7 @@ class Wanted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Written:
     """A part of a journey as it was written.
 

@@ -24,10 +24,10 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from mailhub.mail.value import value
 from mailhub.policy.limits import RunnerLimits
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Due
@@ -119,7 +119,7 @@ class Sender:
         self.queued = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Job:
     """One attempt's worth of an item's recipients, taken out of a line."""
 

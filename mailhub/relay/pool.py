@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import replace, value
 from mailhub.net.clienttls import ClientTls, Promise
 from mailhub.net.esmtpclient import RelayClient
 from mailhub.net.tls import reason
@@ -49,7 +49,7 @@ from mailhub.smtp.wire import TIMEOUTS, Broken, Timeouts
 POOL_LIMITS: Final = PoolLimits()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Peer:
     """A host, and the terms on which we talk to it.
 

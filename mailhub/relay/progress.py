@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import value
 from mailhub.policy.cause import Cause
 from mailhub.ports.outgoing import Attempt, Outcome
 from mailhub.relay.names import Names
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Excuse:
     """Why a host was of no use.
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
+from mailhub.mail.value import value
 from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier
 from mailhub.policy.limits import RemoteLimits
@@ -50,7 +51,7 @@ WAITING: Final = 1000
 """Domains remembered for each provider whose mail was put off; others come at their moment."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Directions:
     """What the configuration says of where mail goes, and from where.
 
@@ -72,7 +73,7 @@ class Directions:
         return tuple(self.sources[name] for name in names if name in self.sources)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Plan:
     """Where to go.
 

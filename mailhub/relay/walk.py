@@ -18,7 +18,6 @@ where the RFCs leave room:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import accumulate
 from operator import or_
@@ -27,6 +26,7 @@ from typing import Any, Final
 from mailhub.mail.address import NULL
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
+from mailhub.mail.value import replace, value
 from mailhub.net.clienttls import Promise
 from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier, Verdict
@@ -67,7 +67,7 @@ class Next(Enum):
     """Another connection: this one had been closed while it was idle."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Means:
     """What it takes to go anywhere.
 

@@ -14,12 +14,12 @@ Invariants:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from mailhub.mail.address import NULL
 from mailhub.mail.envelope import Body, Envelope, Notify, Recipient
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import value
 from mailhub.smtp import xtext
 from mailhub.smtp.features import Features
 
@@ -30,7 +30,7 @@ _NOTIFY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Needs:
     """What a message asks of the server, beyond 1982.
 

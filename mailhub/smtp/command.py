@@ -14,33 +14,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from mailhub.mail.address import NULL, Path, parse_path
 from mailhub.mail.envelope import Body, DeliverBy, Notify, Return
 from mailhub.mail.reply import Refusal
+from mailhub.mail.value import value
 from mailhub.smtp import parameter
 
 NAME_LIMIT: Final = 255
 """Octets of the name in EHLO and HELO (RFC 5321 §4.5.3.1.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ehlo:
     """EHLO; `name` is what the client calls itself."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Helo:
     """HELO."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mail:
     """MAIL with its parameters; `auth` is ``""`` for ``AUTH=<>``."""
 
@@ -58,7 +58,7 @@ class Mail:
     priority: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rcpt:
     """RCPT with its parameters."""
 
@@ -67,12 +67,12 @@ class Rcpt:
     orcpt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Data:
     """DATA."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bdat:
     """BDAT: `size` octets follow it (RFC 3030 §2)."""
 
@@ -80,42 +80,42 @@ class Bdat:
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rset:
     """RSET."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Noop:
     """NOOP."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Vrfy:
     """VRFY."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expn:
     """EXPN."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Help:
     """HELP."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Quit:
     """QUIT."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StartTls:
     """STARTTLS (RFC 3207 §4)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Auth:
     """AUTH; `initial` is the initial response in base64, None without one (RFC 4954 §4)."""
 
@@ -123,12 +123,12 @@ class Auth:
     initial: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Foreign:
     """A line of another protocol: somebody made a program talk to us unawares."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Garbled:
     """A BDAT whose size cannot be read: nobody knows where its octets end."""
 

@@ -7,11 +7,13 @@ it had not been said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from mailhub.mail.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value(frozen=True, slots=True)
 class Features:
     """A server's extensions (RFC 5321 §4.1.1.1).
 

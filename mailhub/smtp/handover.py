@@ -24,6 +24,7 @@ from typing import Final
 
 from mailhub.mail.envelope import Body, Envelope
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import value
 from mailhub.ports.message import Content
 from mailhub.smtp import announce
 from mailhub.smtp.dialogue import Dialogue
@@ -35,7 +36,7 @@ PIECE: Final = 64 * 1024
 """Octets of content read, and handed to the transport, at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientLimits:
     """How a session uses a connection.
 
@@ -56,7 +57,7 @@ class ClientLimits:
 CLIENT_LIMITS: Final = ClientLimits()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Ahead:
     """A transaction that was announced before its turn.
 
@@ -95,7 +96,7 @@ class Handover:
         return [number for number, reply in enumerate(self.replies) if reply is None]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Job:
     """A message that is ready to be handed on: nothing was said of it yet."""
 

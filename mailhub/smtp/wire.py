@@ -7,15 +7,15 @@ or a mechanism (`sasl.client`) need not know the session.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import value
 from mailhub.policy.protection import BY_DANE, VERIFIED
 from mailhub.ports.conversation import Tls
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Timeouts:
     """How long a server may take, in seconds, at each stage; the standard's minima.
 
@@ -57,7 +57,7 @@ TIMEOUTS: Final = Timeouts()
 # ---- The connection ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Secured:
     """What a finished handshake is worth.
 
