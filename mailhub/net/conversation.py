@@ -31,13 +31,13 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import deferLater
-from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailhub.net.deflate import Broken, Deflate
 from mailhub.net.tls import facts
+from mailhub.net.writing import write
 from mailhub.ports.conversation import Client, Session
 
 BURST: Final = 65_536
@@ -430,9 +430,7 @@ class Conversation(protocol.Protocol):
             octets = out[0] if len(out) == 1 else b"".join(out)
             if self._deflate is not None:
                 octets = self._deflate.pack(octets)
-            left = sent_at_once(self.transport, octets)
-            if left:
-                self.transport.write(left)
+            write(self.transport, octets)
 
     async def _end(self) -> None:
         """Let go of the session, and of the connection if it still stands."""
@@ -529,21 +527,6 @@ class Conversation(protocol.Protocol):
             self.transport.abortConnection()  # it would not hear a farewell
 
     # (While the session is busy nothing is expected of the peer: `_listen` begins anew.)
-
-
-def sent_at_once(transport: Any, octets: bytes) -> bytes:
-    """Hand octets to the kernel now, if the transport allows; what is left is for its buffer.
-
-    The reactor would first ask the kernel whether it may, and then ask it to
-    tell no more: two system calls for each answer, and a turn of the loop.
-    """
-    if not isinstance(transport, Connection) or transport.TLS or not transport.connected:
-        return octets
-    if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting:  # noqa: SLF001
-        return octets  # behind what waits already
-    count = transport.writeSomeData(octets)
-    # Anything but a count is a lost connection: writing tells the reactor.
-    return octets[count:] if isinstance(count, int) and count > 0 else octets
 
 
 def _nothing() -> None:

@@ -40,6 +40,7 @@ from mailhub.net.clienttls import ClientTls, Handshake, Promise
 from mailhub.net.contract import ContractMail
 from mailhub.net.stock import smtp
 from mailhub.net.tls import facts, reason
+from mailhub.net.writing import write
 from mailhub.policy.route import TlsDemand
 from mailhub.ports.conversation import Tls
 from mailhub.smtp.client import ClientSession
@@ -111,6 +112,8 @@ class RelayClient(smtp.ESMTPClient):
     _kind = ""  # what is waited for: octets, room, handshake
     _timer: IDelayedCall | None = None
     _patience = 0.0
+    _measured = False  # the timer runs for what is waited for
+    _set_for = 0.0  # seconds that the timer was last set for
     _unheard = 0
     _lost: str | None = None
     _valve: _Valve | None = None
@@ -147,10 +150,10 @@ class RelayClient(smtp.ESMTPClient):
     def send(self, octets: bytes) -> None:
         """See `smtp.wire.Wire`, here and below."""
         if self._lost is None:
-            self.transport.write(octets)
+            write(self.transport, octets)
 
     def allow(self, seconds: float) -> None:
-        self._stop_timer()
+        self._measured = False
         self._patience = seconds if self.timeout is None else min(seconds, self.timeout)
 
     async def listen(self) -> None:
@@ -203,8 +206,9 @@ class RelayClient(smtp.ESMTPClient):
     async def _wait(self, kind: str) -> None:
         if self._lost is not None:
             raise ConnectionError(self._lost)
-        if self._timer is None:
-            self._timer = self.callLater(self._patience, self._expired)
+        if not self._measured or self._timer is None:
+            self._measured = True
+            self.expect(self._patience)
         waiting = self._waiting = Deferred()
         self._kind = kind
         try:
@@ -219,7 +223,20 @@ class RelayClient(smtp.ESMTPClient):
         waiting.callback(None)
         return True
 
-    def _expired(self) -> None:
+    def expect(self, seconds: float) -> None:
+        """Call `expired` after so many seconds, instead of whenever that was to be.
+
+        A timer that only has to wait longer is not made anew: that is cheap.
+        """
+        if self._timer is not None and self._timer.active() and seconds >= self._set_for:
+            self._timer.reset(seconds)
+        else:
+            self._stop_timer()
+            self._timer = self.callLater(seconds, self.expired)
+        self._set_for = seconds
+
+    def expired(self) -> None:
+        """The server took too long, if something is expected of it."""
         self._timer = None
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None

@@ -28,7 +28,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, NoRouteError
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
@@ -90,6 +90,7 @@ class Link(RelayClient):
         sent: Messages that were tried on it.
         counted: It is one of those that there may be.
         follower: Whoever gets it next.
+        idle: It is kept for the next message.
         record: What was said on it for the message at hand.
     """
 
@@ -109,7 +110,7 @@ class Link(RelayClient):
         self.callLater = pool.reactor.callLater
         self.record = Record()
         self.made: Deferred[Link] = Deferred()
-        self.idle: IDelayedCall | None = None
+        self.idle = False
         self.follower: Seat | None = None
         self._pool = pool
 
@@ -143,14 +144,19 @@ class Link(RelayClient):
         self.made.callback(self)
 
     def dataReceived(self, data: bytes) -> None:
-        unasked = self.idle is not None  # before: what it answers may make it idle
+        unasked = self.idle  # before: what it answers may make it idle
         super().dataReceived(data)
-        if unasked and self.idle is not None:
+        if unasked and self.idle:
             self._pool.drop(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._pool.lost(self)
+
+    def expired(self) -> None:
+        super().expired()
+        if self.idle:
+            self._pool.drop(self)
 
     def leave(self) -> None:
         """Say goodbye, in the background."""
@@ -394,7 +400,8 @@ class Pool:
             self._uncount(link)
             link.leave()
             return
-        link.idle = self.reactor.callLater(self._limits.idle, self.drop, link)
+        link.idle = True
+        link.expect(self._limits.idle)
         self._idle.setdefault(link.peer, deque()).append(link)
         self._idle_count += 1
 
@@ -412,11 +419,9 @@ class Pool:
         self._perhaps_over()
 
     def _no_longer_idle(self, link: Link) -> None:
-        if link.idle is None:
+        if not link.idle:
             return
-        if link.idle.active():
-            link.idle.cancel()
-        link.idle = None
+        link.idle = False
         idle = self._idle[link.peer]
         idle.remove(link)
         self._idle_count -= 1
