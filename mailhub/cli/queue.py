@@ -139,15 +139,12 @@ def show(place: Place, queue_id: str, *, content: bool, as_json: bool) -> None:
         if item is not None and content:
             _print_content(spool, item)
             return
-    if item is None and not attempts:
-        raise click.ClickException(f"{number} is not in the queue")
+    if item is None:
+        words = f"{number} is not in the queue; `mailhub journey {number}` may know of it"
+        raise click.ClickException(words)
     if as_json:
-        print_json(
-            {
-                **(queued.as_json(item) if item is not None else {"id": number}),
-                "attempts": [queued.attempt_as_json(it) for it in attempts],
-            }
-        )
+        told = [queued.attempt_as_json(it) for it in attempts]
+        print_json({**queued.as_json(item), "attempts": told})
         return
     for line in queued.told(number, item, attempts, time.time()):
         click.echo(line)

@@ -35,22 +35,17 @@ def row(item: Item, now: float) -> dict[str, Any]:
     }
 
 
-def told(
-    number: QueueId, item: Item | None, attempts: Sequence[Attempted], now: float
-) -> Iterator[str]:
+def told(number: QueueId, item: Item, attempts: Sequence[Attempted], now: float) -> Iterator[str]:
     """A message and what was tried for it, for a person."""
-    if item is None:
-        yield f"{number}: has left the queue"
-    else:
-        yield f"{number}  from <{_sender(item)}>  {size(item.size)}  {_moment(item.arrived)}"
-        origin = item.origin
-        if origin.address:
-            who = f", logged in as {origin.account}" if origin.account else ""
-            yield f"  handed in by {origin.helo or '?'} [{origin.address}] ({origin.protocol}){who}"
-        recipients = zip(item.envelope.recipients, item.places, item.fates, strict=True)
-        for index, (recipient, place, fate) in enumerate(recipients, start=1):
-            words = _AT_ONCE if place is not None and _fresh(fate) else _fate(fate, now)
-            yield f"  {index}. <{recipient.path.shown}>  {words}"
+    yield f"{number}  from <{_sender(item)}>  {size(item.size)}  {_moment(item.arrived)}"
+    origin = item.origin
+    if origin.address:
+        who = f", logged in as {origin.account}" if origin.account else ""
+        yield f"  handed in by {origin.helo or '?'} [{origin.address}] ({origin.protocol}){who}"
+    recipients = zip(item.envelope.recipients, item.places, item.fates, strict=True)
+    for index, (recipient, place, fate) in enumerate(recipients, start=1):
+        words = _AT_ONCE if place is not None and _fresh(fate) else _fate(fate, now)
+        yield f"  {index}. <{recipient.path.shown}>  {words}"
     for tried in attempts:
         who = ", ".join(str(it + 1) for it in tried.numbers)
         yield from _attempt(tried.attempt, who)

@@ -35,6 +35,7 @@ _PRAGMAS: Final = (
     f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     f"cache_size=-{CACHE_KIB}",
     "temp_store=MEMORY",
+    "secure_delete=OFF",  # mail that has left is not worth a page written
 )
 
 _ERRNOS: Final = {

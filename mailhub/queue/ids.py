@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +12,7 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 """Sorted, one case, none of i, l, o, u: ids are read out on the telephone, and name files."""
 _TO_DIGITS: Final = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _LENGTH: Final = 12
+_SPELLED: Final = re.compile(f"[{_ALPHABET}]{{{_LENGTH}}}")
 _RANDOM_BITS: Final = 18
 """Below 42 bits of milliseconds, which last until the year 2109."""
 
@@ -60,6 +62,6 @@ def to_number(queue_id: str) -> int:
     Raises:
         ValueError: It is no queue id.
     """
-    if len(queue_id) != _LENGTH or not all(c in _ALPHABET for c in queue_id):
+    if _SPELLED.fullmatch(queue_id) is None:
         raise ValueError(f"not a queue id: {queue_id!r}")
     return int(queue_id.translate(_TO_DIGITS), 32)

@@ -57,6 +57,7 @@ _PRAGMAS: Final = (
     "journal_size_limit=16777216",
     "cache_size=-8192",
     "temp_store=MEMORY",
+    "secure_delete=OFF",  # mail that has left is not worth a page written
 )
 _SCHEMA: Final = """
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;

@@ -64,7 +64,7 @@ DATABASE: Final = "spool.db"
 LOST: Final = ".lost"
 """Behind the name of content whose item nobody knows."""
 ATTEMPTS_KEPT: Final = 250_000
-"""Attempts remembered, of items that are here and of those that have left."""
+"""Attempts remembered, of all items together: of those that have left, journeys tell."""
 _ATTEMPTS_STEP: Final = 256
 """After so many new ones the oldest are forgotten."""
 
@@ -240,10 +240,10 @@ class Spool(Reading):
         these = [_this(before, item, place) for place in changed]
         for place in changed:
             self._strands.touch(flow, before.envelope.recipients[place].path.domain)
-        for each in change.attempts:
-            self._record(item, each)
         if len(changed) == 1 and after.settled and not change.owed and self._left(item, these[0]):
             return
+        for each in change.attempts:
+            self._record(item, each)
         owed = set(change.owed)
         updates = [
             (*rows.fate_row(after.fates[place], after.places[place]), place in owed, *this)

@@ -178,12 +178,20 @@ class TestSettle:
         assert [due.local for due in make.due(spool, 2000.0)] == [True, True]
 
     def test_attempts_are_remembered(self, spool: Spool) -> None:
-        """The facts of attempts stay, also when the item has left."""
+        """The facts of attempts stay while the item is here."""
         item = make.item(BOB, CAROL)
         spool.apply([Accept(item, b"x")])
         facts = Attempted((0, 1), make.attempt())
-        spool.apply([replace(answer(item, OK, OK), attempts=(facts,))])
+        spool.apply([replace(answer(item, OK, LATER), attempts=(facts,))])
         assert spool.attempts(item.queue_id) == [facts]
+
+    def test_attempts_of_an_item_that_leaves_at_once(self, spool: Spool) -> None:
+        """Nothing is written for whom nobody will ask here: the journey has it."""
+        item = make.item(BOB)
+        spool.apply([Accept(item, b"x")])
+        spool.apply([replace(answer(item, OK), attempts=(Attempted((0,), make.attempt()),))])
+        assert spool.load(item.queue_id) is None
+        assert spool.attempts(item.queue_id) == []
 
     def test_attempts_are_bounded(self, tmp_path: Path) -> None:
         """The oldest attempts give way to new ones."""

@@ -227,8 +227,6 @@ class TestAttempts:
         rig.pass_time()
         assert rig.outbound.asked == [("remote.example", ["bob"], b"in memory", START)]
         assert rig.fates(make.item()) is None
-        [attempted] = rig.spool.attempts(make.item().queue_id)
-        assert (attempted.numbers, attempted.attempt.host) == ((0,), "mx")
 
     def test_what_the_spool_held(self, tmp_path: Path) -> None:
         """At the start all that is due is attempted, however many pages it fills."""
