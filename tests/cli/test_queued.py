@@ -52,7 +52,7 @@ def test_waiting() -> None:
 def test_attempt_without_address() -> None:
     """An attempt that found no address, or lost its connection in doubt, says so."""
     attempt = Attempt(0, 2, "mx.example", "", 25, "", "", False, "content", OK, in_doubt=True)
-    *_, where, what = told(ID, None, [Attempted((0, 1), attempt)], 10.0)
+    *_, where, what = told(ID, ITEM, [Attempted((0, 1), attempt)], 10.0)
     assert where.endswith("  mx.example  for 1, 2")
     assert "content, in the clear, 2.0s: " in what
     assert what.endswith("connection lost before the reply to the content")
