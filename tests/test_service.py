@@ -174,11 +174,13 @@ def test_the_real_world_differs_from_start_to_start() -> None:
 
 
 def test_settled() -> None:
-    """What was there at the start is no longer looked at by the collector."""
-    before = gc.get_freeze_count()
+    """What was there at the start is no longer looked at by the collector, and the rest seldom."""
+    before, thresholds = gc.get_freeze_count(), gc.get_threshold()
     try:
         service.settle()
+        assert gc.get_threshold() == (service.YOUNG, *thresholds[1:])
         assert gc.get_freeze_count() > before
         assert len(gc.get_objects()) < gc.get_freeze_count()
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
