@@ -72,12 +72,7 @@ class _Storing:
         self._fetching.missed |= rows.missed
         if not rows.uids:
             return
-        untold = box.view.untold(rows.uids)
-        believed = {
-            uid: bits & ~RECENT
-            for uid, bits in zip(rows.uids, rows.bits, strict=True)
-            if uid not in untold
-        }
+        believed = self._believed(rows) if command.silent else {}
         stored = await self._change([Uid(uid) for uid in rows.uids])
         box.view.catch_up()
         self._modified += stored.modified
@@ -91,6 +86,15 @@ class _Storing:
         if box.view.manner.modseqs:
             async for piece in self._fetching.rows(self._ranges(stored.changed)):
                 yield piece
+
+    def _believed(self, rows: Rows) -> dict[int, int]:
+        """What flags the client takes messages to have, where it is right."""
+        untold = self._box.view.untold(rows.uids)
+        return {
+            uid: bits & ~RECENT
+            for uid, bits in zip(rows.uids, rows.bits, strict=True)
+            if uid not in untold
+        }
 
     async def _change(self, uids: Sequence[Uid]) -> Stored:
         """Change flags, those that may be changed (RFC 4314 §4)."""

@@ -138,23 +138,36 @@ class FaultyDisk(QuickDisk):
             self._snapshot(self.root)
         return True
 
-    def rename(self, src: Any, dst: Any, **words: Any) -> None:
+    def rename(
+        self, src: Any, dst: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None
+    ) -> None:
+        src, dst = _at(src, src_dir_fd), _at(dst, dst_dir_fd)
         self._begin("rename", dst)
         self._leaving(dst)
         ident = self._ident(os.lstat(src).st_ino)
-        os.rename(src, dst, **words)
+        os.rename(src, dst)
         self._moved[ident] = os.fsencode(dst)
         self._changed(src, dst)
 
-    def link(self, src: Any, dst: Any, **words: Any) -> None:
+    def link(
+        self,
+        src: Any,
+        dst: Any,
+        *,
+        src_dir_fd: int | None = None,
+        dst_dir_fd: int | None = None,
+        follow_symlinks: bool = True,
+    ) -> None:
+        src, dst = _at(src, src_dir_fd), _at(dst, dst_dir_fd)
         self._begin("link", dst)
-        os.link(src, dst, **words)
+        os.link(src, dst, follow_symlinks=follow_symlinks)
         self._changed(dst)
 
-    def unlink(self, path: Any, **words: Any) -> None:
+    def unlink(self, path: Any, *, dir_fd: int | None = None) -> None:
+        path = _at(path, dir_fd)
         self._begin("unlink", path)
         self._leaving(path)
-        os.unlink(path, **words)
+        os.unlink(path)
         self._changed(path)
 
     def mkdir(self, path: Any, mode: int = 0o777, **words: Any) -> None:
@@ -385,6 +398,11 @@ def _files_of(path: bytes) -> dict[bytes, bytes]:
         with suppress(FileNotFoundError), open(name, "rb") as file:
             found[name] = file.read()
     return found
+
+
+def _at(path: Any, directory: int | None) -> Any:
+    """A path that is relative to an open directory, in full."""
+    return path if directory is None else os.path.join(_path(directory), os.fsencode(path))
 
 
 def _path(descriptor: int) -> bytes:

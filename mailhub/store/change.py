@@ -9,18 +9,19 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 
 from mailhub.mail.flag import KEYWORD_SHIFT
 from mailhub.ports.message import FlagAction
+from mailhub.store import maildir
 from mailhub.store.box import Box, Delta
-from mailhub.store.durable import sync_directory
 from mailhub.store.maildir import Finder
-from mailhub.store.name import flags_of, known_bits, letters_of, reflagged
-from mailhub.store.rows import Row
+from mailhub.store.name import INFO, flags_of, known_bits, letters_of, reflagged, relettered
+from mailhub.store.rows import Marked, Reflagged, Row
 
 
 @dataclass(slots=True)
@@ -50,51 +51,103 @@ def store(
         IndexLost: The box must be loaded anew.
     """
     bits = box.bits(names, make=action is not FlagAction.REMOVE)
-    wanted = _change(action, bits)
-    known = box.known
-    found, modified = _split(box.rows(uids), unchanged_since)
-    changing = [row for row in found if wanted(row.flags) != row.flags]
+    wanted = cache(_change(action, bits))
+    with box.transaction(write=False) as transaction:
+        marked = transaction.marked(box.kept.id, uids)
+    found, modified = _split(marked, unchanged_since)
+    changing = [it for it in found if wanted(it[2]) != it[2]]
     if not changing:
         return Restyled(modified=modified)
-    files, directory = box.ground.files, box.path + b"/cur/"
-    finder = Finder(files, box.path)
-    done: list[tuple[bytes, bytes]] = []
-    rows: list[tuple[bytes, int, int, int]] = []
-    modseq = box.next_modseq()
-    rename = files.rename
+    renaming = _Renaming(box, wanted, box.next_modseq())
     try:
-        with box.changing():
-            for row in changing:
-                old, flags = row.name, wanted(row.flags)
-                new = reflagged(old, flags, known)
-                try:
-                    rename(directory + old, directory + new)
-                except FileNotFoundError:
-                    renamed = finder.find(old)
-                    box.missed()
-                    if renamed is None:
-                        continue
-                    old, flags = renamed, wanted(flags_of(letters_of(renamed)) & known)
-                    new = reflagged(old, flags, known)
-                    rename(directory + old, directory + new)
-                done.append((old, new))
-                rows.append((new, flags, modseq, row.uid))
+        with box.changing(), maildir.held(box.ground.files, box.path + b"/cur") as directory:
+            renaming.rename(changing, directory)
         with box.transaction() as transaction:
-            transaction.reflag(box.kept.id, rows)
+            transaction.reflag_runs(box.kept.id, renaming.runs)
+            transaction.reflag(box.kept.id, renaming.strays)
             box.save(transaction)
     except BaseException:
-        _back(box, done)
+        _back(box, renaming.done)
         raise
-    delta = Delta(changed=[(uid, flags, modseq) for _, flags, modseq, uid in rows])
-    return Restyled(delta, modified)
+    return Restyled(Delta(changed=renaming.changed), modified)
 
 
-def _split(rows: list[Row], unchanged_since: int | None) -> tuple[list[Row], list[int]]:
+class _Renaming:
+    """Files given the names that say their new flags, and what the index is to hear of it.
+
+    Attributes:
+        done: Names before and after, in order.
+        changed: UIDs, flags and MODSEQ.
+        runs: The same of neighbours whose names have changed alike.
+        strays: Name, flags, MODSEQ and UID of those that another program had renamed.
+    """
+
+    def __init__(self, box: Box, wanted: Callable[[int], int], modseq: int) -> None:
+        self.done: list[tuple[bytes, bytes]] = []
+        self.changed: list[tuple[int, int, int]] = []
+        self.runs: list[Reflagged] = []
+        self.strays: list[tuple[bytes, int, int, int]] = []
+        self._box = box
+        self._wanted = wanted
+        self._modseq = modseq
+        self._known = box.known
+        self._finder = Finder(box.ground.files, box.path)
+
+    def rename(self, rows: Iterable[Marked], directory: int) -> None:
+        """Rename in an open directory, those that look alike together."""
+        for (tail, flags), alike in groupby(rows, key=_look):
+            self._rename_alike(list(alike), tail, self._wanted(flags), directory)
+
+    def _rename_alike(
+        self, rows: Sequence[Marked], tail: bytes, flags: int, directory: int
+    ) -> None:
+        rename, done, modseq = self._box.ground.files.rename, self.done, self._modseq
+        end = INFO + relettered(tail[len(INFO) :], flags, self._known)
+        cut = len(tail)
+        first = last = -1  # of the run under way
+        for uid, old, _, _ in rows:
+            new = old[: len(old) - cut] + end
+            try:
+                rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
+            except FileNotFoundError:
+                self._rename_stray(uid, old, directory)
+                continue
+            done.append((old, new))
+            self.changed.append((uid, flags, modseq))
+            if uid != last + 1:
+                if first >= 0:
+                    self.runs.append(Reflagged(first, last, cut, end, flags, modseq))
+                first = uid
+            last = uid
+        if first >= 0:
+            self.runs.append(Reflagged(first, last, cut, end, flags, modseq))
+
+    def _rename_stray(self, uid: int, name: bytes, directory: int) -> None:
+        """Another program has just renamed it, or removed it."""
+        old = self._finder.find(name)
+        self._box.missed()
+        if old is None:
+            return
+        flags = self._wanted(flags_of(letters_of(old)) & self._known)
+        new = reflagged(old, flags, self._known)
+        self._box.ground.files.rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
+        self.done.append((old, new))
+        self.changed.append((uid, flags, self._modseq))
+        self.strays.append((new, flags, self._modseq, uid))
+
+
+def _look(row: Marked) -> tuple[bytes, int]:
+    """The end of a message's name, and its flags: what its name is to say depends on these."""
+    name = row[1]
+    return name[len(name.partition(INFO)[0]) :], row[2]
+
+
+def _split(rows: list[Marked], unchanged_since: int | None) -> tuple[list[Marked], list[int]]:
     """Rows that have not changed since then, and the UIDs of the others."""
     if unchanged_since is None:
         return rows, []
-    modified = [row.uid for row in rows if row.modseq > unchanged_since]
-    return [row for row in rows if row.modseq <= unchanged_since], modified
+    modified = [uid for uid, _, _, modseq in rows if modseq > unchanged_since]
+    return [row for row in rows if row[3] <= unchanged_since], modified
 
 
 def _back(box: Box, done: Sequence[tuple[bytes, bytes]]) -> None:
@@ -143,20 +196,21 @@ def expunge(box: Box, uids: Sequence[int]) -> Removal:
     removal = Removal()
     if not rows:
         return removal
-    files, directory = box.ground.files, box.path + b"/cur/"
+    files = box.ground.files
     finder = Finder(files, box.path)
     box.next_modseq()
     with box.changing():
         try:
-            for row in rows:
-                try:
-                    files.unlink(directory + row.name)
-                except FileNotFoundError:
-                    if (found := finder.find(row.name)) is not None:
-                        with suppress(FileNotFoundError):
-                            files.unlink(directory + found)
-                removal.rows.append(row)
-            sync_directory(files, box.path + b"/cur")
+            with maildir.held(files, box.path + b"/cur") as directory:
+                for row in rows:
+                    try:
+                        files.unlink(row.name, dir_fd=directory)
+                    except FileNotFoundError:
+                        if (found := finder.find(row.name)) is not None:
+                            with suppress(FileNotFoundError):
+                                files.unlink(found, dir_fd=directory)
+                    removal.rows.append(row)
+                files.fsync(directory)
         except OSError as error:
             removal.error = error
     with box.transaction() as transaction:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 from mailhub.ports.message import Change, Uid
 
@@ -46,6 +47,6 @@ class Changes:
             if skip <= 0:
                 break
             part = run[-skip:] if skip < len(run) else run
-            found[:0] = [(change, Uid(uid)) for uid in part]
+            found[:0] = zip(repeat(change), map(Uid, part), strict=False)
             skip -= len(part)
         return found

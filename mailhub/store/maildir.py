@@ -13,7 +13,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from mailhub.store.durable import MODE, sync_directory
@@ -117,6 +118,16 @@ def directories(files: Files, account: bytes) -> list[bytes]:
         if mailbox_of(name) is not None and exists(files, account + b"/" + name)
     ]
     return [b"", *sorted(found)]
+
+
+@contextmanager
+def held(files: Files, directory: bytes) -> Iterator[int]:
+    """Hold a directory open: from there the way to each of many files is shorter."""
+    descriptor = files.open(directory, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        files.close(descriptor)
 
 
 class Changed(NamedTuple):

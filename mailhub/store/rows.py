@@ -16,7 +16,7 @@ import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from mailhub.ports.message import Rendering, Summary
 from mailhub.store import excerpts, texts
@@ -74,6 +74,8 @@ CREATE TABLE departed(name BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 )
 
 
+Found = TypeVar("Found", "Row", "Marked")
+
 _SHIFT: Final = 32
 _UID: Final = 4_294_967_295
 
@@ -92,6 +94,28 @@ class Row(NamedTuple):
     size: int
     date: int
     saved: int
+
+
+Marked = tuple[int, bytes, int, int]
+"""A message's UID, name, flags and MODSEQ: what a change of its flags needs to know."""
+
+
+class Reflagged(NamedTuple):
+    """What has become of messages with neighbouring UIDs, of which none is left out.
+
+    Attributes:
+        first: The least UID.
+        last: The greatest.
+        cut: Octets that their names have lost at the end.
+        end: What stands there instead.
+    """
+
+    first: int
+    last: int
+    cut: int
+    end: bytes
+    flags: int
+    modseq: int
 
 
 class Columns(NamedTuple):
@@ -268,16 +292,7 @@ class Transaction:
 
     def rows(self, mailbox: int, uids: Sequence[int]) -> list[Row]:
         """Those of `uids` (in ascending order) that there are, in that order."""
-        if not uids:
-            return []
-        base = mailbox << _SHIFT
-        if uids[-1] - uids[0] < 4 * len(uids):
-            rows = self._rows(base + uids[0], base + uids[-1])
-            if len(rows) == len(uids) == uids[-1] - uids[0] + 1:
-                return rows
-            wanted = set(uids)
-            return [row for row in rows if row[0] in wanted]
-        return [row for uid in uids for row in self._rows(base + uid, base + uid)]
+        return _those(self._rows, mailbox, uids)
 
     def rows_from(self, mailbox: int, uid: int, limit: int) -> list[Row]:
         """Up to `limit` messages from `uid` on."""
@@ -302,6 +317,27 @@ class Transaction:
         self._database.executemany(
             "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(base + row[0], *row[1:]) for row in rows],
+        )
+
+    def marked(self, mailbox: int, uids: Sequence[int]) -> list[Marked]:
+        """UID, name, flags and MODSEQ of those of `uids` (in ascending order) that there are."""
+
+        def between(first: int, last: int) -> list[Marked]:
+            return self._database.execute(
+                "SELECT key & 4294967295, name, flags, modseq FROM message"
+                " WHERE key BETWEEN ? AND ? ORDER BY key",
+                (first, last),
+            ).fetchall()
+
+        return _those(between, mailbox, uids)
+
+    def reflag_runs(self, mailbox: int, runs: Iterable[Reflagged]) -> None:
+        """Change the ends of names, flags and MODSEQ of all messages of runs of UIDs."""
+        base = mailbox << _SHIFT
+        self._database.executemany(
+            "UPDATE message SET name = CAST(substr(name, 1, length(name) - ?) || ? AS BLOB),"
+            " flags = ?, modseq = ? WHERE key BETWEEN ? AND ?",
+            [(it.cut, it.end, it.flags, it.modseq, base + it.first, base + it.last) for it in runs],
         )
 
     def reflag(self, mailbox: int, rows: Iterable[tuple[bytes, int, int, int]]) -> None:
@@ -447,6 +483,22 @@ def _column(
         return values
     found = dict(rows)
     return [found.get(uid) for uid in uids]
+
+
+def _those(
+    between: Callable[[int, int], list[Found]], mailbox: int, uids: Sequence[int]
+) -> list[Found]:
+    """The rows of `uids` (in ascending order), as far as there are any; a UID stands first."""
+    if not uids:
+        return []
+    base = mailbox << _SHIFT
+    if uids[-1] - uids[0] < 4 * len(uids):
+        rows = between(base + uids[0], base + uids[-1])
+        if len(rows) == len(uids) == uids[-1] - uids[0] + 1:
+            return rows
+        wanted = set(uids)
+        return [row for row in rows if row[0] in wanted]
+    return [row for uid in uids for row in between(base + uid, base + uid)]
 
 
 def _span(mailbox: int) -> tuple[int, int]:

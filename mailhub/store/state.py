@@ -123,11 +123,21 @@ class MailboxState:
         self._changes.add(Change.EXPUNGED, removed)
 
     def _reflag(self, changed: Sequence[tuple[int, int, int]]) -> None:
+        if not changed:
+            return
+        uids, flags, modseqs = zip(*changed, strict=True)
+        first = self.position(uids[0])
+        if first is not None and self.uids[first : first + len(uids)] == array("I", uids):
+            # Neighbours, as they are where all of a mailbox changes
+            self.flags[first : first + len(uids)] = array("I", flags)
+            self.modseqs[first : first + len(uids)] = array("Q", modseqs)
+            self._changes.add(Change.FLAGGED, uids)
+            return
         told = []
-        for uid, flags, modseq in changed:
+        for uid, bits, modseq in changed:
             position = self.position(uid)
             if position is not None:
-                self.flags[position] = flags
+                self.flags[position] = bits
                 self.modseqs[position] = modseq
                 told.append(uid)
         self._changes.add(Change.FLAGGED, told)

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
+from mailhub.store import maildir
 from mailhub.store.box import Box, Delta
 from mailhub.store.change import translation
-from mailhub.store.durable import sync_directory, write_file
+from mailhub.store.durable import write_file
 from mailhub.store.files import CANNOT_LINK, Files
 from mailhub.store.maildir import Finder
 from mailhub.store.name import base_of, flags_of, letters_of, numbered, parse_base, relettered
@@ -73,9 +74,6 @@ def transfer(
                 changing.enter_context(source.changing())
             changing.enter_context(target.changing())
             placed = way.carry(rows, first, modseq)
-            sync_directory(source.ground.files, target.path + b"/cur")
-            if move and source is not target:
-                sync_directory(source.ground.files, source.path + b"/cur")
         _record(source, target, placed, move=move)
     except BaseException:
         way.back()
@@ -135,13 +133,24 @@ class _Way:
         self._move = move
         self._now = max(int(source.ground.clock()), 0)
         self._done: list[tuple[bytes, bytes]] = []
+        self._here = self._there = -1  # the directories, while they are held open
 
     def carry(self, rows: Sequence[Row], first: int, modseq: int) -> list[tuple[Row, Row]]:
-        """Bring files over; returns their rows before and after, but for those that are gone.
+        """Bring files over, durably; their rows before and after, but for those that are gone.
 
         Raises:
             OSError: The disk said no; some may have gone over.
         """
+        files = self._files
+        with maildir.held(files, self._from) as here, maildir.held(files, self._to) as there:
+            self._here, self._there = here, there
+            placed = self._carry_all(rows, first, modseq)
+            files.fsync(there)
+            if self._move and self._source is not self._target:
+                files.fsync(here)
+        return placed
+
+    def _carry_all(self, rows: Sequence[Row], first: int, modseq: int) -> list[tuple[Row, Row]]:
         placed = []
         for uid, row in enumerate(rows, first):
             try:
@@ -163,17 +172,18 @@ class _Way:
         base = parse_base(base_of(row.name))
         size = base.size or row.size
         name = numbered(base.stem, size, uid, letters, base.served, self._now)
-        source, target = self._from + row.name, self._to + name
+        here, there = self._here, self._there
         if self._move:
-            self._files.rename(source, target)
+            self._files.rename(row.name, name, src_dir_fd=here, dst_dir_fd=there)
         else:
             try:
-                self._files.link(source, target)
+                self._files.link(row.name, name, src_dir_fd=here, dst_dir_fd=there)
             except OSError as error:
                 if error.errno not in CANNOT_LINK:
                     raise
-                copy_file(self._files, source, self._target.path + b"/tmp/" + name)
-                self._files.rename(self._target.path + b"/tmp/" + name, target)
+                temporary = self._target.path + b"/tmp/" + name
+                copy_file(self._files, self._from + row.name, temporary)
+                self._files.rename(temporary, self._to + name)
         self._done.append((row.name, name))
         return Row(uid, name, flags, modseq, row.size, row.date, self._now)
 

@@ -113,6 +113,7 @@ class Peer:
 
     def remember(self) -> None:
         """Keep what is useful, for the connection is lost."""
+        self.idle = False
         self.cache = {
             entry.uid: entry
             for entry in self.picture.entries

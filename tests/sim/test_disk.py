@@ -12,7 +12,7 @@ import pytest
 from mailhub.queue.database import Database
 from mailhub.queue.spool import Spool
 from mailhub.sim.disk import FaultyDisk, Operation, QuickDisk
-from mailhub.store import durable
+from mailhub.store import durable, maildir
 
 
 @pytest.fixture
@@ -80,6 +80,19 @@ def test_moving_is_one_step(disk: FaultyDisk) -> None:
     disk.rename(path(disk, "dir/old"), path(disk, "other/old"))
     durable.sync_directory(disk, path(disk, "dir"))
     assert after(disk) == {"other/old": b"old"}
+
+
+def test_within_open_directories(disk: FaultyDisk) -> None:
+    """Names that are relative to an open directory are followed like any others."""
+    seen: list[str] = []
+    disk.watch = lambda operation: seen.append(f"{operation.name} {operation.path}")
+    with maildir.held(disk, path(disk, "dir")) as held:
+        disk.link("old", "more", src_dir_fd=held, dst_dir_fd=held)
+        disk.rename("more", "new", src_dir_fd=held, dst_dir_fd=held)
+        disk.unlink("old", dir_fd=held)
+        disk.fsync(held)
+    assert seen == ["link dir/more", "rename dir/new", "unlink dir/old", "fsync dir"]
+    assert after(disk) == {"dir/new": b"old"}
 
 
 def test_removing(disk: FaultyDisk) -> None:

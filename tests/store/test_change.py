@@ -69,6 +69,40 @@ class TestStore:
         run(mailbox.refresh())
         assert list(mailbox.uids) == [1]
 
+    @pytest.mark.parametrize("name", ["strange:1,odd", "bare", "other:2,ZS"])
+    def test_names_of_others(self, tmp_path: Path, name: str) -> None:
+        """Whatever a name looks like, what stands in it stays but for the letters we know."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, TEXT)
+        first, _ = hub.cur()
+        mailbox = hub.open()
+        (hub.maildir / "cur" / first).rename(hub.maildir / "cur" / name)
+        run(mailbox.refresh())
+        uids = list(mailbox.uids)
+        run(mailbox.store(uids, FlagAction.ADD, ["\\Flagged"]))
+        seen = 1 if name.endswith("S") else 0
+        assert sorted(mailbox.flags) == sorted([4, 4 | seen])
+        [theirs] = [it for it in hub.cur() if it.startswith(name.partition(":")[0])]
+        assert theirs.endswith(":2,FSZ" if seen else ":2,F")
+        hub.lose_index()
+        assert sorted(hub.open().flags) == sorted([4, 4 | seen])
+
+    def test_gaps_and_differences(self, tmp_path: Path) -> None:
+        """Each name says its own flags, wherever some are missing, differ, or are left alone."""
+        hub = Hub(tmp_path)
+        given = ["", "\\Seen", "", "\\Flagged", "", "\\Seen", "", ""]
+        for flag in given:
+            hub.append(TEXT, flags=(flag,) if flag else ())
+        mailbox = hub.open()
+        run(mailbox.expunge([5]))
+        run(mailbox.store([1, 2, 3, 4, 6, 8], FlagAction.ADD, ["\\Flagged"]))
+        assert list(mailbox.flags) == [4, 5, 4, 4, 5, 0, 4]
+        assert len({*mailbox.modseqs} - {mailbox.highest_modseq}) == 2  # of the two left alone
+        before = hub.cur()
+        hub.lose_index()
+        assert list(hub.open().flags) == [4, 5, 4, 4, 5, 0, 4]
+        assert hub.cur() == before
+
     def test_each_call_may_fail(self, tmp_path: Path) -> None:
         """All flags change or none, whichever call fails; and what is shown is true."""
         hub = Hub(tmp_path, files=(files := FailingFiles()))

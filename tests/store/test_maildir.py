@@ -56,6 +56,19 @@ class TestMake:
             assert not maildir.exists(FILES, os.fsencode(tmp_path / name))
 
 
+def test_held(tmp_path: Path) -> None:
+    """A directory that is held serves calls by name, and is let go of whatever happens."""
+    path = made(tmp_path / "x") + b"/cur"
+    with maildir.held(FILES, path) as directory:
+        os.close(os.open("a", os.O_CREAT, dir_fd=directory))
+        FILES.rename("a", "b", src_dir_fd=directory, dst_dir_fd=directory)
+    assert FILES.listdir(path) == [b"b"]
+    with pytest.raises(FileExistsError), maildir.held(FILES, path) as directory:
+        os.open("b", os.O_CREAT | os.O_EXCL, dir_fd=directory)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(directory)
+
+
 class TestDestroy:
     def test_gone(self, tmp_path: Path) -> None:
         """Nothing of it is left."""

@@ -13,7 +13,7 @@ import pytest
 from mailhub.ports.message import Rendering, Summary
 from mailhub.store.files import Files
 from mailhub.store.index import Index, IndexPool
-from mailhub.store.rows import Row, Totals, Transaction
+from mailhub.store.rows import Reflagged, Row, Totals, Transaction
 
 
 def row(uid: int, flags: int = 0) -> Row:
@@ -85,6 +85,29 @@ class TestMessages:
         transaction.remove(box, [1])
         assert transaction.names(box) == {b"other": 2}
         assert list(transaction.rendered(Rendering.BODY, box, [1])) == [None]
+
+    def test_runs(self, transaction: Transaction) -> None:
+        """Runs of neighbours change alike: the ends of their names, octets untouched, and flags."""
+        one, two = (transaction.add_mailbox(name, 1).id for name in (b".1", b".2"))
+        odd = b"caf\xe9:2,S"
+        rows = [row(uid)._replace(name=odd) for uid in range(1, 6)]
+        transaction.put(one, rows)
+        transaction.put(two, rows)
+        transaction.reflag_runs(
+            one,
+            [Reflagged(1, 2, 4, b":2,FS", 5, 50), Reflagged(4, 4, 0, b"!", 7, 60)],
+        )
+        expected = [
+            (1, b"caf\xe9:2,FS", 5, 50),
+            (2, b"caf\xe9:2,FS", 5, 50),
+            (3, odd, 0, 13),
+            (4, odd + b"!", 7, 60),
+            (5, odd, 0, 15),
+        ]
+        assert transaction.marked(one, range(1, 6)) == expected
+        assert transaction.marked(one, [1, 5]) == [expected[0], expected[4]]
+        assert [it[1] for it in transaction.marked(two, range(1, 6))] == [odd] * 5
+        assert all(type(it[1]) is bytes for it in transaction.marked(one, range(1, 6)))
 
     def test_totals(self, transaction: Transaction) -> None:
         """STATUS's sums; zeros for an empty mailbox."""
