@@ -364,7 +364,7 @@ class Conversation(protocol.Protocol):
                 spoken += 1
                 if not octets or not spoken % BREATH or clock.seconds() - self._since > TURN:
                     await deferLater(clock, 0)
-        except BaseException:
+        except Exception:  # a coroutine that is being closed (GeneratorExit) awaits nothing
             await answers.aclose()
             raise
 

@@ -12,32 +12,61 @@ Not `twisted.internet.task.Clock`, which sorts all its calls whenever one is add
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextvars import ContextVar
 from heapq import heapify, heappop, heappush
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+T = TypeVar("T")
+
 _STALE_LIMIT: Final = 4096
 """Entries of the heap that mean nothing any more, before they are swept out."""
 
 
-class Life:
+class Ground:
+    """What a world itself is made of: it outlasts the lives on it.
+
+    The search for what a life has left behind (`mailhub.sim.remains`) does not lead through it.
+    """
+
+    __slots__ = ()
+
+    def part_of(self, life: Life) -> bool:  # noqa: ARG002
+        """Whether it belongs to a life all the same."""
+        return False
+
+
+class Life(Ground):
     """One life of a host, from a start to the next crash: what belongs to it ends with it.
 
     Attributes:
+        clock: Its world's.
         over: Whether it has ended.
-        remains: What was under way when it did. Kept, for otherwise Python would close
-            coroutines that a crash has cut off, and run their ``finally``.
+        remains: What leads to whatever was under way when it did, until that is closed down.
     """
 
-    __slots__ = ("over", "remains")
+    __slots__ = ("clock", "over", "remains")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock
         self.over = False
         self.remains: list[object] = []
+
+    def call(self, function: Callable[..., T], /, *arguments: Any, **words: Any) -> T:
+        """Call something as part of it."""
+        token = TURN.set(self)
+        try:
+            return function(*arguments, **words)
+        finally:
+            TURN.reset(token)
+
+
+TURN: Final[ContextVar[Life | None]] = ContextVar("turn", default=None)
+"""Whose turn it is. A coroutine of Twisted's keeps that of its start, whoever resumes it."""
 
 
 @implementer(IDelayedCall)
@@ -119,11 +148,15 @@ class Call:
         function, arguments, keywords = self._function, self._arguments, self._keywords
         self._state = "called"
         self._function = self._arguments = self._keywords = None  # type: ignore[assignment]
-        function(*arguments, **keywords)
+        token = TURN.set(life)
+        try:
+            function(*arguments, **keywords)
+        finally:
+            TURN.reset(token)
 
 
 @implementer(IReactorTime)
-class Clock:
+class Clock(Ground):
     """A world's time. `start` is its first moment, seconds since the epoch."""
 
     def __init__(self, start: float = 0.0) -> None:
@@ -185,6 +218,18 @@ class Clock:
             self._heap = [entry for entry in self._heap if self._valid(entry)]
             heapify(self._heap)
             self._stale = 0
+
+    def drop(self, lives: Collection[Life]) -> None:
+        """Put what was to come in lives that are over to their remains."""
+        kept = []
+        for entry in self._heap:
+            life = entry[2]._life  # noqa: SLF001
+            if life is not None and life in lives:
+                life.remains.append(entry[2])
+            elif self._valid(entry):
+                kept.append(entry)
+        heapify(kept)
+        self._heap, self._stale = kept, 0
 
     @staticmethod
     def _valid(entry: tuple[float, int, Call]) -> bool:

@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred
 
@@ -27,6 +27,7 @@ from mailhub.assembly import Parts, Surroundings
 from mailhub.config.settings import Settings
 from mailhub.hub import Hub
 from mailhub.mail.address import parse_address
+from mailhub.sim.clock import Ground
 from mailhub.sim.disk import FaultyDisk, QuickDisk
 from mailhub.sim.names import SimResolver
 from mailhub.sim.network import Host
@@ -39,7 +40,7 @@ CHEAP: Final = Cost(memory=64, passes=1, iterations=4096)
 _NOT_KEPT: Final = shutil.ignore_patterns("*-shm", "lock", "control")
 
 
-class SimHub:
+class SimHub(Ground):
     """One mailhub.
 
     Args:
@@ -76,7 +77,6 @@ class SimHub:
         self._costs = costs
         self._faulty = faulty
         self.addresses = tuple(accounts or ())
-        self._past: list[Any] = []
         self._given = replace(settings, auth=replace(settings.auth, cost=CHEAP))
         self.state = self._directory()
         self.disk: QuickDisk
@@ -121,8 +121,8 @@ class SimHub:
         self.starts += 1
         self.disk = self._new_disk()
         self.hub = Hub(self.settings, self._surroundings(), lambda: self.settings)
-        self.hub.privilegedStartService()
-        self.hub.startService()
+        self.host.life.call(self.hub.privilegedStartService)
+        self.host.life.call(self.hub.startService)
         self._note("started")
 
     def _new_disk(self) -> QuickDisk:
@@ -148,7 +148,8 @@ class SimHub:
         """Stop as an operator would; fires when it has."""
         assert self.hub is not None, "it runs"
         stopping, self.hub = self.hub, None
-        return stopping.stopService().addCallback(lambda _: self._note("stopped"))
+        stopped = self.host.life.call(stopping.stopService)
+        return stopped.addCallback(lambda _: self._note("stopped"))
 
     def crash(self, *, power: bool = False, keep: Callable[[], bool] = lambda: False) -> None:
         """End, this moment, as by SIGKILL; or as by a loss of `power`.
@@ -161,13 +162,12 @@ class SimHub:
         self.state = self._directory()
         if isinstance(self.disk, FaultyDisk):
             self.disk.image(self.state, keep if power else lambda: True)
-            self.disk.over = True
+            self.disk.over, self.disk.watch = True, None
         elif not power:
             _copy(before, self.state)
         else:
             raise ValueError("only a faulty disk knows what a loss of power leaves")
         self.boots += power
-        self._past.append(self.hub)
         self.hub = None
         self.host.crash(silent=power)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from twisted.internet.task import deferLater
 
 from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
+from mailhub.sim.clock import Ground
 
 if TYPE_CHECKING:
     from mailhub.sim.network import Host
@@ -66,7 +67,7 @@ class Zone:
         return next((what for what, start, end in self.faults if start <= now < end), None)
 
 
-class Names:
+class Names(Ground):
     """All names of a world, and what they stand for."""
 
     def __init__(self) -> None:

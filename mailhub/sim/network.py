@@ -30,7 +30,8 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailhub.sim.clock import Call, Clock, Life
+from mailhub.sim.clock import Call, Clock, Ground, Life
+from mailhub.sim.remains import closed_down
 from mailhub.sim.trace import Trace
 from mailhub.sim.wire import End, Link, Place, address_of
 
@@ -40,7 +41,7 @@ EPHEMERAL: Final = 32_768
 """The first port of those that connect: Linux."""
 
 
-class Network:
+class Network(Ground):
     """Everything between hosts.
 
     Attributes:
@@ -134,7 +135,7 @@ class Network:
             self.connections.pop(end, None)
 
 
-class Host:
+class Host(Ground):
     """A machine.
 
     Attributes:
@@ -149,35 +150,41 @@ class Host:
         self.addresses = list(addresses)
         self.link = link
         self.up = True
-        self.life = Life()
+        self.life = Life(network.clock)
         self.ends: dict[End, None] = {}
         self.ports: dict[int, list[Port]] = {}
         self.paths: dict[str, Port] = {}
         self.reactor = HostReactor(self)
         self._ephemeral = EPHEMERAL
-        self._past: list[Life] = []
         for address in addresses:
             network.add(address, self)
 
     def crash(self, *, silent: bool = False) -> None:
-        """End all that runs here, this moment.
+        """End all that runs here, this moment, without a word of its own.
 
         Other hosts learn of it by a reset, as from the kernel of a machine whose program
         was killed; or not at all (`silent`), as when the power fails.
         """
-        life, self.life = self.life, Life()
+        clock = self.network.clock
+        life, self.life = self.life, Life(clock)
         self.up = not silent
-        ends, self.ends = list(self.ends), {}
-        for end in ends:
+        for end in self.ends:
             if not silent:
                 end.tell_reset()
             self.network.connections.pop(end, None)
         life.over = True
-        life.remains += [ends, self.reactor, self.ports, self.paths]
-        self.ports, self.paths = {}, {}
-        self.network.trace.note(self.network.clock.seconds(), f"{self.name} crashed")
-        self._past.append(life)
+        life.remains += [list(self.ends), self.ports, self.paths]
+        self.ends, self.ports, self.paths = {}, {}, {}
+        self.network.trace.note(clock.seconds(), f"{self.name} crashed")
         self.reactor = HostReactor(self)
+        # In a turn of its own: this one may be the dead program's.
+        clock.at(clock.seconds(), closed_down, clock, (life,))
+
+    def end(self) -> Life:
+        """End all that runs here, with the world; what life that was."""
+        self.life.over = True
+        self.life.remains += [list(self.ends), self.ports, self.paths]
+        return self.life
 
     def boot(self) -> None:
         """Run again."""
@@ -326,6 +333,11 @@ class Connector:
         self.transport = near
         near._last_arrival = far._last_arrival = self.host.network.clock.seconds() + delay  # noqa: SLF001
         self._calls.append(self.host.reactor.callLater(delay, self._connected, near))
+        target.life.call(self._answered, port, far)
+
+    @staticmethod
+    def _answered(port: Port, far: End) -> None:
+        """The other host has a new connection."""
         protocol = port.factory.buildProtocol(far.getPeer())
         if protocol is None:
             far.protocol = _Nobody()

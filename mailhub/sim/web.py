@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from twisted.internet.task import deferLater
 
 from mailhub.ports.web import FetchFailed
+from mailhub.sim.clock import Ground
 
 if TYPE_CHECKING:
     from mailhub.sim.network import Host
 
 
-class Pages:
+class Pages(Ground):
     """All pages of a world.
 
     Attributes:

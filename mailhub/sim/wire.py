@@ -35,6 +35,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
+from mailhub.sim.clock import TURN, Ground, Life
+
 if TYPE_CHECKING:
     from mailhub.sim.network import Host, Network
 
@@ -85,7 +87,7 @@ class _Chunk:
 _FIN: Final = _Chunk(b"")
 
 
-class _Plain:
+class _Plain(Ground):
     """An end without TLS: what `_BypassTLS` calls."""
 
     def __init__(
@@ -119,6 +121,10 @@ class _Plain:
         self.heard = 0
         self._sum = 0
         self._patience: Any = None
+
+    def part_of(self, life: Life) -> bool:
+        """Whether it is an end of its connections."""
+        return self.life is life
 
     # ---- Writing ---------------------------------------------------------------------------
 
@@ -245,6 +251,7 @@ class _Plain:
     def _drain(self) -> None:
         """Give what has arrived to the protocol, as long as it reads."""
         self._draining = True
+        turn = TURN.set(self.life)
         try:
             while self._inbox and self._reading and self.connected and not self.life.over:
                 chunk = self._inbox.popleft()
@@ -258,6 +265,7 @@ class _Plain:
                 self.protocol.dataReceived(octets)
                 self.other.consumed(chunk.size)
         finally:
+            TURN.reset(turn)
             self._draining = False
 
     def _finished(self) -> None:
@@ -283,7 +291,7 @@ class _Plain:
             and (self.producerPaused or not self.streamingProducer)
         ):
             self.producerPaused = False
-            producer.resumeProducing()
+            self.life.call(producer.resumeProducing)
 
     def pauseProducing(self) -> None:
         """Read nothing for now."""
@@ -378,8 +386,10 @@ class _Plain:
 
     def lose(self, failure: Failure) -> None:
         """The connection is no more at this end."""
-        if not self.connected or self.life.over:
-            return
+        if self.connected and not self.life.over:
+            self.life.call(self._lost, failure)
+
+    def _lost(self, failure: Failure) -> None:
         self.connected = False
         self.disconnected = True
         self.network.ended(self)

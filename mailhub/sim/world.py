@@ -13,6 +13,7 @@ part draws from a `chance` of its own, so that one that is added changes nothing
 
 from __future__ import annotations
 
+import gc
 import random
 import shutil
 import tempfile
@@ -25,9 +26,10 @@ from typing import Any, Final, Self
 from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from mailhub.sim.clock import Clock
+from mailhub.sim.clock import TURN, Clock, Ground
 from mailhub.sim.names import Names
 from mailhub.sim.network import Host, Network
+from mailhub.sim.remains import closed_down
 from mailhub.sim.trace import Trace
 from mailhub.sim.web import Pages
 from mailhub.sim.wire import Link
@@ -40,12 +42,26 @@ _FIRST_ADDRESS: Final = (198 << 24) + (18 << 16)
 
 @implementer(ILogObserver)
 class _Errors:
-    """Keeps what is logged as an error."""
+    """Keeps what programs of a world log as an error.
 
-    def __init__(self, errors: list[str]) -> None:
+    Not what Python's collector has to say: when it runs, and in whose turn, is no affair
+    of the world.
+    """
+
+    def __init__(self, errors: list[str], clock: Clock) -> None:
         self._errors = errors
+        self._clock = weakref.ref(clock)  # the log does not keep a world
+        self._collecting = False
+        gc.callbacks.append(self.collecting)
+
+    def collecting(self, phase: str, _: object) -> None:
+        """The collector begins, or ends."""
+        self._collecting = phase == "start"
 
     def __call__(self, event: Any) -> None:
+        life = TURN.get()
+        if life is None or life.over or self._collecting or life.clock is not self._clock():
+            return
         if event.get("log_level") in (LogLevel.error, LogLevel.critical):
             failure = event.get("log_failure")
             trace = f"\n{failure.getTraceback()}" if failure is not None else ""
@@ -55,10 +71,11 @@ class _Errors:
 def _ended(root: str, observer: _Errors) -> None:
     """Leave nothing of a world behind."""
     globalLogPublisher.removeObserver(observer)
+    gc.callbacks.remove(observer.collecting)
     shutil.rmtree(root, ignore_errors=True)
 
 
-class World:
+class World(Ground):
     """All there is.
 
     Args:
@@ -91,7 +108,7 @@ class World:
         self.root = tempfile.mkdtemp(prefix="mailhub-world-")
         self.errors: list[str] = []
         self._address = _FIRST_ADDRESS
-        observer = _Errors(self.errors)
+        observer = _Errors(self.errors, self.clock)
         globalLogPublisher.addObserver(observer)
         self._end = weakref.finalize(self, _ended, self.root, observer)
 
@@ -102,7 +119,12 @@ class World:
         self.close()
 
     def close(self) -> None:
-        """End it, and remove its disks. (Who forgets to: when nobody knows it any more.)"""
+        """End all that lives in it, and remove its disks.
+
+        (Who forgets to: its disks go when nobody knows it any more.)
+        """
+        hosts, self.hosts = self.hosts, {}
+        closed_down(self.clock, dict.fromkeys(host.end() for host in hosts.values()))
         self._end()
 
     # ---- What is in it ---------------------------------------------------------------------

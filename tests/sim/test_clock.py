@@ -67,7 +67,7 @@ def test_stale_entries_are_swept() -> None:
 
 
 def test_a_life_ends() -> None:
-    """What belongs to a life that is over does not run, and is kept."""
+    """What belongs to a life that is over does not run, and is kept for those who clear up."""
     clock, ran, life = Clock(), list[int](), Life()
     clock.in_life(life, 1, ran.append, (1,), {})
     clock.in_life(life, 3, ran.append, (2,), {})
@@ -77,6 +77,13 @@ def test_a_life_ends() -> None:
     clock.run(10)
     assert ran == [1]
     assert len(life.remains) == 2
+    other = Life()
+    clock.in_life(other, 1, ran.append, (4,), {})
+    clock.in_life(life, 1, ran.append, (5,), {})
+    other.over = True
+    clock.drop((other,))
+    assert len(other.remains) == 1
+    assert clock.next() is None
     late.cancel()
 
 

@@ -68,12 +68,56 @@ def test_what_passes_counts() -> None:
 
 def test_errors_are_kept() -> None:
     """What a program logs as an error can be asked for; its end ends that."""
+    log = Logger(namespace="test")
     with World() as world:
-        Logger(namespace="test").error("{what} broke", what="it")
-        Logger(namespace="test").warn("never mind")
-    Logger(namespace="test").error("afterwards")
+        host = world.host("a.example")
+        host.reactor.callLater(1, log.error, "{what} broke", what="it")
+        host.reactor.callLater(1, log.warn, "never mind")
+        world.run(2)
+    host.life.call(log.error, "afterwards")
     assert world.errors == ["it broke"]
     assert not Path(world.root).exists()
+
+
+def test_errors_of_others() -> None:
+    """Another world's errors, nobody's, and those of a machine that is dead are not a world's."""
+    log = Logger(namespace="test")
+    with World(1) as one, World(2) as other:
+        hosts = [world.host("a.example") for world in (one, other)]
+        for number, host in enumerate(hosts):
+            host.reactor.callLater(1, log.error, f"{number}")
+        log.error("nobody's")
+        one.run(2)
+        other.run(2)
+        dead = hosts[0].life
+        hosts[0].crash()
+        dead.call(log.error, "from beyond")
+        assert (one.errors, other.errors) == (["0"], ["1"])
+
+
+class Complains:
+    """Something that is logged when Python's collector comes upon it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        Logger(namespace="test").error("collected")
+
+
+def test_what_the_collector_finds() -> None:
+    """What is logged because the collector runs is not recorded: it may run at any moment."""
+    with World() as world:
+        host = world.host("a.example")
+
+        def turn() -> None:
+            Complains()
+            gc.collect()
+            Logger(namespace="test").error("mine")
+
+        host.reactor.callLater(1, turn)
+        world.run(2)
+        assert world.errors == ["mine"]
 
 
 def test_a_forgotten_world() -> None:
