@@ -8,10 +8,9 @@ so that the same parts run in production, in tests and in a simulation.
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
@@ -24,33 +23,23 @@ from mailhub.config.settings import Settings
 from mailhub.imap.structure import summary
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal, Reply
-from mailhub.net.clienttls import ClientTls
-from mailhub.net.dns import DnsResolver, name_servers
 from mailhub.net.journal import Journal
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.net.recurring import Recurring
 from mailhub.net.scribe import Scribe
-from mailhub.net.web import HttpsClient
+from mailhub.outbound import Outbound
 from mailhub.policy.cause import Cause
-from mailhub.policy.classify import Classifier
-from mailhub.policy.provider import Provider, Providers, Source
-from mailhub.policy.repute import News
 from mailhub.policy.retry import Schedule
 from mailhub.policy.route import Hop
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Logins
 from mailhub.ports.conversation import Client
-from mailhub.ports.disk import Disk
 from mailhub.ports.message import Content
-from mailhub.ports.resolver import Resolver
-from mailhub.ports.web import Web
-from mailhub.queue.assurances import Assurances
 from mailhub.queue.change import Select
 from mailhub.queue.flow import Flow
 from mailhub.queue.ids import QueueIds
 from mailhub.queue.item import Item
 from mailhub.queue.journeys import Journeys
-from mailhub.queue.reputes import Reputes
 from mailhub.queue.spool import Spool
 from mailhub.relay import maillog
 from mailhub.relay.addressees import members
@@ -59,73 +48,21 @@ from mailhub.relay.intake import HubIntake
 from mailhub.relay.ledger import SpoolLedger
 from mailhub.relay.local import LocalDelivery
 from mailhub.relay.operator import Operator
-from mailhub.relay.pool import Pool
-from mailhub.relay.protector import Protector
 from mailhub.relay.providerdesk import ProviderDesk
 from mailhub.relay.queuedesk import QueueDesk
 from mailhub.relay.recall import forgotten
-from mailhub.relay.remote import Directions, Remote
 from mailhub.relay.report import Languages, Reporter
 from mailhub.relay.runner import Runner
-from mailhub.relay.tlsreporter import TlsReporter
-from mailhub.relay.traffic import Traffic
 from mailhub.sasl.server import ServerMechanisms
-from mailhub.store.files import Files
 from mailhub.store.reach import SharedReaches
 from mailhub.store.sharing import Sharing
 from mailhub.store.stores import Stores
+from mailhub.surroundings import Surroundings
 
 FILE_THREADS: Final = 4
 """Threads for work on files; more would wait for the same disk."""
-NONCE_OCTETS: Final = 18
-"""Random octets of a SCRAM nonce."""
 TOKEN_OCTETS: Final = 4
 """Random octets that tell this run's file names from those of others."""
-REPORT_EVERY: Final = 7200.0
-"""Seconds between two rounds of TLS reports, at least; twice as many at most."""
-RESOLV_CONF: Final = "/etc/resolv.conf"
-
-
-class Threads(Disk, Protocol):
-    """A `ports.disk.Disk` that can be stopped."""
-
-    async def stop(self) -> None:
-        """Finish what is under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a hub needs of the world.
-
-    Attributes:
-        now: The date, seconds since the epoch.
-        entropy: Gives so many octets that nobody can guess.
-        chance: For what may be guessed: jitter, the order of equals.
-        boot_id: Differs from one start of the machine to the next.
-        threads: Makes a pool of so many threads, with a name.
-        resolver: In place of the DNS, if there is one; ``web`` likewise, of HTTPS.
-        system: The calls by which spool and store change the disk.
-        both_families: Whether a socket on ``::`` takes IPv6 and IPv4.
-    """
-
-    reactor: Any
-    now: Callable[[], float]
-    entropy: Callable[[int], bytes]
-    chance: random.Random
-    boot_id: str
-    threads: Callable[[int, str], Threads]
-    resolver: Resolver | None = None
-    web: Web | None = None
-    system: Files = field(default_factory=Files)
-    both_families: bool = False
-
-    def nonce(self) -> str:
-        """A nonce for SCRAM (RFC 5802 §5.1: printable, no comma)."""
-        return self.entropy(NONCE_OCTETS).hex()
-
-    def number(self, bits: int) -> int:
-        """A number of so many bits that nobody can guess."""
-        return int.from_bytes(self.entropy((bits + 7) // 8), "big") >> (-bits % 8)
 
 
 class Parts:
@@ -191,7 +128,7 @@ class Parts:
             world.nonce, plaintext_on_loopback=settings.plaintext_on_loopback
         )
         self._open_notices()
-        self._open_way_out()
+        self.outbound = Outbound(settings, world, self.files, self.operator)
         self._open_deliveries()
         self._open_intake()
 
@@ -221,70 +158,6 @@ class Parts:
             hub.postmaster,
         )
 
-    def _open_way_out(self) -> None:
-        """What reaches other hosts."""
-        settings, world, hub = self.settings, self.world, self.settings.hub
-        self.pool = Pool(
-            world.reactor,
-            hub.hostname,
-            ClientTls(authorities=settings.relay.authorities or None),
-            world.nonce,
-            limits=settings.relay.pool,
-            timeouts=settings.relay.patience,
-        )
-        reputes = Reputes(hub.state, world.system.connect)
-        self.traffic = Traffic(
-            world.reactor,
-            world.now,
-            world.chance.random,
-            self._provider_news,
-            settings.relay.pool,
-            memory=reputes,
-            disk=self.files,
-            known=reputes.load(),
-        )
-        resolver = world.resolver or self._resolver()
-        self._open_protection(resolver)
-        self.remote = Remote(
-            resolver,
-            self.pool,
-            self.traffic,
-            shuffle=world.chance.shuffle,
-            time=world.now,
-            ourselves=(hub.hostname,),
-            listening=_listening(settings),
-            limits=settings.relay.reach,
-            directions=directions(settings),
-            protector=self.protector,
-        )
-
-    def _open_protection(self, resolver: Resolver) -> None:
-        """What knows of the encryption that other domains demand."""
-        settings, world, hub = self.settings, self.world, self.settings.hub
-        self.web = world.web or HttpsClient(world.reactor, resolver)
-        self._assurances = Assurances(
-            hub.spool, lambda line: self._log.warn("{line}", line=line), world.system.connect
-        )
-        self.tls_reporter = TlsReporter(
-            self._assurances,
-            lambda: self.remote.resolver,
-            self.web,
-            self.operator.post,
-            hub.hostname,
-            world.now,
-            sending=settings.relay.tls_reports,
-        )
-        self._reporting = Recurring("TLS reports", self.tls_reporter.report, world.reactor)
-        self.protector = Protector(
-            self._assurances,
-            self.web,
-            world.reactor,
-            world.now,
-            settings.relay.protection,
-            self.tls_reporter,
-            self.operator.tell,
-        )
-
     def _open_deliveries(self) -> None:
         """What brings mail into mailboxes, and out."""
         settings, world = self.settings, self.world
@@ -309,7 +182,7 @@ class Parts:
         self.stores.ledger = self.ledger
         self.runner = Runner(
             self.journal,
-            self.remote,
+            self.outbound.remote,
             self.local,
             self._route,
             self.reporter,
@@ -356,7 +229,7 @@ class Parts:
             hub.hostname,
             settings.journey,
         )
-        self.desk = ProviderDesk(self.remote, world.now, self._flush)
+        self.desk = ProviderDesk(self.outbound.remote, world.now, self._flush)
 
     # ---- What parts call -------------------------------------------------------------------
 
@@ -386,22 +259,13 @@ class Parts:
         done = Deferred.fromCoroutine(flushed())
         done.addErrback(lambda failure: self._log.failure("not attempted now", failure))
 
-    def _provider_news(self, provider: Provider, source: Source, news: News) -> None:
-        """Something about a provider that the operator should know."""
-        whence = f" (from {source.name})" if source.name else ""
-        self._log.warn("{who}{whence} {news}", who=provider.name, whence=whence, news=news.text)
-        if news.urgent:
-            subject = f"{provider.name}{whence} {news.text}"
-            advice = f"mailhub provider show {provider.name} tells more."
-            self.operator.tell(subject, f"{subject}\n\n{advice}")
-
-    def _cause(self, reply: Reply) -> Cause:
-        """What stands behind a reply, whoever gave it."""
-        return self.remote.directions.classifier.verdict(reply, "").cause
+    # Some parts are built after those who call them.
 
     def _wake_runner(self) -> None:
-        """The runner is built after those who wake it."""
         self.runner.wake()
+
+    def _cause(self, reply: Reply) -> Cause:
+        return self.outbound.cause(reply)
 
     def _route(self, reverse_path: Path, path: Path, way: str = "") -> Hop:
         return self._ways.hop(reverse_path, path, way)
@@ -423,16 +287,12 @@ class Parts:
         if not self._schedules.by_provider:
             return ""
         try:
-            found = self.remote.provider_of(self._route(item.envelope.reverse_path, path, way))
+            return self.outbound.provider(self._route(item.envelope.reverse_path, path, way))
         except Refusal:
             return ""
-        return "" if found is None else found.name
 
     def _weigh(self, flow: Flow) -> float:
         return self.settings.classes.weight(flow.name, flow.priority)
-
-    def _resolver(self) -> Resolver:
-        return resolver_of(self.settings, self.world)
 
     # ---- Life ------------------------------------------------------------------------------
 
@@ -443,8 +303,7 @@ class Parts:
         self.runner.start()
         self._looking.start(self.settings.store.look)
         self._learning.start(self.settings.store.index_every)
-        # Hubs that start together do not report together (RFC 8460 §4.1).
-        self._reporting.start(REPORT_EVERY * (1 + self.world.chance.random()))
+        self.outbound.start()
         await self.local.recover(until)
         await self.ledger.recover(until)
 
@@ -460,7 +319,7 @@ class Parts:
 
     def obey(self, settings: Settings) -> None:
         """Obey other settings, all but those whose keys wait for a restart."""
-        before, self.settings = self.settings, settings
+        self.settings = settings
         self.accounts.rules = settings.aliases
         self.checker.obey(settings.auth)
         self.mechanisms.plaintext_on_loopback = settings.plaintext_on_loopback
@@ -477,29 +336,21 @@ class Parts:
         self.reporter.obey(languages, settings.bounce, settings.hub.postmaster)
         self.local.obey(settings.local)
         self.ledger.limits = settings.local
-        self.pool.obey(settings.relay.pool, settings.relay.patience)
-        self.traffic.obey(settings.relay.pool)
+        self.outbound.obey(settings)
         self.operator.postmaster = settings.hub.postmaster
-        self.remote.obey(settings.relay.reach, directions(settings))
-        self.protector.limits = settings.relay.protection
-        self.tls_reporter.sending = settings.relay.tls_reports
-        if settings.dns != before.dns and self.world.resolver is None:
-            self.remote.resolver = self._resolver()  # what the other one knows is forgotten
-            if isinstance(self.web, HttpsClient):
-                self.web.resolver = self.remote.resolver
         self.runner.obey(settings.runner, self._schedules.longest)
 
     async def stop(self) -> None:
         """Finish what is under way, write it down, and let go of everything."""
-        for recurring in (self._looking, self._learning, self._reporting):
-            recurring.stop()
+        self._looking.stop()
+        self._learning.stop()
         await self.runner.stop()
-        await self.remote.stop()
+        await self.outbound.stop()
         await self.local.stop()
         await self.ledger.stop()
         await self.journal.close()
         await self.scribe.stop()
-        self._assurances.close()
+        self.outbound.close()
         self._presence.close()
         self.stores.close()
         for disk in (self.hashing, self.writer, self.telling, self.files):
@@ -507,48 +358,6 @@ class Parts:
         self.accounts.close()
 
 
-def resolver_of(settings: Settings, world: Surroundings) -> Resolver:
-    """Asks the DNS as it is configured."""
-    dns = settings.dns
-    return DnsResolver(
-        world.reactor,
-        dns.servers or name_servers(_read(RESOLV_CONF)),
-        lambda: world.number(16),
-        trusted=dns.trusted,
-        limits=dns.cache,
-        patience=dns.patience,
-    )
-
-
 def _reserved(settings: Settings) -> str:
     """The name of the mailbox of what was sent; ``""`` if there is none."""
     return settings.journey.mailbox if settings.journey.keep else ""
-
-
-def directions(settings: Settings) -> Directions:
-    """What the settings say of where mail goes, and from where."""
-    return Directions(
-        Providers(settings.providers),
-        Classifier(settings.replies),
-        {source.name: source for source in settings.sources},
-        settings.relay.sources,
-        {route.name: route.hop for route in settings.routes if route.hop is not None},
-    )
-
-
-def _listening(settings: Settings) -> list[tuple[str, int]]:
-    """Addresses and ports where mail comes in; ``""`` stands for all addresses."""
-    everywhere = {"::": "", "0.0.0.0": ""}  # noqa: S104  # how they are written
-    return [
-        (everywhere.get(it.interface, it.interface), it.port)
-        for it in settings.listen.smtp
-        if it.port
-    ]
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

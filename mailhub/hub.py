@@ -21,7 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from mailhub.accounts.record import AccountsError
-from mailhub.assembly import Parts, Surroundings
+from mailhub.assembly import Parts
 from mailhub.config.certificate import BadCertificate, self_signed
 from mailhub.config.change import applied, changes
 from mailhub.config.load import ConfigError
@@ -33,6 +33,7 @@ from mailhub.net.tls import CIPHERS, CertificateMap
 from mailhub.net.turnstile import Turnstile
 from mailhub.reception import Receptions
 from mailhub.store.lock import InUse, StateLock
+from mailhub.surroundings import Surroundings
 
 FAREWELL_PATIENCE: Final = 5.0
 """Seconds that conversations are given to end when the hub stops."""

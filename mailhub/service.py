@@ -24,13 +24,13 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 from twisted.scripts._twistd_unix import UnixAppLogger
 
-from mailhub.assembly import Surroundings
 from mailhub.config.load import ConfigError, load
 from mailhub.config.settings import Settings
 from mailhub.hub import CannotStart, Hub
 from mailhub.net.disk import ThreadedDisk
 from mailhub.net.logtext import ClassicText
 from mailhub.store.durable import boot_id
+from mailhub.surroundings import Surroundings
 
 DEFAULT_FILE = "/etc/mailhub/mailhub.ini"
 

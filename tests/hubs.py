@@ -12,11 +12,12 @@ from twisted.python.failure import Failure
 
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.password import Cost, secret
-from mailhub.assembly import Surroundings
+from mailhub.assembly import Parts
 from mailhub.config.load import parse
 from mailhub.config.settings import Settings
 from mailhub.hub import Hub
 from mailhub.mail.address import parse_address
+from mailhub.surroundings import Surroundings
 from tests.rig import InlineDisk
 
 PASSWORD = "correct horse"
@@ -67,6 +68,13 @@ class World:
         self.peers: list[Peer] = []
         self.settings = settings(state)
         self.hub = Hub(self.settings, self.surroundings(), lambda: self.settings)
+
+    @property
+    def parts(self) -> Parts:
+        """Those of the hub, which runs."""
+        parts = self.hub.parts
+        assert parts is not None
+        return parts
 
     def surroundings(self) -> Surroundings:
         return Surroundings(

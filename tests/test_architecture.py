@@ -32,7 +32,7 @@ KEEP = {"store", "queue", "accounts", "config"}
 """Remembers: blocking, no Twisted."""
 EDGE = {"net", "relay", "web"}
 """Talks: Twisted, with everything else handed in."""
-WIRING = {"reception", "assembly", "hub", "service"}
+WIRING = {"reception", "surroundings", "outbound", "assembly", "hub", "service"}
 """Plugs all of it together, each with the help of those before it; `service` asks the world."""
 WORLD = {"sim", "lab", "cli"}
 
@@ -57,8 +57,10 @@ MAY_IMPORT = {
     "relay": CORE | KEEP | {"net"},
     "web": CORE | KEEP | {"net", "relay"},
     "reception": CORE | KEEP | EDGE | WIRING,
-    "assembly": CORE | KEEP | EDGE,
-    "hub": CORE | KEEP | EDGE | {"assembly", "reception"},
+    "surroundings": CORE | KEEP | EDGE,
+    "outbound": CORE | KEEP | EDGE | {"surroundings"},
+    "assembly": CORE | KEEP | EDGE | {"surroundings", "outbound"},
+    "hub": CORE | KEEP | EDGE | {"surroundings", "assembly", "reception"},
     "service": CORE | KEEP | EDGE | WIRING,
     "cli": CORE | KEEP | EDGE | WIRING | WORLD,
     "sim": CORE | KEEP | EDGE | WIRING,

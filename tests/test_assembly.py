@@ -9,20 +9,15 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from mailhub import assembly
 from mailhub.assembly import Parts
 from mailhub.config.change import applied
 from mailhub.config.load import filled
 from mailhub.config.schema import SECTIONS
 from mailhub.config.settings import Settings
-from mailhub.config.values import Endpoint
 from mailhub.imap.settings import Limits as Imap
 from mailhub.mail.address import NULL, Path, parse_address
-from mailhub.net.dns import DnsResolver
 from mailhub.policy.alias import Rules as Aliases
 from mailhub.policy.limits import Family
 from mailhub.policy.route import Exchange, Route, Smarthost, TlsDemand
@@ -47,9 +42,7 @@ def world(tmp_path: FilePath) -> Iterator[World]:
 def parts_of(world: World) -> Parts:
     """The parts of a hub that runs."""
     world.start()
-    parts = world.hub.parts
-    assert parts is not None
-    return parts
+    return world.parts
 
 
 def outcome(world: World, work: Any) -> Any:
@@ -154,25 +147,6 @@ class TestObey:
         assert stale == []
         assert parts.reporter._helper == new.hub.postmaster
 
-    def test_a_resolver_of_its_own(self, world: World) -> None:
-        """Other name servers are asked by another resolver; the same ones keep their cache."""
-        parts = parts_of(world)
-        resolver = parts.remote.resolver
-        assert isinstance(resolver, DnsResolver)
-        parts.obey(filled(world.settings, {"schedule.lifetime": 1000.0}))
-        assert parts.remote.resolver is resolver
-        parts.obey(filled(world.settings, {"dns.servers": (("192.0.2.53", 53),)}))
-        assert parts.remote.resolver is not resolver
-
-    def test_a_given_resolver(self, world: World) -> None:
-        """A resolver in place of the DNS stays."""
-        resolver: Any = object()
-        world.hub._world = replace(world.surroundings(), resolver=resolver)
-        parts = parts_of(world)
-        assert parts.remote.resolver is resolver
-        parts.obey(filled(world.settings, {"dns.servers": (("192.0.2.53", 53),)}))
-        assert parts.remote.resolver is resolver
-
     def test_aliases(self, world: World) -> None:
         """Another separator counts for the next recipient."""
         parts = parts_of(world)
@@ -260,32 +234,3 @@ class TestParts:
         world.stop()
         with pytest.raises(OSError, match="closed"):
             outcome(world, parts.journal.commit())
-
-    def test_listening(self, world: World) -> None:
-        """Mail that comes back to a port of ours is a loop: ``""`` is every address."""
-        where = (Endpoint("0.0.0.0", 25), Endpoint("127.0.0.1", 2525))
-        found = filled(world.settings, {"listen.smtp": where})
-        assert assembly._listening(found) == [("", 25), ("127.0.0.1", 2525)]
-
-    def test_no_resolv_conf(self, tmp_path: FilePath) -> None:
-        """A machine without that file has no servers in it."""
-        assert assembly._read(str(tmp_path / "none")) == ""
-
-
-class TestSurroundings:
-    """Randomness, as the parts want it."""
-
-    def test_nonces(self, tmp_path: FilePath) -> None:
-        """A nonce is printable, has no comma (RFC 5802 §5.1), and no two are the same."""
-        surroundings = World(tmp_path).surroundings()
-        nonces = {surroundings.nonce() for _ in range(100)}
-        assert len(nonces) == 100
-        assert all(it.isalnum() and len(it) == 2 * assembly.NONCE_OCTETS for it in nonces)
-
-    @given(st.integers(1, 64), st.binary(min_size=8, max_size=8))
-    def test_numbers(self, bits: int, octets: bytes) -> None:
-        """A number has as many bits as were asked for, and each may be set."""
-        world = World(FilePath("/nowhere")).surroundings()
-        drawn = replace(world, entropy=lambda count: octets[:count]).number(bits)
-        assert 0 <= drawn < 1 << bits
-        assert replace(world, entropy=lambda count: b"\xff" * count).number(bits) == (1 << bits) - 1

@@ -182,9 +182,9 @@ def _in_reactor(settings: Settings, work: Any) -> Any:
     """The result of work that is given a resolver and the web, and may wait for the network."""
     from twisted.internet.defer import Deferred  # noqa: PLC0415
 
-    from mailhub.assembly import resolver_of  # noqa: PLC0415
     from mailhub.net.web import HttpsClient  # noqa: PLC0415
     from mailhub.service import real_world  # noqa: PLC0415
+    from mailhub.surroundings import resolver_of  # noqa: PLC0415
 
     world = real_world()
     results: list[Any] = []

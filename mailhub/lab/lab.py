@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from twisted.web.server import Site
 
-from mailhub.assembly import Parts, Surroundings
+from mailhub.assembly import Parts
 from mailhub.config.settings import Settings
 from mailhub.hub import Hub
 from mailhub.lab.clock import PacedClock
@@ -36,6 +36,7 @@ from mailhub.sim.wire import Link
 from mailhub.sim.world import World
 from mailhub.sim.worldfile import Atlas
 from mailhub.store.lock import StateLock
+from mailhub.surroundings import Surroundings
 
 OWN_WORLD: Final = "lab"
 REFUGE: Final = "inbox.test"

@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred
 
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.password import Cost, secret
-from mailhub.assembly import Parts, Surroundings
+from mailhub.assembly import Parts
 from mailhub.config.settings import Settings
 from mailhub.hub import Hub
 from mailhub.mail.address import parse_address
@@ -34,6 +34,7 @@ from mailhub.sim.network import Host
 from mailhub.sim.threads import COSTS, SimThreads
 from mailhub.sim.web import SimWeb
 from mailhub.sim.world import World
+from mailhub.surroundings import Surroundings
 
 CHEAP: Final = Cost(memory=64, passes=1, iterations=4096)
 """Of hashing a password in earnest: what it takes in the world's time is `COSTS`."""
