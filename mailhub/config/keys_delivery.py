@@ -91,7 +91,8 @@ QUEUE: Final = Section(
             "attempts per hop",
             AT_LEAST_ONE,
             "runner.attempts_per_hop",
-            "Under way at once to one domain or smarthost.",
+            "Under way at once to one domain, while nobody knows who runs its hosts. Then as many"
+            " as its provider's connections are worth, for all domains of his together.",
         ),
         Key(
             "recipients",

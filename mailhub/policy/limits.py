@@ -109,12 +109,12 @@ class RunnerLimits:
     Attributes:
         attempts: Attempts under way, in all; more than may talk at once
             (`PoolLimits.total`), for names are looked up first, and turns waited for.
-        attempts_per_hop: … and for one next hop: more than connections, so that each has the
-            next message at hand.
+        attempts_per_hop: … and for one next hop, where nothing is known of its places
+            (`relay.agents.Outbound.places`).
         recipients: Recipients in one attempt: 100 must be taken everywhere
             (RFC 5321 §4.5.3.1.8).
         ready: Recipients waiting in memory, in all.
-        ready_per_hop: … and of one flow for one next hop.
+        ready_per_hop: … and of one flow in one lane.
         page: Rows of the index looked at before others have their turn.
         cache: Octets of fresh content kept in memory until it is attempted.
         sleep: Seconds that the next moment is waited for at once, at most: the clock

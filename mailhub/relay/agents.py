@@ -17,6 +17,18 @@ H_contra = TypeVar("H_contra", bound=Hashable, contravariant=True)
 class Outbound(Protocol[H_contra]):
     """Hands messages to next hops."""
 
+    def lane(self, hop: H_contra) -> Hashable:
+        """What all hops have in common that share connections and limits with this one.
+
+        The hop itself, as long as nobody knows.
+        """
+
+    async def find(self, hop: H_contra) -> None:
+        """Find out what `lane` is to say, if that can be done."""
+
+    def places(self, lane: Hashable) -> int | None:
+        """How many attempts make sense at once in a lane; None for as many as anywhere."""
+
     async def deliver(self, hop: H_contra, envelope: Envelope, content: Content) -> Outcome:
         """Try to hand `content` on, for all recipients of `envelope`.
 

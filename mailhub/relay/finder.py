@@ -12,7 +12,8 @@ Invariants:
    later than the last look at its flow (`_Flow.next`) or strand (`_Strand.next`).
 2. What is behind is fetched when there is room again.
 3. Memory is bounded as `Lanes` is: there is a `_Strand` only for strands with
-   something in memory, or that were refused for want of room when looked at.
+   something in memory, or that were refused for want of room when looked at; of
+   these no more than `BEHIND` for each flow.
 4. No step takes longer in a long queue. (A page of rows at most is read in one.)
 """
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, Protocol
@@ -32,6 +33,9 @@ from mailhub.relay.lane import Job, Lanes
 NEVER: Final = math.inf
 _TRIES: Final = 8
 """Strands looked at when there is room again, before others have their turn."""
+
+BEHIND: Final = 20_000
+"""Strands of one flow that were refused, beyond which no others of it are looked at."""
 
 Key = Flow | tuple[Flow, str]
 """Who has a next moment: a flow, or a strand."""
@@ -56,13 +60,13 @@ class _Strand:
     Attributes:
         busy: Its recipients in memory.
         behind: More of it is due than found room.
-        hop: Where the last of them that was refused was to go.
+        lane: The key of the lane where the last of them was refused.
         next: When more of it is due.
     """
 
     busy: int = 0
     behind: bool = False
-    hop: Hashable = None
+    lane: Hashable = None
     next: float = NEVER
 
 
@@ -74,13 +78,15 @@ class _Flow:
         cursor: Moment and domain of the last strand that was.
         behind: There was no room to go on.
         next: When to look again.
-        strands: Hops that strands which are behind wait for, with their domains.
+        strands: Lanes that strands which are behind wait for, with their domains.
+        waiting: Those strands, counted.
     """
 
     cursor: tuple[float, str] = (-NEVER, "")
     behind: bool = False
     next: float = NEVER
     strands: dict[Hashable, dict[str, None]] = field(default_factory=dict)
+    waiting: int = 0
 
 
 class Finder:
@@ -89,12 +95,19 @@ class Finder:
     Args:
         hop: The next hop of a recipient.
         page: Rows read at once.
+        lane: The key of the lane of a hop, as far as that is known.
     """
 
     def __init__(
-        self, source: Source, lanes: Lanes, hop: Callable[[Due], Hashable], page: int
+        self,
+        source: Source,
+        lanes: Lanes,
+        hop: Callable[[Due], Hashable],
+        page: int,
+        lane: Callable[[Hashable], Hashable] = lambda hop: hop,
     ) -> None:
         self.page = page
+        self._lane = lane
         self._source = source
         self._lanes = lanes
         self._hop = hop
@@ -116,7 +129,7 @@ class Finder:
     def begin(self) -> None:
         """Look at everything anew: others may have changed it."""
         self._flows = {
-            flow: _Flow(strands=known.strands)
+            flow: _Flow(strands=known.strands, waiting=known.waiting)
             for flow, known in self._flows.items()
             if known.strands or not self._lanes.idle(flow)
         }
@@ -155,16 +168,23 @@ class Finder:
                 strand.busy -= 1
                 self._perhaps_forget(key, strand)
 
-    def refill(self, flow: Flow, hop: Hashable, now: float) -> bool:
-        """Let more of a flow in, of which an attempt to `hop` has ended; false to be asked again.
+    def again(self, dues: Iterable[Due]) -> None:
+        """Recipients that were in memory have another lane than was known: let them in there."""
+        for due in dues:
+            self._admit(due)
+            key = (due.flow, due.path.domain)
+            self._perhaps_forget(key, self._strands[key])
 
-        The hop comes first, if something waits for it, then the flow's others in turn.
+    def refill(self, flow: Flow, lane: Hashable, now: float) -> bool:
+        """Let more of a flow in, of which an attempt in `lane` has ended; false to be asked again.
+
+        The lane comes first, if something waits for it, then the flow's others in turn.
         """
         known = self._flows.get(flow)
         if known is None:
             return True
-        if hop in known.strands and self._lanes.wants(hop, flow):
-            self._fetch(flow, next(iter(known.strands[hop])), now)
+        if lane in known.strands and self._lanes.wants(lane, flow):
+            self._fetch(flow, next(iter(known.strands[lane])), now)
         for _ in range(_TRIES):
             if not self._lanes.roomy(flow):
                 return True
@@ -217,7 +237,7 @@ class Finder:
         """Look at the next strands of a flow; whether that was all that can be done now."""
         found = self._source.strands(key, now, flow.cursor, self.page)
         for strand in found:
-            if self._lanes.room(key) <= 0:
+            if self._lanes.room(key) <= 0 or flow.waiting >= BEHIND:
                 flow.behind = True
                 return True
             self._fetch(key, strand.domain, now)
@@ -243,7 +263,7 @@ class Finder:
                 break
         else:
             if len(found) == limit:
-                self._fall_behind(key, strand, self._hop(found[-1]))
+                self._fall_behind(key, strand, self._lane(self._hop(found[-1])))
         if not strand.behind:
             following = self._source.next_in(flow, domain, now)
             self._set(key, NEVER if following is None else following)
@@ -254,25 +274,31 @@ class Finder:
         strand = self._strands.setdefault(key, _Strand())
         known = self._lanes.knows(due)
         hop = self._hop(due)
-        if not self._lanes.admit(hop, due):
-            self._fall_behind(key, strand, hop)
+        lane = self._lane(hop)
+        if not self._lanes.admit(hop, due, lane):
+            self._fall_behind(key, strand, lane)
             return False
         if not known:
             strand.busy += 1
         return True
 
-    def _fall_behind(self, key: tuple[Flow, str], strand: _Strand, hop: Hashable) -> None:
-        strand.behind, strand.hop = True, hop
-        self._flows[key[0]].strands.setdefault(hop, {})[key[1]] = None
+    def _fall_behind(self, key: tuple[Flow, str], strand: _Strand, lane: Hashable) -> None:
+        self._in_time(key, strand)  # its lane may be another one now
+        strand.behind, strand.lane = True, lane
+        flow = self._flows.setdefault(key[0], _Flow())
+        flow.strands.setdefault(lane, {})[key[1]] = None
+        flow.waiting += 1
 
     def _in_time(self, key: tuple[Flow, str], strand: _Strand) -> None:
         """The strand is being looked at: it is not behind, until that is found."""
         if strand.behind:
             strand.behind = False
-            waiting = self._flows[key[0]].strands
-            del waiting[strand.hop][key[1]]
-            if not waiting[strand.hop]:
-                del waiting[strand.hop]
+            flow = self._flows[key[0]]
+            flow.waiting -= 1
+            waiting = flow.strands
+            del waiting[strand.lane][key[1]]
+            if not waiting[strand.lane]:
+                del waiting[strand.lane]
 
     def _perhaps_forget(self, key: tuple[Flow, str], strand: _Strand) -> None:
         if strand.busy <= 0 and not strand.behind:

@@ -1,12 +1,13 @@
 """What waits to be attempted, in memory: enough to keep each next hop busy, and no more.
 
-All that waits for one next hop is a `Lane`; what one flow (whose mail it is, and
-of which class) has waiting there is a `Line` of it. Whose turn it is is decided
-in two steps, by start-time fair queueing: senders first, then the flows of the
-sender, each with a tag that grows by 1/weight for every attempt; the least tag
-is next. So a campaign of any size takes its share and not more, and a single
-message of somebody who was silent is next. Within a flow its lines take turns,
-and in a line its items.
+All that waits for the same hosts is a `Lane`: next hops share one whose connections
+and limits are the same, such as the exchanges of all domains that one provider runs.
+What one flow (whose mail it is, and of which class) has waiting there is a `Line` of
+it. Whose turn it is is decided in two steps, by start-time fair queueing: senders
+first, then the flows of the sender, each with a tag that grows by 1/weight for every
+attempt; the least tag is next. So a campaign of any size takes its share and not more,
+and a single message of somebody who was silent is next. Within a flow its lines take
+turns, and in a line its items.
 
 Invariants:
 
@@ -14,9 +15,10 @@ Invariants:
    what is free, a line half of what is free too and `ready_per_hop` at most; a
    flow of which nothing waits always finds a little room.
 2. A recipient is waiting or under way once at most.
-3. No flow holds the last tenth of the attempts, in all or to one hop: whoever
+3. No flow holds the last tenth of the attempts, in all or in one lane: whoever
    comes finds a place.
-4. A line whose hop takes no more is looked at again only when the hop does.
+4. A line whose lane takes no more is looked at again only when the lane does.
+5. No step takes longer because more waits.
 """
 
 from __future__ import annotations
@@ -40,13 +42,20 @@ FOOTHOLD: Final = 16
 
 Weigh = Callable[[Flow], float]
 """The weight of a flow; more is more turns."""
+Places = Callable[[Hashable], int | None]
+"""How many attempts make sense at once in a lane; None for as many as anywhere."""
+
+
+def anywhere(key: Hashable) -> int | None:  # noqa: ARG001
+    """As many as to any hop."""
+    return None
 
 
 class Line:
-    """The items of one flow that wait for one hop.
+    """The items of one flow that wait in one lane.
 
     Attributes:
-        ready: For each item its recipients, in order of turns.
+        ready: For each item and hop the recipients, in order of turns.
         waiting: Those recipients, counted.
         active: It is in the rota of its flow.
     """
@@ -56,27 +65,29 @@ class Line:
     def __init__(self, lane: Lane, course: Course) -> None:
         self.lane = lane
         self.course = course
-        self.ready: dict[QueueId, list[Due]] = {}
+        self.ready: dict[tuple[QueueId, Hashable], list[Due]] = {}
         self.waiting = 0
         self.under_way = 0
         self.active = False
 
 
 class Lane:
-    """One next hop.
+    """Next hops that have their places together.
 
     Attributes:
         under_way: Attempts.
-        parked: Lines with something ready, for which there was no place at the hop.
+        parked: Lines with something ready, for which there was no place.
+        turns: Those lines by the tags that they had when they were parked.
     """
 
-    __slots__ = ("hop", "lines", "parked", "under_way")
+    __slots__ = ("key", "lines", "parked", "turns", "under_way")
 
-    def __init__(self, hop: Hashable) -> None:
-        self.hop = hop
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
         self.under_way = 0
         self.lines: dict[Flow, Line] = {}
         self.parked: dict[Line, None] = {}
+        self.turns: list[tuple[float, float, int, Line]] = []
 
 
 class Course:
@@ -125,6 +136,7 @@ class Job:
 
     line: Line
     queue_id: QueueId
+    hop: Hashable
     dues: tuple[Due, ...]
 
     @property
@@ -133,9 +145,9 @@ class Job:
         return tuple(due.number for due in self.dues)
 
     @property
-    def hop(self) -> Hashable:
-        """Where it goes."""
-        return self.line.lane.hop
+    def lane(self) -> Hashable:
+        """The key of its lane."""
+        return self.line.lane.key
 
     @property
     def flow(self) -> Flow:
@@ -151,9 +163,12 @@ class Lanes:
         weigh: Likewise.
     """
 
-    def __init__(self, limits: RunnerLimits, weigh: Weigh = lambda _: 1.0) -> None:
+    def __init__(
+        self, limits: RunnerLimits, weigh: Weigh = lambda _: 1.0, places: Places = anywhere
+    ) -> None:
         self.limits = limits
         self.weigh = weigh
+        self._places = places
         self._lanes: dict[Hashable, Lane] = {}
         self._senders: dict[str, Sender] = {}
         self._heap: list[tuple[float, int, Sender]] = []
@@ -164,7 +179,7 @@ class Lanes:
         self._busy: dict[QueueId, set[int]] = {}  # recipients waiting or under way
 
     def __len__(self) -> int:
-        """How many lanes there are: the hops that something is done or waited for."""
+        """How many lanes there are: those that something is done or waited for in."""
         return len(self._lanes)
 
     def busy(self, queue_id: QueueId) -> bool:
@@ -190,9 +205,9 @@ class Lanes:
         course = self._course(flow)
         return course is None or course.waiting <= self.room(flow)
 
-    def wants(self, hop: Hashable, flow: Flow) -> bool:
-        """Likewise of a flow to one hop."""
-        lane = self._lanes.get(hop)
+    def wants(self, key: Hashable, flow: Flow) -> bool:
+        """Likewise of a flow in one lane."""
+        lane = self._lanes.get(key)
         line = lane.lines.get(flow) if lane is not None else None
         limit = min(self.limits.ready_per_hop, self.room(flow))
         return limit > 0 and (line is None or 2 * line.waiting <= limit)
@@ -207,20 +222,24 @@ class Lanes:
 
     # ---- In --------------------------------------------------------------------------------
 
-    def admit(self, hop: Hashable, due: Due) -> bool:
-        """Let a recipient wait for its hop; false if there is no room."""
+    def admit(self, hop: Hashable, due: Due, key: Hashable = None) -> bool:
+        """Let a recipient wait for its hop, in the lane of this key; false if there is no room.
+
+        A hop that shares with none is a lane by itself.
+        """
+        key = hop if key is None else key
         if self.knows(due):
             return True
         room = self.room(due.flow)
         if room <= 0:
             return False
-        lane = self._lanes.get(hop)
+        lane = self._lanes.get(key)
         line = lane.lines.get(due.flow) if lane is not None else None
         if line is None:
-            line = self._line(hop, due.flow)
+            line = self._line(key, due.flow)
         elif line.waiting >= min(self.limits.ready_per_hop, room):
             return False
-        line.ready.setdefault(due.queue_id, []).append(due)
+        line.ready.setdefault((due.queue_id, hop), []).append(due)
         line.waiting += 1
         line.course.waiting += 1
         self._waiting += 1
@@ -229,10 +248,10 @@ class Lanes:
             self._activate(line)
         return True
 
-    def _line(self, hop: Hashable, flow: Flow) -> Line:
-        lane = self._lanes.get(hop)
+    def _line(self, key: Hashable, flow: Flow) -> Line:
+        lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[hop] = Lane(hop)
+            lane = self._lanes[key] = Lane(key)
         sender = self._senders.get(flow.sender)
         if sender is None:
             sender = self._senders[flow.sender] = Sender(self._clock)
@@ -289,15 +308,25 @@ class Lanes:
                 course.held.append(line)
                 self._free(line.lane)  # somebody else may have the place there
             elif not self._place(line):
-                line.lane.parked[line] = None
+                self._park(line)
             else:
                 self._charge(sender, course)
                 return self._first(line)
 
     def _place(self, line: Line) -> bool:
-        """Whether the line's hop has a place for it."""
-        limit = self.limits.attempts_per_hop
+        """Whether the line's lane has a place for it."""
+        limit = self._limit(line.lane)
         return line.lane.under_way < limit and line.under_way < _share(limit)
+
+    def _limit(self, lane: Lane) -> int:
+        places = self._places(lane.key)
+        return self.limits.attempts_per_hop if places is None else places
+
+    def _park(self, line: Line) -> None:
+        course = line.course
+        line.lane.parked[line] = None
+        turn = (course.sender.tag, course.tag, next(self._order), line)
+        heapq.heappush(line.lane.turns, turn)
 
     def _charge(self, sender: Sender, course: Course) -> None:
         price = 1 / self.weigh(course.flow)
@@ -307,11 +336,11 @@ class Lanes:
         course.tag += price
 
     def _first(self, line: Line) -> Job:
-        queue_id = next(iter(line.ready))
-        dues = line.ready.pop(queue_id)
+        queue_id, hop = next(iter(line.ready))
+        dues = line.ready.pop((queue_id, hop))
         taken, left = dues[: self.limits.recipients], dues[self.limits.recipients :]
         if left:
-            line.ready[queue_id] = left  # behind the others
+            line.ready[queue_id, hop] = left  # behind the others
         if line.ready:
             line.active = True
             line.course.rota.append(line)
@@ -322,7 +351,7 @@ class Lanes:
         line.lane.under_way += 1
         line.course.under_way += 1
         self._under_way += 1
-        return Job(line, queue_id, tuple(taken))
+        return Job(line, queue_id, hop, tuple(taken))
 
     def relax(self) -> None:
         """There may be more places now: look at every line again."""
@@ -353,12 +382,26 @@ class Lanes:
         self._forget(line)
 
     def _free(self, lane: Lane) -> None:
-        """A place at a hop is free: let the line have it whose turn comes first."""
-        able = [line for line in lane.parked if self._place(line)]
-        if able:
-            first = min(able, key=lambda it: (it.course.sender.tag, it.course.tag))
-            del lane.parked[first]
-            self._activate(first)
+        """A place in a lane is free: let the line have it whose turn comes first."""
+        if not lane.parked or lane.under_way >= self._limit(lane):
+            return
+        full = []
+        while lane.turns:
+            turn = heapq.heappop(lane.turns)
+            line = turn[-1]
+            if line not in lane.parked:
+                continue
+            course = line.course
+            if (course.sender.tag, course.tag) > turn[:2]:
+                self._park(line)  # others have been served since: it is not so early any more
+            elif not self._place(line):
+                full.append(turn)  # one at most can have its share
+            else:
+                del lane.parked[line]
+                self._activate(line)
+                break
+        for turn in full:
+            heapq.heappush(lane.turns, turn)
 
     def _forget(self, line: Line) -> None:
         if line.ready or line.under_way:
@@ -366,7 +409,7 @@ class Lanes:
         lane, course, sender = line.lane, line.course, line.course.sender
         del lane.lines[course.flow]
         if not lane.lines:
-            del self._lanes[lane.hop]
+            del self._lanes[lane.key]
         course.lines -= 1
         if not course.lines:
             del sender.courses[course.flow]

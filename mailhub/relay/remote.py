@@ -11,7 +11,8 @@ Nothing is raised but bugs and cancellation.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import field
 from typing import Final
 
@@ -25,6 +26,7 @@ from mailhub.policy.protection import NOTHING, Assurance
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import Way
 from mailhub.policy.route import (
+    Exchange,
     Hop,
     Shuffle,
     Smarthost,
@@ -129,12 +131,14 @@ class Remote:
         self._unnamed = UnnamedAddresses()
         self._put_off: dict[str, dict[str, None]] = {}  # domains, by their providers
         self._providers: OrderedDict[str, Provider] = OrderedDict()  # of domains, as last found
+        self._runners: dict[str, Provider] = {}  # all of them, by their names
 
     def obey(self, limits: RemoteLimits, directions: Directions) -> None:
         """Go by other limits and directions from here on."""
         self.limits = limits
         self.directions = directions
         self._providers.clear()
+        self._runners.clear()
 
     async def deliver(self, hop: Hop, envelope: Envelope, content: Content) -> Outcome:
         """One attempt to hand a message on to all of the envelope's recipients.
@@ -163,6 +167,30 @@ class Remote:
             return self._runner(hop)
         return self._providers.get(hop.domain)
 
+    def lane(self, hop: Hop) -> Hashable:
+        """Implements `agents.Outbound`: the name of whoever runs the hop's hosts, if known."""
+        provider = self.provider_of(hop)
+        return hop if provider is None else provider.name
+
+    async def find(self, hop: Hop) -> None:
+        """Implements `agents.Outbound`: look the hop's exchanges up."""
+        if isinstance(hop, Smarthost) or hop.domain in self._providers:
+            return
+        with suppress(Refusal):  # the attempt will tell
+            await self._exchanges(hop, Names(self.resolver, self._time))
+
+    def places(self, lane: Hashable) -> int | None:
+        """Implements `agents.Outbound`: as many as find a place at the provider's gates."""
+        provider = self._runners.get(lane) if isinstance(lane, str) else None
+        if provider is None:
+            return None
+        detour = self.directions.detours.get(provider.detour)
+        sources = self.directions.sources_of(provider)
+        if detour is not None and self.traffic.blocked(provider, sources):
+            provider = self._runner(detour)
+            sources = self.directions.sources_of(provider)
+        return self.traffic.room(provider, sources)
+
     def waiting(self, name: str) -> list[str]:
         """Domains whose mail was put off for a provider's sake; they are forgotten with this."""
         return list(self._put_off.pop(name, ()))
@@ -187,9 +215,29 @@ class Remote:
         """
         if isinstance(hop, Smarthost):
             return _Plan((Mx(0, hop.host),), self._runner(hop))
+        hosts, provider, authentic = await self._exchanges(hop, names)
+        if literal_host(hop) is not None:
+            return _Plan(hosts, provider)
+        assurance = Assurance(authentic)
+        wanted = hop.tls is not TlsDemand.NONE and not optional
+        if self._protector is not None and wanted:
+            found = self._protector.of_domain(hop.domain, names, authentic=authentic)
+            assurance = await found
+        return _Plan(hosts[: self.limits.hosts], provider, assurance)
+
+    async def _exchanges(
+        self, hop: Exchange, names: Names
+    ) -> tuple[tuple[Mx, ...], Provider, bool]:
+        """The exchanges of a domain in order, who runs them, and whether that came authenticated.
+
+        Raises:
+            Refusal: It has none, wants no mail, or cannot be looked up.
+        """
         address = literal_host(hop)
         if address is not None:
-            return _Plan((Mx(0, address),), Provider(hop.domain, listed=False))
+            provider = Provider(hop.domain, listed=False)
+            self._remember(hop.domain, provider)
+            return (Mx(0, address),), provider, False
         try:
             answer = await names.mx(hop.domain)
         except NoSuchDomain:
@@ -199,14 +247,10 @@ class Remote:
         hosts = candidates(hop.domain, answer.records, self._shuffle, self._ourselves)
         provider = self.directions.providers.of(hosts)
         self._remember(hop.domain, provider)
-        assurance = Assurance(answer.authentic)
-        wanted = hop.tls is not TlsDemand.NONE and not optional
-        if self._protector is not None and wanted:
-            found = self._protector.of_domain(hop.domain, names, authentic=answer.authentic)
-            assurance = await found
-        return _Plan(hosts[: self.limits.hosts], provider, assurance)
+        return hosts, provider, answer.authentic
 
     def _remember(self, domain: str, provider: Provider) -> None:
+        self._run_by(provider)
         self._providers[domain] = provider
         self._providers.move_to_end(domain)
         if len(self._providers) > DOMAINS:
@@ -214,7 +258,18 @@ class Remote:
 
     def _runner(self, hop: Smarthost) -> Provider:
         found = self.directions.providers.running(hop.host)
-        return found or Provider(f"route {hop.name}", listed=False)
+        if found is None:
+            name = f"route {hop.name}"
+            found = self._runners.get(name) or Provider(name, listed=False)
+        self._run_by(found)
+        return found
+
+    def _run_by(self, provider: Provider) -> None:
+        """Remember whom the name of a lane means."""
+        if self._runners.get(provider.name) is not provider:
+            self._runners[provider.name] = provider
+            if len(self._runners) > DOMAINS:
+                del self._runners[next(iter(self._runners))]
 
     def _gate(self, provider: Provider) -> Gate:
         return self.traffic.gate(provider, self.directions.sources_of(provider))

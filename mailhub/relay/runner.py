@@ -7,6 +7,11 @@ one item has for one next hop, hand it to `Outbound`, decide with `queue.item` w
 that means, commit the new fates with the notices they call for, and only then
 tell others.
 
+Next hops with the same hosts wait together (`Outbound.lane`), and begin as there are
+places there: so that mail for a thousand domains of one provider is neither in each
+other's way nor in anybody else's. Who runs a hop is found out when the first mail for
+it has its turn; nothing is loaded or written for that.
+
 Failures of an item that happen together are told together: while more of it is
 being attempted, what its sender is to hear is written down as owed, and said
 when the last of these attempts has ended, or after `RunnerLimits.gather` seconds.
@@ -33,7 +38,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -42,7 +47,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailhub.mail.address import Path
-from mailhub.mail.reply import Refusal, Reply
+from mailhub.mail.reply import Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Nobody, Recorder
@@ -70,16 +75,11 @@ from mailhub.relay import chronicle, maillog
 from mailhub.relay.agents import Announce, LocalAgent, Outbound, answers
 from mailhub.relay.finder import Finder
 from mailhub.relay.fresh import Fresh
+from mailhub.relay.hops import LOCAL, H, Hops, Routing
 from mailhub.relay.lane import Job, Lanes, Weigh
 from mailhub.relay.report import Reporter, Scheduling
 from mailhub.relay.teller import Teller
 
-H = TypeVar("H", bound=Hashable)
-"""What next hops are here: this module only compares them."""
-
-
-_LOCAL: Final = object()
-"""The hop of recipients that are ours."""
 _JUMP: Final = 5.0
 """Seconds by which the clock goes wrong before that is a jump."""
 _SPACING: Final = 0.05
@@ -104,9 +104,7 @@ def _unexplained(reverse_path: Path, path: Path, way: str) -> Sequence[Verdict]:
 class Runner(Generic[H]):
     """Runs the queue of one journal from `start` to `stop`.
 
-    `route` gives the next hop for a reverse-path, a forward-path and the way that an
-    operator has sent it (``""`` for none), or raises `Refusal`, with which the
-    attempt then ends; `verdicts` says why. `weigh` says how often a flow has its turn,
+    `verdicts` says why a next hop was chosen. `weigh` says how often a flow has its turn,
     `longest` how long any wait of the schedules may be. `clock` is for waiting, `now`
     for dates; `random` gives numbers from 0 up to 1 for the jitter of the schedule.
     """
@@ -118,7 +116,7 @@ class Runner(Generic[H]):
         journal: Journal,
         outbound: Outbound[H],
         local: LocalAgent,
-        route: Callable[[Path, Path, str], H],
+        route: Routing[H],
         reporter: Reporter,
         announce: Announce,
         clock: IReactorTime,
@@ -136,7 +134,6 @@ class Runner(Generic[H]):
         self._verdicts = verdicts
         self._outbound = outbound
         self._local = local
-        self._route = route
         self._reporter = reporter
         self._announce = announce
         self._clock = clock
@@ -145,10 +142,12 @@ class Runner(Generic[H]):
         self._schedule = schedule
         self._limits = limits
         self._longest = longest
-        self._lanes = Lanes(limits, weigh)
-        self._finder = Finder(journal.reads, self._lanes, self._hop, limits.page)
+        self._hops = Hops(outbound, route)
+        self._lanes = Lanes(limits, weigh, self._hops.places)
+        reads, hops = journal.reads, self._hops
+        self._finder = Finder(reads, self._lanes, hops.of, limits.page, hops.lane)
         self._fresh = Fresh(limits.cache)
-        self._under_way: set[Deferred[None]] = set()
+        self._under_way: set[Deferred[bool]] = set()
         self._attempting: Counter[QueueId] = Counter()  # attempts under way
         self._withheld: set[QueueId] = set()
         self._idle: Deferred[None] | None = None
@@ -344,20 +343,12 @@ class Runner(Generic[H]):
             lambda failure: self._note("the queue could not be mended", failure),
         )
 
-    def _hop(self, due: Due) -> Hashable:
-        if due.local:
-            return _LOCAL
-        try:
-            return self._route(due.reverse_path, due.path, due.route)
-        except Refusal as refusal:
-            return refusal.reply  # an attempt that has ended before it began
-
-    def _refill(self, flow: Flow, hop: Hashable) -> None:
+    def _refill(self, flow: Flow, lane: Hashable) -> None:
         """Fetch from the spool for a flow that has room again."""
         if not self._running:
             return
         try:
-            over = self._finder.refill(flow, hop, self._now())
+            over = self._finder.refill(flow, lane, self._now())
         except OSError:
             self._note("the queue could not be looked at", Failure())
             self._anew = True
@@ -365,7 +356,7 @@ class Runner(Generic[H]):
             return
         self._start_soon()
         if not over:
-            self._clock.callLater(0, self._refill, flow, hop)
+            self._clock.callLater(0, self._refill, flow, lane)
         self._sleep()
 
     # ---- Attempting ------------------------------------------------------------------------
@@ -378,16 +369,17 @@ class Runner(Generic[H]):
         """Begin attempts, as many as the limits allow."""
         while self._running and (job := self._lanes.next()) is not None:
             self._attempting[job.queue_id] += 1
-            attempt = Deferred.fromCoroutine(self._attempt(job))
+            attempt = Deferred.fromCoroutine(self._begun(job))
             self._under_way.add(attempt)
             attempt.addErrback(self._broken_off, job)
             attempt.addBoth(self._ended, attempt, job)
 
-    def _broken_off(self, failure: Failure, job: Job) -> None:
+    def _broken_off(self, failure: Failure, job: Job) -> bool:
         if failure.check(CancelledError) is None:
             self._note(f"{job.queue_id}: attempt failed", failure)
             self._anew = True  # it is still due, and known to nobody
             self._look_after(self._limits.sleep)
+        return False
 
     def _note(self, what: str, failure: Failure) -> None:
         """Log the disk's failures in one line, and mistakes of ours with their trace."""
@@ -396,19 +388,22 @@ class Runner(Generic[H]):
         else:
             self._log.failure("{what}", failure, what=what)
 
-    def _ended(self, _: None, attempt: Deferred[None], job: Job) -> None:
+    def _ended(self, displaced: object, attempt: Deferred[bool], job: Job) -> None:
         self._under_way.discard(attempt)
         self._attempting[job.queue_id] -= 1
         if not self._attempting[job.queue_id]:
             del self._attempting[job.queue_id]
         self._lanes.done(job)
         self._finder.done(job)
+        if displaced is True and self._running:
+            self._finder.again(job.dues)
+            self._start_soon()
         if not self._lanes.busy(job.queue_id):
             self._fresh.drop(job.queue_id)
             if self._running:
                 self._teller.tell(job.queue_id)
         self._perhaps_idle()
-        self._refill(job.flow, job.hop)
+        self._refill(job.flow, job.lane)
 
     def _perhaps_idle(self) -> None:
         busy = self._under_way or self._teller.busy
@@ -418,6 +413,13 @@ class Runner(Generic[H]):
     def _has_told(self) -> None:
         self._perhaps_idle()
         self._sleep()
+
+    async def _begun(self, job: Job) -> bool:
+        """Attempt a job, unless it turns out to belong into another lane; whether it does."""
+        displaced = await self._hops.displaced(job)
+        if not displaced:
+            await self._attempt(job)
+        return displaced
 
     async def _attempt(self, job: Job) -> None:
         """Attempt a job's recipients, those of them that are still pending."""
@@ -469,7 +471,7 @@ class Runner(Generic[H]):
         if isinstance(hop, Reply):
             return [Answer(hop)] * len(numbers), ()
         try:
-            if hop is _LOCAL:
+            if hop is LOCAL:
                 replies = await self._local.deliver(item, numbers, content)
                 return [local_answer(reply) for reply in replies], ()
             hop = cast(H, hop)  # there are no others in a lane

@@ -41,10 +41,10 @@ GATES: Final = 10_000
 """Providers remembered in memory."""
 WAIT: Final = 2.0
 """Seconds that a message waits for its slot in here, instead of coming again."""
-CROWD: Final = 100
-"""How many wait for places at once."""
 FEW: Final = 4
-"""So many more than it has places may wait for a provider, as long as there is room."""
+"""So many more than it has places may wait for a provider."""
+AHEAD: Final = 2
+"""So many more than find a place make sense, so that a place that is free is taken at once."""
 SPREAD: Final = 600.0
 """Seconds over which those who were sent away come again."""
 LOOK: Final = 600.0
@@ -116,10 +116,15 @@ class Gate:
         return standing.places(self.repute, self.limits)
 
     @property
+    def room(self) -> int:
+        """How many messages may be on their way: one on each connection, and one behind."""
+        places = self.places
+        return places + (0 if self.repute.trial else min(len(self._seats), places))
+
+    @property
     def full(self) -> bool:
-        """Whether no more messages may be on their way: one on each connection, and one behind."""
-        behind = 0 if self.repute.trial else min(len(self._seats), self.places)
-        return self.busy >= self.places + behind
+        """Whether no more messages may be on their way."""
+        return self.busy >= self.room
 
     def seat(self, link: object) -> None:
         """Another message may follow on this connection."""
@@ -221,6 +226,19 @@ class Traffic:
 
         return min(gates, key=rank)
 
+    def room(self, provider: Provider, sources: Sequence[Source] = ()) -> int:
+        """How many messages for a provider are worth being begun, those under way included."""
+        found = 0
+        for source in sources or (ANY_SOURCE,):
+            gate = self._gates.get((provider.name, source.name))
+            found += self.limits_of(provider).connections if gate is None else gate.room
+        return found + AHEAD
+
+    def blocked(self, provider: Provider, sources: Sequence[Source] = ()) -> bool:
+        """Whether mail for a provider takes the detour, from whatever source."""
+        gates = [self._gates.get((provider.name, it.name)) for it in sources or (ANY_SOURCE,)]
+        return all(gate is not None and self.way(gate) is Way.DETOUR for gate in gates)
+
     def way(self, gate: Gate) -> Way:
         """Where a message goes now."""
         return standing.way(gate.repute, gate.provider, self.now())
@@ -262,8 +280,7 @@ class Traffic:
         slot = pacing.slot(repute.pace, gate.limits, now)
         if slot > now + WAIT:
             raise PutOff(_slower(gate), self._ticket(gate, slot))
-        crowd = sum(len(other.waiting) for other in self._crowded)
-        if len(gate.waiting) >= max(1, min(gate.limits.connections + FEW, CROWD - crowd)):
+        if len(gate.waiting) >= gate.limits.connections + FEW:
             words = f"Much mail for {name}: this waits for its turn"
             soon = now + gate.service * 2
             raise PutOff(Reply(451, "3.2", (words,)), self._ticket(gate, soon))

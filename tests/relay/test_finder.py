@@ -15,6 +15,7 @@ from mailhub.queue.flow import COMMON, Flow
 from mailhub.queue.ids import to_number
 from mailhub.queue.item import Answer, Item, Pending, attempted
 from mailhub.queue.spool import Spool
+from mailhub.relay import finder as module
 from mailhub.relay.finder import NEVER, Finder
 from mailhub.relay.lane import Job, Lanes
 from tests.queue import given as make
@@ -31,7 +32,14 @@ class Rig:
     def __init__(self, directory: Directory, limits: RunnerLimits = LIMITS) -> None:
         self.spool = Spool(str(directory))
         self.lanes = Lanes(limits)
-        self.finder = Finder(self.spool, self.lanes, lambda due: due.path.domain, limits.page)
+        self.runs: dict[object, str] = {}  # who runs the hosts of domains
+        self.finder = Finder(
+            self.spool,
+            self.lanes,
+            lambda due: due.path.domain,
+            limits.page,
+            lambda hop: self.runs.get(hop, hop),
+        )
         self.under_way: deque[Job] = deque()
         self.asked: list[str] = []
         self.now = 1000.0
@@ -72,7 +80,7 @@ class Rig:
                     self.finder.deferred(part.flow, recipient.path.domain, fate.due)
         self.lanes.done(job)
         self.finder.done(job)
-        while not self.finder.refill(job.flow, job.hop, self.now):
+        while not self.finder.refill(job.flow, job.lane, self.now):
             pass
         self.start()
 
@@ -241,3 +249,59 @@ def test_cancelled_meanwhile(rig: Rig) -> None:
     rig.finish()
     left = rig.spool.find(Select())
     assert [to_number(item.queue_id) for item in left] == []
+
+
+class TestSharedLanes:
+    """Domains whose exchanges are the same provider's."""
+
+    def domains(self, rig: Rig, count: int) -> None:
+        items = [make.item(Path("x", f"d{n:03}.example"), number=n) for n in range(count)]
+        rig.accept(*items)
+        rig.runs.update((f"d{n:03}.example", "big") for n in range(count))
+
+    def test_fetched_in_turn(self, rig: Rig) -> None:
+        """All of them come, and never more at once than a lane may have waiting."""
+        self.domains(rig, 60)
+        rig.begin()
+        assert rig.most <= LIMITS.ready_per_hop
+        rig.finish()
+        assert sorted(rig.asked) == [f"x@d{n:03}.example" for n in range(60)]
+        assert not rig.finder._strands
+
+    def test_others_beside_them(self, rig: Rig) -> None:
+        """What waits for one provider does not keep the flow's other mail from being found."""
+        self.domains(rig, 60)
+        rig.accept(make.item(Path("y", "other.example"), number=99))
+        rig.begin()
+        assert "y@other.example" in rig.asked
+
+    def test_displaced(self, rig: Rig) -> None:
+        """A recipient whose lane becomes known waits there, or behind those who do."""
+        rig.accept(*[make.item(Path("x", f"d{n}.example"), number=n) for n in range(40)])
+        rig.begin()
+        rig.runs.update((f"d{n}.example", "big") for n in range(40))
+        moved = 0
+        while rig.under_way and rig.under_way[0].lane != "big":
+            job = rig.under_way.popleft()
+            rig.lanes.done(job)
+            rig.finder.done(job)
+            rig.finder.again(job.dues)
+            moved += 1
+            while not rig.finder.refill(job.flow, job.lane, rig.now):
+                pass
+            for due in job.dues:
+                rig.asked.remove(str(due.path))
+            rig.start()
+        assert moved
+        rig.finish()
+        assert sorted(rig.asked) == sorted(f"x@d{n}.example" for n in range(40))
+
+    def test_bounded(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No more strands are remembered than there is to be; the rest is found all the same."""
+        monkeypatch.setattr(module, "BEHIND", 10)
+        self.domains(rig, 80)
+        rig.begin()
+        assert len(rig.finder._strands) <= 10 + LIMITS.ready_per_hop + LIMITS.attempts + LIMITS.page
+        rig.finish()
+        assert len(rig.asked) == 80
+        assert rig.finder._flows[COMMON].waiting == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Hashable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -216,3 +217,92 @@ def test_everything_gets_its_turn(
         lanes.done(busy.pop(data.draw(st.integers(0, len(busy) - 1))))
     assert sorted(served) == sorted(wanted)
     assert len(lanes) == 0
+
+
+def of(places: dict[str, int]) -> Callable[[Hashable], int | None]:
+    """The places of lanes; as many as anywhere in those that are not named."""
+    return lambda key: places.get(str(key))
+
+
+class TestSharedLanes:
+    """Hops with the same hosts have their places together."""
+
+    def test_places(self) -> None:
+        """As many attempts as the lane has places, whichever hops they are for."""
+        lanes = Lanes(RunnerLimits(), places=of({"big": 2}))
+        for n in range(4):
+            lanes.admit(f"d{n}", due(n, domain=f"d{n}"), "big")
+        lanes.admit("alone", due(9))
+        jobs = [take(lanes) for _ in range(3)]
+        assert lanes.next() is None
+        assert [(job.hop, job.lane) for job in jobs if job.lane == "big"] == [
+            ("d0", "big"),
+            ("d1", "big"),
+        ]
+        lanes.done(jobs[0])
+        assert take(lanes).hop == "d2"
+
+    def test_one_hop_each(self) -> None:
+        """An item's recipients are attempted hop by hop, though the lane is one."""
+        lanes = Lanes(RunnerLimits())
+        for n, hop in enumerate("abab"):
+            lanes.admit(hop, due(1, n), "big")
+        assert [(it.hop, it.numbers) for it in (take(lanes), take(lanes))] == [
+            ("a", (0, 2)),
+            ("b", (1, 3)),
+        ]
+
+    def test_more_places(self) -> None:
+        """Places that were added are taken once an attempt has ended."""
+        places = {"big": 1}
+        lanes = Lanes(RunnerLimits(), places=of(places))
+        for n in range(5):
+            lanes.admit(f"d{n}", due(n), "big")
+        job = take(lanes)
+        assert lanes.next() is None
+        places["big"] = 3
+        lanes.done(job)
+        assert [take(lanes).hop for _ in range(3)] == ["d1", "d2", "d3"]
+        assert lanes.next() is None
+
+    def test_the_next_turn(self) -> None:
+        """A place that becomes free goes to the sender whose turn it is, however many wait."""
+        lanes = Lanes(RunnerLimits(), places=of({"big": 1}))
+        flows = [Flow(f"s{n}@hub.example", "normal") for n in range(20)]
+        for n, flow in enumerate(flows):
+            for item in range(2):
+                lanes.admit("d", due(10 * n + item, flow=flow), "big")
+        lanes.admit("alone", due(999, flow=flows[3]))
+        served = []
+        under_way = []
+        while (job := lanes.next()) is not None:
+            under_way.append(job)
+        while under_way:
+            job = under_way.pop(0)
+            if job.lane == "big":
+                served.append(job.flow)
+            lanes.done(job)
+            while (job_ := lanes.next()) is not None:
+                under_way.append(job_)
+        first = served[:19]
+        assert len(set(first)) == 19, "nobody twice before all others"
+        assert flows[3] not in first, "who was served elsewhere comes later"
+        assert Counter(served) == Counter(flows * 2)
+
+    def test_looking_at_few(self) -> None:
+        """Whose turn it is is found without looking at all that wait."""
+        looked = []
+
+        def places(key: object) -> int:
+            looked.append(key)
+            return 1
+
+        lanes = Lanes(RunnerLimits(ready=100_000), places=places)
+        for n in range(2000):
+            lanes.admit("d", due(n, flow=Flow(f"s{n}", "normal")), "big")
+        job = take(lanes)
+        assert lanes.next() is None
+        looked.clear()
+        lanes.done(job)
+        take(lanes)
+        assert len(looked) < 10

@@ -58,6 +58,20 @@ class Outbound:
         self.facts = True
         self.put_off: float | None = None
         self.stage = "rcpt"
+        self.runs: dict[Hashable, Hashable] = {}  # who runs hops, once it is found out
+        self.lanes: dict[Hashable, Hashable] = {}
+        self.room: dict[Hashable, int] = {}
+        self.found: list[Hashable] = []
+
+    def lane(self, hop: Hashable) -> Hashable:
+        return self.lanes.get(hop, hop)
+
+    async def find(self, hop: Hashable) -> None:
+        self.found.append(hop)
+        self.lanes.update(self.runs)
+
+    def places(self, lane: Hashable) -> int | None:
+        return self.room.get(lane)
 
     async def deliver(self, hop: Hashable, envelope: Envelope, content: Content) -> Outcome:
         octets = await content.read()
@@ -886,3 +900,84 @@ def test_any_story_ends_well(
     bounced = [asked for asked in rig.outbound.asked if b"Action: failed" in asked[2]]
     assert len(bounced) == sum(codes == [550] for codes in final.values())
     rig.close()
+
+
+class TestSharedLanes:
+    """Next hops that share connections and limits."""
+
+    def accept(self, rig: Rig, count: int) -> list[Item]:
+        domains = [f"d{n}.example" for n in range(count)]
+        return [
+            rig.accept(make.item(Address("x", domain), number=n))
+            for n, domain in enumerate(domains)
+        ]
+
+    def test_found_out_once(self, rig: Rig) -> None:
+        """Who runs a hop is found out before its first attempt, and costs no other."""
+        rig.outbound.runs = {f"d{n}.example": "big" for n in range(50)}
+        self.accept(rig, 50)
+        rig.pass_time()
+        assert set(rig.outbound.found) == set(rig.outbound.runs)
+        assert len(rig.outbound.found) == 50
+        assert len(rig.outbound.asked) == 50
+        self.accept(rig, 50)
+        rig.pass_time()
+        assert len(rig.outbound.found) == 50
+
+    def test_as_many_as_there_are_places(self, rig: Rig) -> None:
+        """However many domains: no more attempts than the provider has places; others go on."""
+        rig.outbound.runs = {f"d{n}.example": "big" for n in range(200)}
+        rig.outbound.room = {"big": 3}
+        rig.outbound.waits = True
+        self.accept(rig, 200)
+        rig.pass_time()
+        assert len(rig.outbound.waiting) == 3
+        rig.accept(make.item(Address("y", "other.example"), number=500))
+        rig.pass_time()
+        assert [hop for hop, *_ in rig.outbound.asked[3:]] == ["other.example"]
+        while rig.outbound.waiting:
+            rig.outbound.go()
+            rig.pass_time()
+            assert len(rig.outbound.waiting) <= 4
+        assert len(rig.outbound.asked) == 201
+        assert rig.spool.counts().items == 0
+
+    def test_nobody_knows(self, rig: Rig) -> None:
+        """A hop of which nothing can be found out is attempted by itself."""
+        [item] = self.accept(rig, 1)
+        rig.pass_time()
+        assert rig.outbound.found == ["d0.example"]
+        assert rig.fates(item) is None
+
+    def test_forgotten(self, rig: Rig) -> None:
+        """A lane whose name is forgotten meanwhile is no reason to begin anew."""
+        rig.outbound.runs = {f"d{n}.example": "big" for n in range(9)}
+        rig.outbound.room = {"big": 1}
+        rig.outbound.waits = True
+        self.accept(rig, 9)
+        rig.pass_time()
+        rig.outbound.runs = {}
+        rig.outbound.lanes.clear()
+        rig.outbound.found.clear()
+        while rig.outbound.waiting:
+            rig.outbound.go()
+            rig.pass_time()
+        assert len(rig.outbound.asked) == 9
+        assert rig.outbound.found == []
+
+    def test_stopped_while_asking(self, rig: Rig) -> None:
+        """What was being found out when the hub stopped is still to be done."""
+        asking: Deferred[None] = Deferred()
+
+        async def find(hop: Hashable) -> None:
+            await asking
+
+        rig.outbound.find = find  # type: ignore[method-assign]
+        [item] = self.accept(rig, 1)
+        rig.pass_time()
+        stopping = Deferred.fromCoroutine(rig.runner.stop())
+        rig.pass_time(LIMITS.grace)
+        assert stopping.called
+        fates = rig.fates(item)
+        assert fates is not None
+        assert isinstance(fates[0], Pending)

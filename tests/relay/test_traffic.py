@@ -20,7 +20,7 @@ from mailhub.policy.pace import Pace
 from mailhub.policy.provider import Provider, Source
 from mailhub.policy.repute import FAILURES, News, Repute
 from mailhub.relay import traffic as module
-from mailhub.relay.traffic import LOOK, SAVE, SPREAD, Gate, PutOff, Stopping, Traffic
+from mailhub.relay.traffic import AHEAD, LOOK, SAVE, SPREAD, Gate, PutOff, Stopping, Traffic
 from tests.network import Network
 from tests.relay.sending import start, traffic
 from tests.rig import InlineDisk
@@ -173,6 +173,17 @@ class TestPlaces:
         it.obey(PoolLimits(destination=2))
         assert jobs.at_work == ["one", "two"]
         jobs.end_all()
+
+    def test_room(self, network: Network) -> None:
+        """What is worth being begun: connections, what may follow on them, and a few more."""
+        it = traffic(network, limits=PoolLimits(destination=3))
+        assert it.room(A) == 3 + AHEAD
+        assert it.room(A, (ONE, TWO)) == 6 + AHEAD
+        gate = it.gate(A)
+        gate.seat("a link")
+        assert it.room(A) == 4 + AHEAD
+        gate.repute = replace(gate.repute, trial=True)
+        assert it.room(A) == 1 + AHEAD
 
     def test_crowd(self, network: Network) -> None:
         """Where many wait, others are told to come again, one after the other."""

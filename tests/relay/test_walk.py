@@ -18,13 +18,14 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier
-from mailhub.policy.limits import Family, RemoteLimits
+from mailhub.policy.limits import Family, PoolLimits, RemoteLimits
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import News, Way
 from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
 from mailhub.ports.outgoing import Outcome
-from mailhub.ports.resolver import LookupFailed, Mx
+from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain
 from mailhub.relay.remote import Directions, Remote
+from mailhub.relay.traffic import AHEAD
 from tests.network import Network, scripted
 from tests.relay.sending import (
     SMALL,
@@ -128,6 +129,27 @@ class TestGroup:
         assert second.attempts[0].provider == "big"
         [gate] = world.traffic.all()
         assert gate.repute.taken == 2
+
+    def test_lanes(self, world: World) -> None:
+        """Domains of one provider are one lane, once that is found out; with its places."""
+        world.provider["connections"] = 2
+        remote = world.remote()
+        net = Exchange("example.net")
+        assert remote.lane(HOP) == HOP
+        assert remote.places(HOP) is None
+        start(remote.find(HOP))
+        start(remote.find(net))
+        assert remote.lane(HOP) == remote.lane(net) == "big"
+        assert remote.places("big") == 2 + AHEAD
+        nowhere = Exchange("nowhere.example")
+        world.mx["nowhere.example"] = NoSuchDomain()
+        [found] = start(remote.find(nowhere))
+        assert found is None
+        assert remote.lane(nowhere) == nowhere
+        literal = Exchange("[192.0.2.7]")
+        start(remote.find(literal))
+        assert remote.lane(literal) == "[192.0.2.7]"
+        assert remote.lane(Smarthost("out", "relay.example")) == "route out"
 
     def test_unknown(self, world: World) -> None:
         """Domains of nobody known are grouped by their exchanges."""
@@ -352,6 +374,14 @@ class TestDetour:
         world.mx["example.com"] = [Mx(10, "mx.small.example")]
         world.addresses["mx.small.example"] = [TWO]
         assert world.deliver(hop=Exchange("example.com")).hosts == ("mx.small.example",)
+
+    def test_places_there(self, world: World) -> None:
+        """While mail takes the detour it has the places of the relay."""
+        world.provider |= {"detour": "out", "connections": 2}
+        remote = world.remote()
+        world.answers(MAIL=BLOCKED)
+        world.deliver(remote=remote)
+        assert remote.places("big") == PoolLimits().destination + AHEAD
 
     def test_relay_down(self, world: World) -> None:
         """If the relay is down too, mail waits: a block is still no bounce."""

@@ -12,8 +12,14 @@ import pytest
 
 from mailhub.config.load import parse
 from mailhub.config.settings import Settings
+from mailhub.mail.envelope import Envelope
+from mailhub.policy.route import Hop
+from mailhub.ports.message import Content
+from mailhub.ports.outgoing import Outcome
+from mailhub.relay.remote import Remote
 from mailhub.sim.campaign import parsed
 from mailhub.sim.manners import Why
+from mailhub.sim.result import concluded
 from mailhub.sim.simulation import COLLECTOR, Plan, Run, failures, simulate
 from mailhub.sim.worldfile import Atlas, load
 from mailhub.sim.worldfile import parsed as parsed_world
@@ -216,3 +222,73 @@ def test_promises_of_tls_are_kept() -> None:
     delivered = {it.name: it.delivered for it in simulate(plan).ledger.accounts}
     assert delivered["Good"] > 0
     assert delivered["Pinned"] == delivered["Strict"] == 0
+
+
+DOMAINS = """
+[provider Big]
+domains = *.big.example
+exchanges = mx.big.example
+connections = 5
+[provider Dead]
+domains = *.dead.example
+exchanges = mx.dead.example
+outages = +0s for 8h
+outage = silent
+[provider Others]
+domains = *
+"""
+
+
+def run_many(directory: Path, dead: int = 0) -> tuple[Run, list[Outcome]]:
+    mails = "[mail others]\nrecipients = 30\nstart = 2s\nrate = 5/s\ndomains = o.example 1\n"
+    for name, size in {"big": 100, "dead": dead}.items():
+        addresses = directory / name
+        addresses.write_text("".join(f"u@d{n}.{name}.example\n" for n in range(size)))
+        mails += f"[mail {name}]\nlist = {addresses}\nsize = 1K\n" if size else ""
+    config = "[relay]\nknown providers = no\n[provider big]\n"
+    config += "mx = mx.big.example\nconnections = 5\n"
+    outcomes: list[Outcome] = []
+    deliver = Remote.deliver
+
+    async def noted(self: Remote, hop: Hop, envelope: Envelope, content: Content) -> Outcome:
+        outcome = await deliver(self, hop, envelope, content)
+        outcomes.append(outcome)
+        return outcome
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Remote, "deliver", noted)
+        plan = Plan(settings(config), world(DOMAINS), parsed("test", mails), until=60.0)
+        return simulate(plan), outcomes
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[Outcome]]:
+    return run_many(tmp_path_factory.mktemp("alone"))
+
+
+class TestManyDomains:
+    """A campaign to very many domains that few hosts run."""
+
+    def test_one_attempt_each(self, alone: tuple[Run, list[Outcome]]) -> None:
+        """Every message is attempted once: nobody is sent away to come again."""
+        done, outcomes = alone
+        assert len(outcomes) == 130
+        assert not any(it.put_off for it in outcomes)
+        [big] = [it for it in concluded(done).providers if it.name == "Big"]
+        assert big.delivered == 100
+        assert max(big.connections) <= 5
+        new = [it for out in outcomes for it in out.attempts if not it.reused]
+        assert sum(it.provider == "big" for it in new) <= 6, "connections serve all domains"
+
+    def test_dead_beside_them(self, alone: tuple[Run, list[Outcome]], tmp_path: Path) -> None:
+        """Mail for very many domains of a dead provider delays nobody else's."""
+        beside, _ = run_many(tmp_path, dead=100)
+        for name in ("Big", "Others"):
+            before, after = (
+                next(it for it in concluded(run).providers if it.name == name)
+                for run in (alone[0], beside)
+            )
+            assert after.delivered == after.recipients == before.delivered
+            assert before.all is not None
+            assert after.all is not None
+            assert after.all <= before.all + 5.0
