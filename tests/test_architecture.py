@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -243,6 +244,13 @@ def test_plugin_is_light() -> None:
 def test_documented(module: Module) -> None:
     """Each module says what it is."""
     assert ast.get_docstring(module.tree), module.name
+
+
+def test_packages_are_named() -> None:
+    """The wheel holds what pyproject.toml names: every package, and none that has gone."""
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {".".join(path.parent.relative_to(ROOT).parts) for path in CODE.rglob("__init__.py")}
+    assert set(named["tool"]["setuptools"]["packages"]) == packages | {"twisted.plugins"}
 
 
 def test_every_module_has_its_test() -> None:
