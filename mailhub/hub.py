@@ -24,9 +24,10 @@ from mailhub.accounts.record import AccountsError
 from mailhub.assembly import Parts
 from mailhub.config.certificate import BadCertificate, self_signed
 from mailhub.config.change import applied, changes
+from mailhub.config.endpoint import Endpoint
 from mailhub.config.load import ConfigError
 from mailhub.config.settings import SERVICES, Settings
-from mailhub.config.values import CertificateFiles, Endpoint
+from mailhub.config.values import CertificateFiles
 from mailhub.net.control import ControlService
 from mailhub.net.door import Door
 from mailhub.net.tls import CIPHERS, CertificateMap

@@ -17,9 +17,10 @@ from mailhub.accounts.base import FRESH_SECONDS
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.password import secret
 from mailhub.config.certificate import self_signed
+from mailhub.config.endpoint import Endpoint
 from mailhub.config.load import ConfigError, filled
 from mailhub.config.settings import Settings
-from mailhub.config.values import CertificateFiles, Endpoint
+from mailhub.config.values import CertificateFiles
 from mailhub.hub import CannotStart, Hub
 from mailhub.mail.address import NULL, parse_address
 from mailhub.net.tls import CertificateMap

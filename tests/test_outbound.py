@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mailhub import outbound
+from mailhub.config.endpoint import Endpoint
 from mailhub.config.load import filled
-from mailhub.config.values import Endpoint
 from mailhub.mail.reply import Reply
 from mailhub.net.dns import DnsResolver
 from mailhub.net.web import HttpsClient

@@ -17,9 +17,10 @@ from mailhub.config.values import parse_duration
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Event, as_json
 from mailhub.queue.ids import to_number
-from mailhub.queue.journeys import Journeys, Wanted, Written
+from mailhub.queue.journeys import Journeys, Written
 from mailhub.queue.standing import standing
 from mailhub.queue.timeline import Line, heading, lines
+from mailhub.queue.wanted import Wanted
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -20,8 +20,8 @@ from mailhub.accounts.record import address
 from mailhub.cli.place import Place
 from mailhub.cli.show import done
 from mailhub.config.certificate import BadCertificate, read
+from mailhub.config.endpoint import SERVER
 from mailhub.config.settings import Settings
-from mailhub.config.values import SERVER
 from mailhub.mail.address import Path
 
 SUBMISSION: Final = 587

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from mailhub.config.endpoint import Endpoint, is_loopback
 from mailhub.config.ini import Mistake
 from mailhub.config.settings import IMPLICIT, LOGINS, SERVICES, Settings
-from mailhub.config.values import SIZE, SIZE_OR_NONE, UNLIMITED, Endpoint, is_loopback
+from mailhub.config.values import SIZE, SIZE_OR_NONE, UNLIMITED
 
 Lines = Mapping[tuple[str, str], int]
 """For each section and key that was given, its line."""

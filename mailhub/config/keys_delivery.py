@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mailhub.config.endpoint import RESOLVER, SERVER
 from mailhub.config.key import AT_LEAST_ONE, PATIENCE, Key, Section
 from mailhub.config.keys_queue import schedule_keys
 from mailhub.config.values import (
@@ -14,8 +15,6 @@ from mailhub.config.values import (
     MAILBOX,
     PATH,
     PATTERN,
-    RESOLVER,
-    SERVER,
     SIZE,
     TEXT,
     bounded,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mailhub.config.endpoint import ENDPOINT
 from mailhub.config.key import AT_LEAST_ONE, PATIENCE, Key, Section
 from mailhub.config.values import (
     BOOLEAN,
@@ -11,7 +12,6 @@ from mailhub.config.values import (
     COUNT,
     DOMAIN,
     DURATION,
-    ENDPOINT,
     HOST,
     IP,
     KIB,

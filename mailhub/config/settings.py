@@ -13,8 +13,9 @@ from typing import Final
 
 from mailhub.accounts.login import LoginLimits
 from mailhub.config import provider, replies, words
+from mailhub.config.endpoint import Endpoint
 from mailhub.config.origin import Origins
-from mailhub.config.values import CertificateFiles, Endpoint, Network
+from mailhub.config.values import CertificateFiles, Network
 from mailhub.imap.settings import Limits as Imap
 from mailhub.mail.address import Path
 from mailhub.policy.access import Rules as Access

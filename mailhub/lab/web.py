@@ -25,9 +25,10 @@ from mailhub.mail.reply import Refusal
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import as_json
 from mailhub.queue.ids import to_number
-from mailhub.queue.journeys import Journeys, Wanted
+from mailhub.queue.journeys import Journeys
 from mailhub.queue.standing import standing
 from mailhub.queue.timeline import text
+from mailhub.queue.wanted import Wanted
 
 if TYPE_CHECKING:
     from mailhub.lab.lab import Lab

@@ -34,16 +34,8 @@ from mailhub.mail.header import LINE_LIMIT, end, index, make, unfold
 from mailhub.mail.reply import Reply
 from mailhub.mail.value import value
 from mailhub.policy.cause import Cause
-from mailhub.queue.item import (
-    Action,
-    Delivered,
-    Expanded,
-    Failed,
-    Fate,
-    Item,
-    Pending,
-    Relayed,
-)
+from mailhub.queue.item import Delivered, Expanded, Failed, Fate, Item, Pending, Relayed
+from mailhub.queue.telling import Action
 from mailhub.queue.words import Words
 
 WIDTH: Final = 76

@@ -23,8 +23,8 @@ from mailhub.queue.item import (
     Item,
     Pending,
     Relayed,
-    to_report,
 )
+from mailhub.queue.telling import to_report
 
 
 def accepted(

@@ -23,7 +23,8 @@ from mailhub.ports.message import Content
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Accept
 from mailhub.queue.dsn import Limits, Source, compose, notices, octets_needed
-from mailhub.queue.item import Action, Failed, Item, Local, Pending, new_item, to_report
+from mailhub.queue.item import Failed, Item, Local, Pending, new_item
+from mailhub.queue.telling import Action, to_report
 from mailhub.queue.words import Words, chosen, wanted
 
 Expand = Callable[[Recipient], Awaitable[Sequence[tuple[Recipient, Local | None]]]]

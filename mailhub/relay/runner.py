@@ -68,9 +68,9 @@ from mailhub.queue.item import (
     attempted,
     is_late,
     local_answer,
-    to_report,
 )
 from mailhub.queue.journey import Attempted, bounded
+from mailhub.queue.telling import to_report
 from mailhub.relay import chronicle, maillog
 from mailhub.relay.agents import Announce, LocalAgent, Outbound, answers
 from mailhub.relay.finder import Finder

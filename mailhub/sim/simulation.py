@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Final
 
+from mailhub.config.endpoint import Endpoint
 from mailhub.config.settings import SERVICES, Listen, Settings
-from mailhub.config.values import Endpoint
 from mailhub.mail.address import Path
 from mailhub.policy.route import Smarthost, route
 from mailhub.sim.books import Ledger

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mailhub.config.endpoint import Endpoint
 from mailhub.config.load import ConfigError, filled, load, own_name, parse
 from mailhub.config.settings import Settings
-from mailhub.config.values import Endpoint
 from mailhub.policy.route import Route, Smarthost, TlsDemand
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.ini"))

@@ -14,7 +14,6 @@ from mailhub.config.values import (
     COUNT,
     DOMAIN,
     DURATION,
-    ENDPOINT,
     FACTOR,
     HOST,
     KIB,
@@ -22,15 +21,12 @@ from mailhub.config.values import (
     NETWORK,
     PATH,
     PATTERN,
-    RESOLVER,
-    SERVER,
     SIZE,
     SIZE_OR_NONE,
     TEXT,
     UNLIMITED,
     AnyKind,
     CertificateFiles,
-    Endpoint,
     bounded,
     choice,
     many,
@@ -71,24 +67,6 @@ READ: list[tuple[AnyKind, str, object]] = [
     (MAIL_ADDRESS, "ann@bücher.example", Address("ann", "xn--bcher-kva.example")),
     (NETWORK, "192.0.2.0/24", ipaddress.ip_network("192.0.2.0/24")),
     (NETWORK, "2001:db8::1", ipaddress.ip_network("2001:db8::1/128")),
-    (RESOLVER, "127.0.0.1", ("127.0.0.1", 53)),
-    (RESOLVER, "::1", ("::1", 53)),
-    (RESOLVER, "[::1]:5353", ("::1", 5353)),
-    (RESOLVER, "127.0.0.1:5353", ("127.0.0.1", 5353)),
-    (SERVER, "smtp.example.com", ("smtp.example.com", 0)),
-    (SERVER, "smtp.example.com:587", ("smtp.example.com", 587)),
-    (SERVER, "[2001:db8::1]:25", ("2001:db8::1", 25)),
-    (SERVER, "localhost:2525", ("localhost", 2525)),
-    (ENDPOINT, "25", Endpoint("", 25)),
-    (ENDPOINT, "*:25", Endpoint("", 25)),
-    (ENDPOINT, "127.0.0.1:2525", Endpoint("127.0.0.1", 2525)),
-    (ENDPOINT, "localhost:2525", Endpoint("127.0.0.1", 2525)),
-    (ENDPOINT, "[::1]:2525", Endpoint("::1", 2525)),
-    (ENDPOINT, "systemd:domain=INET:index=0", Endpoint(given="systemd:domain=INET:index=0")),
-    (ENDPOINT, "systemd:domain=UNIX:name=a", Endpoint(given="systemd:domain=UNIX:name=a")),
-    (ENDPOINT, "unix:/run/x:mode=600", Endpoint(given="unix:/run/x:mode=600")),
-    (ENDPOINT, r"tcp6:25:interface=\:\:1", Endpoint(given=r"tcp6:25:interface=\:\:1")),
-    (ENDPOINT, "tcp:25:interface=10.0.0.1", Endpoint(given="tcp:25:interface=10.0.0.1")),
     (CERTIFICATE, "/a.pem", CertificateFiles("/a.pem", "/a.pem")),
     (CERTIFICATE, "/a.pem /a.key", CertificateFiles("/a.pem", "/a.key")),
     (CERTIFICATE, '"/my files/a.pem" /a.key', CertificateFiles("/my files/a.pem", "/a.key")),
@@ -124,14 +102,6 @@ REFUSED: list[tuple[AnyKind, list[str]]] = [
     (HOST, ["", "box", "192.0.2.1", "[192.0.2.1]", "two words.example", "-.example", "a..b"]),
     (MAIL_ADDRESS, ["", "ann", "postmaster", "ann@", "@example.com", "a b@example.com"]),
     (NETWORK, ["", "example.com", "192.0.2.1/24", "192.0.2.0/33"]),
-    (RESOLVER, ["", "localhost", "127.0.0.1:0", "127.0.0.1:99999", "[::1", "127.0.0.1:dns"]),
-    (SERVER, ["", ":25", "host", "smtp.example.com:", "smtp.example.com:0", "a b.example"]),
-    (ENDPOINT, ["", "0", "65536", "host.example:25", "::1", "tls:25", "tcp:", "25/tcp", "-25"]),
-    (
-        ENDPOINT,
-        ["tcp:smtp", "tcp:25:interfac=::1", "tcp:25:backlog=x", "tcp:65536", "unix:run/x", "fd:3"],
-    ),
-    (ENDPOINT, ["unix:/run/x:mode=9", "systemd:domain=INET", "systemd:domain=IPV4:index=0"]),
     (CERTIFICATE, ["", "a.pem", "/a /b /c", '"/a']),
     (KIND, ["", "sometimes"]),
     (many(COUNT), ["1 2", "1, x"]),
@@ -177,9 +147,8 @@ def test_shown_sizes(octets: int, text: str) -> None:
 
 
 def test_shown_words() -> None:
-    """Domains are shown as U-labels, ports of the DNS are left out, lists have commas."""
+    """Domains are shown as U-labels, lists have commas."""
     assert DOMAIN.show("xn--bcher-kva.example") == "bücher.example"
-    assert RESOLVER.show(("::1", 53)) == "::1"
     assert many_of(COUNT).show(frozenset({2, 1})) == "1, 2"
     assert KIND.expected == "never, loopback or always"
 
@@ -204,37 +173,3 @@ def test_no_other_exception(text: str, kind: AnyKind) -> None:
     except ValueError:
         return
     assert kind.parse(kind.show(value)) == value
-
-
-@pytest.mark.parametrize(
-    ("text", "ipv6", "description"),
-    [
-        ("25", True, "tcp:25:interface=\\:\\:"),
-        ("25", False, "tcp:25:interface=0.0.0.0"),
-        ("127.0.0.1:25", True, "tcp:25:interface=127.0.0.1"),
-        ("[::1]:25", True, "tcp:25:interface=\\:\\:1"),
-        ("systemd:domain=INET:index=0", True, "systemd:domain=INET:index=0"),
-    ],
-)
-def test_descriptions(text: str, ipv6: bool, description: str) -> None:
-    """Shorthand becomes what Twisted wants; its own language passes as it is."""
-    assert ENDPOINT.parse(text).description(both_families=ipv6) == description
-
-
-@pytest.mark.parametrize(
-    ("text", "public"),
-    [
-        ("25", True),
-        ("127.0.0.1:25", False),
-        ("[::1]:25", False),
-        ("192.0.2.1:25", True),
-        ("tcp:25", True),
-        ("tcp:25:interface=127.0.0.1", False),
-        ("tcp:25:interface=\\:\\:1", False),
-        ("unix:/run/hub", False),
-        ("systemd:domain=INET:index=0", True),
-    ],
-)
-def test_public(text: str, public: bool) -> None:
-    """Whether others can reach a listener; in doubt they can."""
-    assert ENDPOINT.parse(text).public is public

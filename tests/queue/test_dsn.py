@@ -28,7 +28,8 @@ from mailhub.queue.dsn import (
     octets_needed,
     returns_all,
 )
-from mailhub.queue.item import Action, Delivered, Expanded, Failed, Item, Pending, Relayed
+from mailhub.queue.item import Delivered, Expanded, Failed, Item, Pending, Relayed
+from mailhub.queue.telling import Action
 from mailhub.queue.words import Words
 from tests.queue import given as make
 from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK, SENDER

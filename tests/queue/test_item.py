@@ -8,19 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.mail.address import NULL
 from mailhub.mail.envelope import DeliverBy, Notify, Recipient
-from mailhub.mail.reply import Reply
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
 from mailhub.ports.accounts import AccountId
 from mailhub.queue import item as queue
 from mailhub.queue.item import (
-    Action,
     Answer,
     Cancelled,
     Delivered,
-    Expanded,
     Failed,
     Held,
     Item,
@@ -28,8 +24,8 @@ from mailhub.queue.item import (
     Pending,
     Relayed,
     attempted,
-    to_report,
 )
+from mailhub.queue.telling import Action, to_report
 from tests.queue import given as make
 from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK
 
@@ -161,19 +157,19 @@ class TestAttempted:
         item = make.item(BOB, by=DeliverBy(90, returned=False))
         assert not queue.is_late(item, 1100.0)
         after = attempted(item, {0: Answer(LATER)}, 1090.0, SCHEDULE)
-        assert queue.to_report(item, after) == {0: Action.DELAYED}
+        assert to_report(item, after) == {0: Action.DELAYED}
 
     def test_nobody_watches_the_time_from_here(self) -> None:
         """A sender who set a time hears of the relay that does not know of it."""
         item = make.item(BOB, by=DeliverBy(90, returned=False))
         after = attempted(item, {0: Answer(OK, "mx")}, 1001.0, SCHEDULE)
-        assert queue.to_report(item, after) == {0: Action.RELAYED}
+        assert to_report(item, after) == {0: Action.RELAYED}
         silent = make.item(Recipient(BOB, Notify.NEVER), by=DeliverBy(90, returned=False))
         after = attempted(silent, {0: Answer(OK, "mx")}, 1001.0, SCHEDULE)
-        assert queue.to_report(silent, after) == {}
+        assert to_report(silent, after) == {}
         plain = make.item(BOB, by=DeliverBy(90, returned=True))
         after = attempted(plain, {0: Answer(OK, "mx")}, 1001.0, SCHEDULE)
-        assert queue.to_report(plain, after) == {}
+        assert to_report(plain, after) == {}
 
     def test_a_cause_has_its_own_delays(self) -> None:
         """A full mailbox is emptied by a person: that takes hours."""
@@ -229,62 +225,3 @@ class TestByOperators:
         for before, fate in zip(item.fates, after.fates, strict=True):
             opened = isinstance(before, Pending | Held)
             assert fate == (Cancelled(now) if opened else before)
-
-
-class TestReports:
-    @given(make.items(st.builds(Pending, make.moments)), st.data())
-    def test_a_failure_is_reported_once(self, item: Item, data: st.DataObject) -> None:
-        """Over a whole life each failure is told in one step, none twice, none to NULL."""
-        told: list[int] = []
-        now = item.arrived
-        while not item.settled:
-            said = {n: data.draw(answers) for n in item.open}
-            now += data.draw(st.floats(1, 2 * DAY))
-            after = attempted(item, said, now, SCHEDULE)
-            told += [n for n, a in to_report(item, after).items() if a is Action.FAILED]
-            assert to_report(after, after) == {}
-            item = after
-        failed = {
-            n
-            for n, fate in enumerate(item.fates)
-            if isinstance(fate, Failed)
-            and item.envelope.reverse_path != NULL
-            and item.envelope.recipients[n].notify in (None, Notify.FAILURE)
-        }
-        assert sorted(told) == sorted(failed)
-
-    @pytest.mark.parametrize(
-        ("notify", "reply", "action"),
-        [
-            (None, NO, Action.FAILED),
-            (None, OK, None),
-            (Notify.FAILURE, NO, Action.FAILED),
-            (Notify.NEVER, NO, None),
-            (Notify.SUCCESS, NO, None),
-            (Notify.SUCCESS, OK, Action.RELAYED),
-        ],
-    )
-    def test_notify(self, notify: Notify | None, reply: Reply, action: Action | None) -> None:
-        """NOTIFY says what is reported; without it failures (and delays) are (RFC 3461 §4.1)."""
-        before = make.item(Recipient(BOB, notify))
-        after = attempted(before, {0: Answer(reply)}, 1001.0, SCHEDULE)
-        assert to_report(before, after) == ({} if action is None else {0: action})
-
-    def test_passed_on(self) -> None:
-        """A host that knows DSN reports success itself (RFC 3461 §5.2.1)."""
-        before = make.item(Recipient(BOB, Notify.SUCCESS))
-        after = attempted(before, {0: Answer(OK, "mx", dsn=True)}, 1001.0, SCHEDULE)
-        assert to_report(before, after) == {}
-
-    def test_of_a_new_item(self) -> None:
-        """What an item arrives with is news: an alias that was expanded, a recipient delivered."""
-        item = make.item(Recipient(BOB, Notify.SUCCESS), Recipient(DAVE, Notify.SUCCESS))
-        item = replace(item, fates=(Expanded(OK, 1.0), Delivered(OK, 1.0)))
-        assert to_report(None, item) == {0: Action.EXPANDED, 1: Action.DELIVERED}
-        assert to_report(None, make.item(BOB)) == {}
-
-    def test_warned_before_it_was_held(self) -> None:
-        """A delay told before a hold is not told again after it."""
-        item = attempted(make.item(BOB), {0: Answer(LATER)}, 1000 + 5 * HOUR, SCHEDULE)
-        held = queue.hold(item, [0], "")
-        assert to_report(held, queue.release(held, [0], 9.0)) == {}

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from mailhub.ports.outgoing import QueueId
-from mailhub.queue import journeys
+from mailhub.queue import journeys, wanted
 from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State
 from mailhub.queue.ids import number_at, to_number, to_queue_id
-from mailhub.queue.journeys import ASIDE, DATABASE, Journeys, Wanted
+from mailhub.queue.journeys import ASIDE, DATABASE, Journeys
+from mailhub.queue.wanted import Wanted
 
 NOW = 1_800_000_000.0
 
@@ -91,7 +92,7 @@ def test_found_by_names(tmp_path: Path) -> None:
 
 def test_a_checksum_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that only have the same checksum are told apart."""
-    monkeypatch.setattr(journeys, "crc32", lambda octets: 7)
+    monkeypatch.setattr(wanted, "crc32", lambda octets: 7)
     made = opened(tmp_path)
     one, two = queue_id(NOW), queue_id(NOW, 1)
     made.write({one: [taken()], two: [taken(sender="z@hub.example")]})

@@ -9,7 +9,8 @@ from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.policy.alias import Rules, expand
 from mailhub.ports.accounts import Account
 from mailhub.ports.outgoing import QueueId
-from mailhub.queue.item import Action, Expanded, new_item, to_report
+from mailhub.queue.item import Expanded, new_item
+from mailhub.queue.telling import Action, to_report
 from mailhub.relay.addressees import Addressees, addressees, members
 from tests.policy.test_alias import DIRECTORY, FakeDirectory, at
 from tests.rig import run

@@ -12,7 +12,8 @@ from mailhub.config.load import parse
 from mailhub.config.settings import Settings
 from mailhub.mail.reply import Reply
 from mailhub.queue.event import as_json
-from mailhub.queue.journeys import Journeys, Wanted
+from mailhub.queue.journeys import Journeys
+from mailhub.queue.wanted import Wanted
 from mailhub.sim.hub import SimHub
 from mailhub.sim.manners import Manners
 from mailhub.sim.providers import Providers
