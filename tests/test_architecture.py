@@ -28,6 +28,7 @@ CORE_MODULES = {
         "queue.rows",
     ),
     *("queue.event", "queue.standing", "queue.timeline", "queue.letter", "queue.words"),
+    *("queue.telling", "queue.wanted"),
 }
 KEEP = {"store", "queue", "accounts", "config"}
 """Remembers: blocking, no Twisted."""
