@@ -24,8 +24,6 @@ from mailhub.imap.response import Bad, runs, string
 _OPTIONS: Final = frozenset(
     {"MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE", "CONTEXT", "PARTIAL", "RELEVANCY"}
 )
-_SAYING: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "PARTIAL", "RELEVANCY"})
-"""Options that have something returned."""
 # partial-range = partial-range-first / partial-range-last                 (RFC 9394 §4)
 # partial-range-last = MINUS nz-number ":" MINUS nz-number
 _PARTIAL: Final = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})(?![0-9])")
@@ -67,7 +65,7 @@ class Returning:
     @property
     def silent(self) -> bool:
         """Whether there will be no response at all: only SAVE was asked for (RFC 5182 §2.1)."""
-        return not self.options & _SAYING
+        return self.options - {"CONTEXT"} == {"SAVE"}
 
     @property
     def bounds_only(self) -> bool:

@@ -17,7 +17,8 @@ class Limits:
     Attributes:
         line: Of one command line, literals apart. RFC 7162 §4 asks for 8192 at
             least; clients that name many UIDs send far more.
-        line_before_login: The same while nobody has logged in (RFC 7162 §4).
+        line_before_login: The same while nobody has logged in; what ID may hold are 31,800
+            octets (RFC 2971 §3.3).
         command: Of one command with all its literals, APPEND's message apart.
         literal: Of one literal that is not APPEND's message.
         append: Of one message handed in by APPEND.
@@ -43,7 +44,7 @@ class Limits:
     """
 
     line: int = 65536
-    line_before_login: int = 8192
+    line_before_login: int = 32768
     command: int = 262144
     literal: int = 65536
     append: int = 50 * 1024 * 1024

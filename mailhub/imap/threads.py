@@ -106,7 +106,8 @@ class _Linked:
     """Messages, those they speak of, and who answers whom (RFC 5256 §3, REFERENCES step 1).
 
     A message's own last reference is its parent; of others' References only those
-    links are taken that join what is still apart. Two nodes are in one tree if
+    links are taken that join what is still apart, and give no parent to a message that
+    says itself whom it answers (steps 1.A and 1.B). Two nodes are in one tree if
     `_find` gives the same for both, and a link within a tree would close a ring.
     """
 
@@ -159,9 +160,14 @@ class _Linked:
                     before = -1
                     continue
                 node = self._node(name)
-            if before >= 0 and parents[node] < 0:
+            if before >= 0 and parents[node] < 0 and not self._answers(node):
                 self._join(before, node)
             before = node
+
+    def _answers(self, node: int) -> bool:
+        """Whether it is a message here that has references."""
+        messages = self._messages
+        return node < len(messages) and len(messages[node].ids) > ID_OCTETS
 
     def _node(self, name: bytes) -> int:
         found = self._nodes.setdefault(name, len(self._parents))

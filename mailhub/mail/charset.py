@@ -62,6 +62,8 @@ _NO_CHARSETS: Final = frozenset({
     "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
     "mbcs", "oem", "idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape",
 })  # fmt: skip
+_PADDING: Final = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
+_PADDING_OR_END: Final = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _NOISE: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -165,8 +167,16 @@ def decode_body(octets: bytes, encoding: bytes) -> bytes:
     if kind == b"base64":
         return _base64(octets)
     if kind == b"quoted-printable":
-        return binascii.a2b_qp(octets)
+        return unquoted(octets, last=True)
     return octets
+
+
+def unquoted(octets: bytes, *, last: bool) -> bytes:
+    """Quoted-printable undone; `last` tells that the body ends here.
+
+    White space at the end of a line was put there on the way (RFC 2045 §6.7 rule 3).
+    """
+    return binascii.a2b_qp((_PADDING_OR_END if last else _PADDING).sub(b"", octets))
 
 
 def decode_text(octets: bytes, encoding: bytes, label: str) -> str:

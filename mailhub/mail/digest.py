@@ -34,6 +34,9 @@ _READABLE: Final = (b"text", b"message")
 """Types that people read: a bounce is searched for in its message/delivery-status too."""
 # msg-id = [CFWS] "<" id-left "@" id-right ">" [CFWS]                      (RFC 5322 §3.6.4)
 _MESSAGE_ID: Final = re.compile(rb"<([^<>]+@[^<>]+)>")
+_ADDRESSES: Final = frozenset({b"from", b"to", b"cc", b"bcc"})
+# local-part "@" domain with comments, white space or quotes in it         (RFC 5322 §3.4.1)
+_ODD: Final = re.compile(rb'[\s")]@|@[\s(]|\)\s*>')
 _QUOTING: Final = re.compile(rb'["\\\s]')
 
 Fields = Mapping[bytes, Sequence[bytes]]
@@ -116,8 +119,22 @@ def _values(fields: Fields, name: bytes) -> str | None:
 
 
 def folded_values(fields: Fields, name: bytes) -> list[str]:
-    """The values of all fields of a name."""
-    return [fold(decode_words(unfold(raw))) for raw in fields.get(name, ())]
+    """The values of all fields of a name.
+
+    Of addresses that are oddly written in them also what an ENVELOPE has: that is where
+    FROM and its like look for them (RFC 3501 §6.4.4).
+    """
+    raws = fields.get(name, ())
+    values = [fold(decode_words(unfold(raw))) for raw in raws]
+    if name in _ADDRESSES:
+        values += [fold(text) for raw in raws if _ODD.search(raw) for text in _addresses(raw)]
+    return values
+
+
+def _addresses(raw: bytes) -> Iterator[str]:
+    for address in addresslist.parse(raw):
+        if address.mailbox is not None and address.host is not None:
+            yield f"{decode(address.mailbox)}@{decode(address.host)}"
 
 
 def header_lines(fields: Fields) -> Iterator[str]:

@@ -15,6 +15,8 @@ from __future__ import annotations
 import binascii
 from typing import Final, Protocol
 
+from mailhub.mail.charset import unquoted
+
 LINE: Final = 1_000
 """Octets of a line of quoted-printable that is not cut."""
 
@@ -86,12 +88,12 @@ class QuotedPrintable:
             mark = text.rfind(b"=", len(text) - 3)
             end = mark if mark >= 0 else len(text)
         self._line = text[end:]
-        return binascii.a2b_qp(text[:end])
+        return unquoted(text[:end], last=False)
 
     def close(self) -> bytes:
         """The last line."""
         line, self._line = self._line, b""
-        return binascii.a2b_qp(line)
+        return unquoted(line, last=True)
 
 
 DECODINGS: Final[dict[bytes, type[Decoding]]] = {

@@ -46,3 +46,9 @@ class TestCompress:
         talk = Talk().login()
         assert talk.say("a COMPRESS DEFLATE\r\nb NOOP") == ["* BYE Octets behind COMPRESS"]
         assert talk.session.closed
+
+
+def test_identity() -> None:
+    """A stranger's ID may be as long as the RFC lets it be (RFC 2971 §3.3)."""
+    pairs = " ".join(f'"{number:030}" "{"v" * 1024}"' for number in range(30))
+    assert Talk().say(f"a ID ({pairs})")[-1] == "a OK ID completed"

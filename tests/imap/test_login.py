@@ -48,5 +48,5 @@ def test_cancelled_connection() -> None:
     """A long response line is BAD, and ends the exchange."""
     talk = Talk()
     talk.say("a AUTHENTICATE PLAIN")
-    assert talk.say("x" * 9000) == ["a BAD Command line too long"]
+    assert talk.say("x" * 33000) == ["a BAD Command line too long"]
     assert talk.say("b NOOP") == ["b OK Nothing done"]

@@ -87,3 +87,10 @@ def test_set_pieces(numbers: list[int], more: int) -> None:
         read += range(int(first), int(last or first) + 1)
     assert read == numbers
     assert all(len(piece) <= 65536 for piece in pieces)
+
+
+def test_silent() -> None:
+    """There is a response to all but SAVE alone (RFC 5182 §2.1, RFC 4466 §2.6.1)."""
+    silent = {frozenset({"SAVE"}): True, frozenset({"SAVE", "CONTEXT"}): True}
+    for options in map(frozenset, ({"SAVE"}, {"SAVE", "CONTEXT"}, {"UPDATE"}, {"SAVE", "MIN"})):
+        assert Returning(options).silent is silent.get(options, False)

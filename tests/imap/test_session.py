@@ -78,15 +78,15 @@ class TestLiterals:
     def test_too_large_before_it_is_sent(self) -> None:
         """A client that waits hears NO instead of a continuation request."""
         talk = Talk()
-        assert talk.say("a LOGIN {9000}") == ["a NO [TOOBIG] A literal may have 8192 octets here"]
+        assert talk.say("a LOGIN {33000}") == ["a NO [TOOBIG] A literal may have 32768 octets here"]
         assert talk.say("b NOOP") == ["b OK Nothing done"]
 
     def test_too_large_and_sent(self) -> None:
         """From one that does not wait it is read, dropped, and answered afterwards."""
         talk = Talk()
-        assert talk.say("a LOGIN {9000+}") == []
-        assert talk.raw(b"x" * 9000 + b" {3+}\r\nabc") == b""
-        assert talk.say("") == ["a NO [TOOBIG] A literal may have 8192 octets here"]
+        assert talk.say("a LOGIN {33000+}") == []
+        assert talk.raw(b"x" * 33000 + b" {3+}\r\nabc") == b""
+        assert talk.say("") == ["a NO [TOOBIG] A literal may have 32768 octets here"]
 
     def test_far_too_large(self) -> None:
         """What would take too long to read ends the connection."""
@@ -104,9 +104,9 @@ class TestLiterals:
     def test_long_line(self) -> None:
         """A line before login is short, after it long; beyond that it is BAD."""
         talk = Talk()
-        assert talk.say("a NOOP " + "x" * 9000) == ["a BAD Command line too long"]
+        assert talk.say("a NOOP " + "x" * 33000) == ["a BAD Command line too long"]
         talk.login()
-        assert talk.say("b NOOP " + "x" * 9000) == ["b BAD Unexpected argument"]
+        assert talk.say("b NOOP " + "x" * 33000) == ["b BAD Unexpected argument"]
         assert talk.say("c NOOP " + "x" * 70000) == ["c BAD Command line too long"]
 
 

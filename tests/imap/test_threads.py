@@ -65,6 +65,9 @@ class TestReferences:
         """A link that would close a ring is not made."""
         letters = [message(1, 1, [2]), message(2, 2, [1]), message(3, 3, [3])]
         assert said("REFS", letters) == "(2 1)(3)"
+        # What is left without a parent so is not put below whom others name (step 1.B)
+        letters = [message(1, 1), message(2, 2, [1, 3]), message(3, 3, [2])]
+        assert said("REFS", letters) == "(1)(3 2)"
 
     def test_subjects(self) -> None:
         """Threads with one subject are joined (step 5)."""

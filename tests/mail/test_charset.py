@@ -213,6 +213,12 @@ class TestBodies:
         """Soft line ends go; what is no escape stays (RFC 2045 §6.7)."""
         assert decode_body(b"a=C3=A9=\r\nb=zz _=\r\n", b"quoted-printable") == b"a\xc3\xa9b=zz _"
 
+    def test_padding(self) -> None:
+        """White space at the end of a line is no part of it (RFC 2045 §6.7 rule 3)."""
+        encoded = b"a  \r\nb= \t\r\nc\t =\t\n d \t"
+        assert decode_body(encoded, b"quoted-printable") == b"a\r\nbc\t  d"
+        assert decode_body(b" " * 1_000_000 + b".", b"quoted-printable")[-1:] == b"."
+
     @pytest.mark.parametrize("encoding", [b"7bit", b"8bit", b"binary", b"x-own", b""])
     def test_identity(self, encoding: bytes) -> None:
         """All others leave the body as it is."""

@@ -36,6 +36,20 @@ def test_fields() -> None:
     assert "\nIN-REPLY-TO: <Z@X>\n" in found.head
 
 
+def test_odd_addresses() -> None:
+    """An address that is oddly written is found as it is in an ENVELOPE (RFC 3501 §6.4.4)."""
+    made = digest(
+        b'From: <ann (here)@ (there) hub.example>\r\nTo: "Bob"@hub.example,\r\n'
+        b" x (y) @z\r\nCc: ann@hub.example (Ann)\r\n\r\n"
+    )
+    found = [value and value.lower() for value in (made.sender, made.recipient, made.copied)]
+    assert found == [
+        "<ann (here)@ (there) hub.example>\nann@hub.example",
+        '"bob"@hub.example, x (y) @z\nbob@hub.example\nx@z',
+        "ann@hub.example (ann)",
+    ]
+
+
 def test_body() -> None:
     """Texts, what HTML says, attachments' names, messages within."""
     body = digest(MESSAGE).body

@@ -16,7 +16,9 @@ BASE64 = st.lists(
     st.sampled_from([b"QUJD", b"QQ==", b"=", b"\r\n", b"A", b"-", b"QUI=", b"QUJDRA"])
 ).map(b"".join)
 QUOTED = st.lists(
-    st.sampled_from([b"=41", b"=\r\n", b"=", b"\r\n", b"a", b"=4", b"==", b" \r\n", b"\r", b"=\n"])
+    st.sampled_from(
+        [b"=41", b"=\r\n", b"=", b"\r\n", b"a", b"=4", b"==", b" \r\n", b"\t", b"\r", b"=\n"]
+    )
 ).map(b"".join)
 CUTS = st.lists(st.integers(1, 9), min_size=1, max_size=50)
 
