@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mailhub.imap.item import Kind, Octets
-from mailhub.imap.response import PIECE, Broken, literal, literal8, pieces
+from mailhub.imap.response import PIECE, Broken, literal, literal8, pieces, tellable
 from mailhub.imap.section import (
     Section,
     UnknownEncoding,
@@ -173,7 +173,7 @@ class Source:
             start, end = narrow(found, *item.partial) if item.partial else found
             yield b"{%d}\r\n" % (end - start)
             async for piece in stretch(self._content, start, end):
-                yield piece
+                yield tellable(piece)
 
     async def binary(self, item: Octets) -> AsyncGenerator[bytes, None]:
         """The value of BINARY[section], or of BINARY.SIZE[section] (RFC 3516 §4.2)."""

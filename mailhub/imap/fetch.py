@@ -12,7 +12,7 @@ Invariants:
 2. Of rows at most one batch is in memory, and a batch that came to much is followed
    by a smaller one.
 3. A message expunged by another session is left out, and `missed` then tells
-   the command to end in NO (RFC 2180 §4.1.2).
+   the command to end in EXPUNGEISSUED (RFC 5530 §3).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Final
 from mailhub.imap.downgrade import downgraded
 from mailhub.imap.extract import Known, cut, large, small, study
 from mailhub.imap.item import Fact, Item, Kind, Octets
-from mailhub.imap.response import PIECE, RECENT, FlagLists, No, pieces
+from mailhub.imap.response import PIECE, RECENT, FlagLists, No, pieces, tellable
 from mailhub.imap.section import UnknownEncoding, section
 from mailhub.imap.state import Selected
 from mailhub.mail.date import format_internal
@@ -165,7 +165,7 @@ class Table:
         cells: list[object] = [None] * (len(columns) * count)
         for place, column in enumerate(columns):
             cells[place :: len(columns)] = column
-        return (self._format() + b")\r\n") * count % tuple(cells)
+        return tellable((self._format() + b")\r\n") * count % tuple(cells))
 
     def heads(self) -> list[bytes | None]:
         """The responses as far as they go, ready for more items; None for one left out."""

@@ -1,10 +1,11 @@
 """Commands on messages of the selected mailbox: FETCH, COPY, MOVE (RFC 3501 §6.4).
 
 A message that another session has expunged keeps its number until the client
-is told.  Commands by number that touch such a message do what they can and end
-in NO EXPUNGEISSUED (RFC 2180 §4.1.2, §4.2.3, RFC 5530 §3), COPY and MOVE do
-nothing then (RFC 2180 §4.4.1); commands by UID pass over what is not there
-(RFC 3501 §6.4.8).
+is told.  FETCH and STORE by number that touch such a message do what they can and end in
+OK EXPUNGEISSUED (RFC 5530 §3): most libraries throw away all that came before a NO, and
+whoever deletes what is gone already has what he wants (RFC 2180 §4.1.2 and §4.2.3 would have
+NO).  COPY and MOVE do nothing then (RFC 2180 §4.4.1); commands by UID pass over what is not
+there (RFC 3501 §6.4.8).
 """
 
 from __future__ import annotations
@@ -50,9 +51,14 @@ async def fetch(state: State, command: Fetch) -> AsyncGenerator[Output, None]:
     else:
         async for rows in _changed(box, command.numbers, since, fetching, chosen):
             yield rows
-    missed = _missed(missed=fetching.missed, by_uid=command.by_uid)
-    for output in chosen.ended(fetching.refusal or missed or Ok("Fetch completed")):
+    end = completed("Fetch", missed=fetching.missed and not command.by_uid)
+    for output in chosen.ended(fetching.refusal or end):
         yield output
+
+
+def completed(name: str, *, missed: bool) -> Ok:
+    """The end of a command that did all it could, though some of the messages were missing."""
+    return Ok(f"{name} completed", "EXPUNGEISSUED" if missed else "")
 
 
 async def _changed(
@@ -87,9 +93,8 @@ async def copy(state: State, command: Copy) -> AsyncGenerator[Output, None]:
     if not command.move:
         chosen.check()  # all or nothing                                   (RFC 9738 §3.1)
     rows = Rows(box, chosen.ranges)
-    missed = _missed(missed=rows.missed, by_uid=command.by_uid)
-    if missed is not None:
-        raise missed
+    if rows.missed and not command.by_uid:
+        raise No("Some of the messages no longer exist", "EXPUNGEISSUED")
     if not rows.uids:
         yield Ok("No such messages")
         return
@@ -153,10 +158,3 @@ def check_span(partial: Partial | None, limit: int) -> None:
     """
     if partial is not None and limit and partial.high - partial.low >= limit:
         raise too_many(limit)
-
-
-def _missed(*, missed: bool, by_uid: bool) -> No | None:
-    """The refusal where some that were named by number are not there (RFC 2180 §4.1.2)."""
-    if not missed or by_uid:
-        return None
-    return No("Some of the messages no longer exist", "EXPUNGEISSUED")

@@ -103,7 +103,15 @@ def quoted(value: bytes) -> bytes:
 
 def literal(value: bytes) -> bytes:
     """`value` as a literal (RFC 3501 §4.3)."""
-    return b"{%d}\r\n%b" % (len(value), value)
+    return b"{%d}\r\n%b" % (len(value), tellable(value))
+
+
+def tellable(octets: bytes) -> bytes:
+    """Octets as a literal may hold them: instead of NUL, which none may, 0x80, as Dovecot has it.
+
+    What a message really holds BINARY tells (RFC 3516 §4.3, RFC 9051 §4.3).
+    """
+    return octets.replace(b"\0", b"\x80") if b"\0" in octets else octets
 
 
 def literal8(value: bytes) -> bytes:

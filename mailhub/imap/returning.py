@@ -37,7 +37,7 @@ class Partial:
     """Positions in a result, counted from 1, or from -1 at its end.
 
     Attributes:
-        text: As the client wrote it, which the response repeats.
+        text: What the response repeats: the end that is counted from comes first.
     """
 
     low: int
@@ -102,10 +102,12 @@ def parse_partial(tokens: Tokens) -> Partial:
     found = tokens.match(_PARTIAL)
     if found is None or found[1] != found[3]:
         raise Bad("Expected a range such as 1:100 or -1:-100")
-    low, high = sorted((int(found[1] + found[2]), int(found[3] + found[4])))
-    if max(abs(low), abs(high)) > 2**32 - 1:
+    near, far = sorted((int(found[2]), int(found[4])))  # 4:2 is the same as 2:4
+    if far > 2**32 - 1:
         raise Bad("A number in the range is too large")
-    return Partial(low, high, found[0].decode())
+    if found[1]:
+        return Partial(-far, -near, f"-{near}:-{far}")
+    return Partial(near, far, f"{near}:{far}")
 
 
 def parse_returning(tokens: Tokens) -> Returning | None:

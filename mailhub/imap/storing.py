@@ -9,7 +9,7 @@ from mailhub.imap.command import Store
 from mailhub.imap.enabling import aware
 from mailhub.imap.fetch import Fetching, Rows, Spans
 from mailhub.imap.item import Fact
-from mailhub.imap.messages import numbers
+from mailhub.imap.messages import completed, numbers
 from mailhub.imap.permission import check_writable, steps
 from mailhub.imap.portion import portion
 from mailhub.imap.response import RECENT, No, Ok, number_set
@@ -133,13 +133,13 @@ class _Storing:
 
     def end(self) -> Ok | No:
         """How it ends."""
-        code = ""
-        if self._modified:
-            code = f"MODIFIED {self._failed()}"
-        # RFC 2180 §4.2.1: .SILENT over what is gone is no failure
-        if self._fetching.missed and not (self._command.silent or self._command.by_uid):
-            return No("Some of the messages no longer exist", code or "EXPUNGEISSUED")
-        return Ok("Some had changed" if code else "Store completed", code)
+        missed = self._fetching.missed and not self._command.by_uid
+        if not self._modified:
+            return completed("Store", missed=missed)
+        code = f"MODIFIED {self._failed()}"
+        if missed:
+            return No("Some of the messages no longer exist", code)  # RFC 7162 §3.1.3
+        return Ok("Some had changed", code)
 
     def _failed(self) -> str:
         if self._command.by_uid:

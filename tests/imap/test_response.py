@@ -19,6 +19,7 @@ from mailhub.imap.response import (
     Ok,
     astring,
     literal,
+    literal8,
     number_set,
     pieces,
     quoted,
@@ -115,3 +116,9 @@ def test_pieces() -> None:
     assert list(pieces(b"x")) == [b"x"]
     cut = list(pieces(b"x" * (2 * PIECE + 1)))
     assert [len(piece) for piece in cut] == [PIECE, PIECE, 1]
+
+
+def test_nul() -> None:
+    """No literal holds NUL, and its size is as it was said (RFC 3501 §9 CHAR8)."""
+    assert literal(b"a\0b") == b"{3}\r\na\x80b"
+    assert literal8(b"a\0b") == b"~{3}\r\na\0b"

@@ -51,7 +51,7 @@ class TestSearch:
             ("SEARCH RETURN (ALL) SEEN", '* ESEARCH (TAG "a")'),
             ("SEARCH RETURN (PARTIAL 2:3) ALL", '* ESEARCH (TAG "a") PARTIAL (2:3 2:3)'),
             ("SEARCH RETURN (PARTIAL -1:-2) ALL", '* ESEARCH (TAG "a") PARTIAL (-1:-2 3:4)'),
-            ("SEARCH RETURN (PARTIAL 3:2) ALL", '* ESEARCH (TAG "a") PARTIAL (3:2 2:3)'),
+            ("SEARCH RETURN (PARTIAL 3:2) ALL", '* ESEARCH (TAG "a") PARTIAL (2:3 2:3)'),
             ("SEARCH RETURN (PARTIAL 9:10) ALL", '* ESEARCH (TAG "a") PARTIAL (9:10 NIL)'),
             ("SEARCH RETURN (PARTIAL -9:-10) ALL", '* ESEARCH (TAG "a") PARTIAL (-9:-10 NIL)'),
             ("SEARCH RETURN (COUNT) CHARSET UTF-8 1:2", '* ESEARCH (TAG "a") COUNT 2'),
