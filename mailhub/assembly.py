@@ -8,7 +8,7 @@ so that the same parts run in production, in tests and in a simulation.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -30,7 +30,8 @@ from mailhub.net.scribe import Scribe
 from mailhub.outbound import Outbound
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
-from mailhub.policy.route import Hop
+from mailhub.policy.returnpath import SECRET_OCTETS
+from mailhub.policy.route import Exchange, Hop, Smarthost
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Logins
 from mailhub.ports.conversation import Client
@@ -41,6 +42,7 @@ from mailhub.queue.ids import QueueIds
 from mailhub.queue.item import Item
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.spool import Spool
+from mailhub.queue.suppressions import Suppressions
 from mailhub.relay import maillog
 from mailhub.relay.addressees import members
 from mailhub.relay.allowances import Allowances
@@ -53,6 +55,7 @@ from mailhub.relay.queuedesk import QueueDesk
 from mailhub.relay.recall import forgotten
 from mailhub.relay.report import Languages, Reporter
 from mailhub.relay.runner import Runner
+from mailhub.relay.suppressing import Suppressing
 from mailhub.sasl.server import ServerMechanisms
 from mailhub.store.reach import SharedReaches
 from mailhub.store.sharing import Sharing
@@ -129,6 +132,7 @@ class Parts:
         )
         self._open_notices()
         self.outbound = Outbound(settings, world, self.files, self.operator)
+        self._open_suppression()
         self._open_deliveries()
         self._open_intake()
 
@@ -156,6 +160,26 @@ class Parts:
             lambda recipient: members(recipient, self.accounts, self.settings.aliases),
             self.announce,
             hub.postmaster,
+        )
+
+    def _open_suppression(self) -> None:
+        """What keeps mail back that nobody wants, and what hears of it."""
+        settings, world = self.settings, self.world
+        self.suppressing = Suppressing(
+            settings.suppression,
+            Suppressions(settings.hub.state, world.system.connect),
+            self.files,
+            lambda: world.entropy(SECRET_OCTETS),
+            self.journal,
+            self.accounts,
+            lambda: self.settings.aliases,
+            self.reporter,
+            self.announce,
+            self._cause,
+            self._may_return,
+            world.reactor,
+            world.now,
+            self.scribe,
         )
 
     def _open_deliveries(self) -> None:
@@ -196,6 +220,7 @@ class Parts:
             self._verdicts,
             self._weigh,
             self._schedules.longest,
+            self.suppressing.suppressor,
         )
 
     def _open_intake(self) -> None:
@@ -219,6 +244,8 @@ class Parts:
             allowances=Allowances(
                 settings.allowances, self.journal.reads, world.now, self.operator.tell
             ),
+            returns=self.suppressing.returns,
+            suppressor=self.suppressing.suppressor,
         )
         self.mail = QueueDesk(
             self.reaches,
@@ -291,6 +318,15 @@ class Parts:
         except Refusal:
             return ""
 
+    def _may_return(self, hop: Hashable, reverse_path: Path, path: Path) -> bool:
+        """Whether return paths may be ours on the way to a hop."""
+        assert isinstance(hop, Exchange | Smarthost), "there are no others"
+        found = self._ways.found(reverse_path, path)
+        if isinstance(hop, Exchange) and found is not None and found.returns is False:
+            return False
+        named = {route.name: route.returns for route in self.settings.routes}
+        return self.outbound.may_return(hop, named)
+
     def _weigh(self, flow: Flow) -> float:
         return self.settings.classes.weight(flow.name, flow.priority)
 
@@ -304,6 +340,7 @@ class Parts:
         self._looking.start(self.settings.store.look)
         self._learning.start(self.settings.store.index_every)
         self.outbound.start()
+        self.suppressing.start()
         await self.local.recover(until)
         await self.ledger.recover(until)
 
@@ -337,6 +374,7 @@ class Parts:
         self.local.obey(settings.local)
         self.ledger.limits = settings.local
         self.outbound.obey(settings)
+        self.suppressing.obey(settings.suppression)
         self.operator.postmaster = settings.hub.postmaster
         self.runner.obey(settings.runner, self._schedules.longest)
 
@@ -348,9 +386,11 @@ class Parts:
         await self.outbound.stop()
         await self.local.stop()
         await self.ledger.stop()
+        await self.suppressing.stop()
         await self.journal.close()
         await self.scribe.stop()
         self.outbound.close()
+        self.suppressing.close()
         self._presence.close()
         self.stores.close()
         for disk in (self.hashing, self.writer, self.telling, self.files):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from twisted.logger import Logger
@@ -15,7 +16,7 @@ from mailhub.policy.cause import Cause
 from mailhub.policy.classify import Classifier
 from mailhub.policy.provider import Provider, Providers, Source
 from mailhub.policy.repute import News
-from mailhub.policy.route import Hop
+from mailhub.policy.route import Hop, Smarthost
 from mailhub.ports.disk import Disk
 from mailhub.ports.resolver import Resolver
 from mailhub.queue.assurances import Assurances
@@ -125,6 +126,16 @@ class Outbound:
         """Who runs a next hop, if that is known; else ``""``."""
         found = self.remote.provider_of(hop)
         return "" if found is None else found.name
+
+    def may_return(self, hop: Hop, named: Mapping[str, bool | None]) -> bool:
+        """Whether return paths may be ours on the way to a hop, and on its provider's detour.
+
+        `named` says of routes whether they may be there.
+        """
+        if isinstance(hop, Smarthost):
+            return bool(named.get(hop.name))
+        provider = self.remote.provider_of(hop)
+        return provider is None or not provider.detour or bool(named.get(provider.detour))
 
     def _provider_news(self, provider: Provider, source: Source, news: News) -> None:
         """Something about a provider that the operator should know."""

@@ -16,7 +16,7 @@ from typing import Final
 
 from mailhub.mail.address import NULL, Path
 from mailhub.mail.header import Header
-from mailhub.mail.value import value
+from mailhub.mail.value import replace, value
 from mailhub.policy.retry import Schedule, Wishes
 from mailhub.policy.route import fit
 
@@ -87,6 +87,20 @@ def classify(facts: Facts, classes: Iterable[QueueClass]) -> str:
         if each.conditional and _matches(each, facts):
             return each.name
     return NORMAL
+
+
+def possible(facts: Facts, classes: Iterable[QueueClass]) -> list[str]:
+    """The classes that a message may turn out to be of, while its header is not known.
+
+    Nor are all of its recipients: there are as many as `facts` says, or more.
+    """
+    found = []
+    for each in classes:
+        if each.conditional and _matches(replace(each, fields=(), recipients=0), facts):
+            found.append(each.name)
+            if not each.fields and facts.recipients >= each.recipients:
+                return found
+    return [*found, NORMAL]
 
 
 def _matches(each: QueueClass, facts: Facts) -> bool:

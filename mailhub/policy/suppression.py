@@ -221,6 +221,14 @@ class Entry:
     reply: str = ""
     queue_id: str = ""
 
+    @property
+    def told(self) -> str:
+        """In words: whose list it is, why and since when, and what was said."""
+        whose = "this hub" if self.domain == EVERYBODY else self.domain
+        said = f", {' '.join(self.reply.split())[:SHOWN]}" if self.reply else ""
+        since = format_date(self.at, 0)
+        return f"on the suppression list of {whose}, {WORDS[self.reason]} on {since}{said}"
+
     def holds(self, now: float) -> bool:
         """Whether it counts."""
         return not self.expires or self.expires > now
@@ -259,14 +267,7 @@ def counts(reply: Reply, cause: Cause | None, *, expired: bool) -> Reason | None
 
 def refusal(entry: Entry, path: Path) -> Reply:
     """Why mail to an address on the list is not sent: words of ours."""
-    whose = "this hub" if entry.domain == EVERYBODY else entry.domain
-    said = f", {' '.join(entry.reply.split())[:SHOWN]}" if entry.reply else ""
-    since = format_date(entry.at, 0)
-    text = (
-        f"Not sent: <{path}> is on the suppression list of {whose},"
-        f" {WORDS[entry.reason]} on {since}{said}"
-    )
-    return Reply(550, "7.1", (text,))
+    return Reply(550, "7.1", (f"Not sent: <{path}> is {entry.told}",))
 
 
 def asdict(entry: Entry) -> dict[str, Any]:

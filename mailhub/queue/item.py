@@ -25,6 +25,7 @@ from mailhub.mail.reply import Reply
 from mailhub.mail.value import replace, value
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
+from mailhub.policy.returnpath import Ticket
 from mailhub.ports.accounts import AccountId
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.flow import COMMON, Flow
@@ -279,6 +280,8 @@ class Answer:
 
     Attributes:
         again: When to come again, if nothing was attempted (`Outcome.put_off`).
+        held: Why it is to be held instead; ``""`` if it is not.
+        ticket: What the return path names that was used, if that is one of ours.
     """
 
     reply: Reply
@@ -286,6 +289,8 @@ class Answer:
     dsn: bool = False
     again: float | None = None
     cause: Cause | None = None
+    held: str = ""
+    ticket: Ticket | None = None
 
 
 def local_answer(reply: Reply) -> Answer:
@@ -321,7 +326,9 @@ def attempted(
         if not isinstance(before, Pending | Held):
             problem = f"{item.queue_id}: recipient {number} was settled already"
             raise ValueError(problem)  # noqa: TRY004  # it says what happened, not what is passed
-        if answer.reply.positive:
+        if answer.held:
+            fates[number] = before if isinstance(before, Held) else Held(before, answer.held)
+        elif answer.reply.positive:
             fates[number] = _success(item.places[number], answer, now)
         elif answer.reply.permanent:
             fates[number] = Failed(answer.reply, now, answer.host)

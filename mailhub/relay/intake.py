@@ -18,7 +18,6 @@ When the disk fails, the client is told to come back (452 4.3.1 for a full one,
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -44,10 +43,12 @@ from mailhub.policy.access import (
 from mailhub.policy.alias import Expansion
 from mailhub.policy.limits import IntakeLimits
 from mailhub.policy.protection import TLS_OPTIONAL, tls_optional
-from mailhub.policy.queueclass import NORMAL, Classes, Facts, classify, named
+from mailhub.policy.queueclass import NORMAL, Classes, Facts, classify, named, possible
+from mailhub.policy.returnpath import shaped
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Account, Directory
 from mailhub.ports.conversation import Client
+from mailhub.ports.intake import Draft
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Accept, Count
 from mailhub.queue.flow import Flow
@@ -56,7 +57,10 @@ from mailhub.relay import chronicle, maillog
 from mailhub.relay.addressees import INBOX, Addressees, addressees
 from mailhub.relay.agents import Announce
 from mailhub.relay.allowances import Allowances, hold_all
+from mailhub.relay.faults import refusal
 from mailhub.relay.report import Reporter
+from mailhub.relay.returns import Returns
+from mailhub.relay.suppressor import Suppressor
 
 _HEADER_END: Final = b"\r\n\r\n"
 
@@ -85,6 +89,7 @@ async def at_once() -> None:
 
 _NOBODY: Final = Nobody()
 _CLASSES: Final = Classes()
+_UNREAD: Final = Header(b"")
 NAMED_VERDICTS: Final = 10
 """Recipients of a message whose verdicts its journey tells."""
 
@@ -103,6 +108,8 @@ class HubIntake:
             `Sharing.posting`.
         patience: Awaited before each commit: `LocalDelivery.room`.
         recorder: Is told of what is accepted.
+        returns: Takes what comes to return paths of ours.
+        suppressor: Asked at RCPT whether an address is on a suppression list.
     """
 
     def __init__(
@@ -122,6 +129,8 @@ class HubIntake:
         recorder: Recorder = _NOBODY,
         classes: Classes = _CLASSES,
         allowances: Allowances | None = None,
+        returns: Returns | None = None,
+        suppressor: Suppressor | None = None,
     ) -> None:
         self.journal = journal
         self.classes = classes
@@ -138,6 +147,8 @@ class HubIntake:
         self.recorder = recorder
         self._over_quota = over_quota
         self._posting = posting
+        self._returns = returns
+        self._suppressor = suppressor
 
     async def sender(self, client: Client, envelope: Envelope) -> None:
         """MAIL: may this client send from this reverse-path?"""
@@ -157,6 +168,8 @@ class HubIntake:
         """
         with maillog.refusals(client, envelope, recipient.path):
             expansion = await self._expansion(client, recipient.path)
+            if self._suppressor is not None and recipient.path in expansion.others:
+                self._check_list(client, envelope, recipient.path, self._suppressor)
             if client.account is not None and self.allowances is not None:
                 so_far = [*(it.path for it in envelope.recipients), recipient.path]
                 try:
@@ -166,7 +179,16 @@ class HubIntake:
             if not expansion.others and await self._all_full(expansion, envelope.size or 0):
                 raise Refusal(452, "2.2", "Mailbox full")
 
-    async def draft(self, client: Client, envelope: Envelope) -> HubDraft:
+    def _check_list(
+        self, client: Client, envelope: Envelope, path: Path, suppressor: Suppressor
+    ) -> None:
+        """Refuse an address that our own users do not write to, if that is certain by now."""
+        if may_relay(client, self.rules):
+            author = None if client.account is None else client.account.path
+            facts = Facts(envelope.reverse_path, author, len(envelope.recipients) + 1, _UNREAD)
+            suppressor.check(envelope.reverse_path, path, lambda: possible(facts, self.classes.all))
+
+    async def draft(self, client: Client, envelope: Envelope) -> Draft:
         """DATA or the first BDAT: be ready for content."""
         found = [
             (recipient, await self._expansion(client, recipient.path))
@@ -186,7 +208,10 @@ class HubIntake:
             separator,
             lambda account, detail: self._posting(account, detail, client.account),
         )
-        return HubDraft(self, client, envelope, to, verdicts)
+        draft = HubDraft(self, client, envelope, to, verdicts)
+        if self._returns is None:
+            return draft
+        return self._returns.listening(draft, client, envelope)
 
     async def _all_full(self, expansion: Expansion, size: int) -> bool:
         try:
@@ -200,6 +225,10 @@ class HubIntake:
 
     async def _expansion(self, client: Client, path: Path) -> Expansion:
         try:
+            if self._returns is not None and shaped(path):
+                returned = await self._returns.expansion(path)
+                if returned is not None:
+                    return returned
             return await check_recipient(client, path, self.directory, self.rules, self.host)
         except OSError as error:
             raise refusal(error) from None
@@ -509,10 +538,3 @@ SHOWN: Final = 998
 
 def _shown(value: bytes | None) -> str:
     return "" if value is None else value[:SHOWN].decode("utf-8", "replace")
-
-
-def refusal(error: OSError) -> Refusal:
-    """What a client is told when the disk fails before we have promised anything."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Refusal(452, "3.1", "Out of disk space, try again later")
-    return Refusal(451, "3.0", "Temporary failure, try again later")

@@ -161,13 +161,19 @@ class Lanes:
     Attributes:
         limits: May be replaced; what is under way or waits already is let be.
         weigh: Likewise.
+        alone: Whether a recipient is to have an attempt of its own.
     """
 
     def __init__(
-        self, limits: RunnerLimits, weigh: Weigh = lambda _: 1.0, places: Places = anywhere
+        self,
+        limits: RunnerLimits,
+        weigh: Weigh = lambda _: 1.0,
+        places: Places = anywhere,
+        alone: Callable[[Due], bool] = lambda _: False,
     ) -> None:
         self.limits = limits
         self.weigh = weigh
+        self.alone = alone
         self._places = places
         self._lanes: dict[Hashable, Lane] = {}
         self._senders: dict[str, Sender] = {}
@@ -338,7 +344,8 @@ class Lanes:
     def _first(self, line: Line) -> Job:
         queue_id, hop = next(iter(line.ready))
         dues = line.ready.pop((queue_id, hop))
-        taken, left = dues[: self.limits.recipients], dues[self.limits.recipients :]
+        most = 1 if len(dues) > 1 and self.alone(dues[0]) else self.limits.recipients
+        taken, left = dues[:most], dues[most:]
         if left:
             line.ready[queue_id, hop] = left  # behind the others
         if line.ready:

@@ -17,7 +17,9 @@ from mailhub.mail.address import Path
 from mailhub.mail.date import format_date
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal
+from mailhub.policy.suppression import Entry
 from mailhub.ports.conversation import Client
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.item import Cancelled, Delivered, Expanded, Failed, Fate, Held, Item, Relayed
 
 NAMED: Final = 5
@@ -72,6 +74,18 @@ def left_out(alias: Path, member: Path, refusal: Refusal) -> None:
         alias=alias,
         reply=refusal.reply.text,
     )
+
+
+def suppressed(entry: Entry) -> None:
+    """An address is on a suppression list now, or still."""
+    until = f" until {format_date(entry.expires, 0)}" if entry.expires else ""
+    why = f"{entry.reason.value}: {entry.reply}"
+    _say(f"{entry.queue_id}: <{entry.address}> suppressed for {entry.domain}{until}, {why}")
+
+
+def returned(queue_id: QueueId, path: Path, what: str) -> None:
+    """Something has come back to a return path of ours."""
+    _say(f"{queue_id}: <{path}> {what}")
 
 
 def _say(line: str) -> None:

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Generic, cast
 
@@ -72,7 +72,7 @@ from mailhub.queue.item import (
 from mailhub.queue.journey import Attempted, bounded
 from mailhub.queue.telling import to_report
 from mailhub.relay import chronicle, maillog
-from mailhub.relay.agents import Announce, LocalAgent, Outbound, answers
+from mailhub.relay.agents import Announce, Guard, LocalAgent, Outbound, Unguarded, answers
 from mailhub.relay.finder import Finder
 from mailhub.relay.fresh import Fresh
 from mailhub.relay.hops import LOCAL, H, Hops, Routing
@@ -90,6 +90,7 @@ spool and not said so."""
 _LIMITS: Final = RunnerLimits()
 _ALL: Final = Select()
 _NOBODY: Final = Nobody()
+_UNGUARDED: Final = Unguarded()
 _BROKEN: Final = Reply(451, "3.0", ("Internal error; will try again",))
 _REWRITE: Final = 1.0
 _REWRITE_LIMIT: Final = 60.0
@@ -105,7 +106,8 @@ class Runner(Generic[H]):
     """Runs the queue of one journal from `start` to `stop`.
 
     `verdicts` says why a next hop was chosen. `weigh` says how often a flow has its turn,
-    `longest` how long any wait of the schedules may be. `clock` is for waiting, `now`
+    `longest` how long any wait of the schedules may be; `guard` says what is not sent at all,
+    and under which return path the rest is. `clock` is for waiting, `now`
     for dates; `random` gives numbers from 0 up to 1 for the jitter of the schedule.
     """
 
@@ -128,6 +130,7 @@ class Runner(Generic[H]):
         verdicts: Callable[[Path, Path, str], Sequence[Verdict]] = _unexplained,
         weigh: Weigh = lambda _: 1.0,
         longest: float = Schedule().longest,
+        guard: Guard = _UNGUARDED,
     ) -> None:
         self._journal = journal
         self._recorder = recorder
@@ -143,7 +146,8 @@ class Runner(Generic[H]):
         self._limits = limits
         self._longest = longest
         self._hops = Hops(outbound, route)
-        self._lanes = Lanes(limits, weigh, self._hops.places)
+        self._guard = guard
+        self._lanes = Lanes(limits, weigh, self._hops.places, guard.alone)
         reads, hops = journal.reads, self._hops
         self._finder = Finder(reads, self._lanes, hops.of, limits.page, hops.lane)
         self._fresh = Fresh(limits.cache)
@@ -434,21 +438,25 @@ class Runner(Generic[H]):
             return
         content = fresh[1] if fresh is not None else self._journal.content(item)
         try:
-            came: tuple[Sequence[Answer], Sequence[Attempt]]
-            if is_late(item, self._now()):
-                came = [Answer(LATE)] * len(places), ()
+            answers = self._kept_back(job.hop, item, places)
+            going = tuple(place for place in places if place not in answers)
+            attempts: Sequence[Attempt] = ()
+            if going and not is_late(item, self._now()):
+                came, attempts = await self._answers(job.hop, item, going, content)
             else:
-                came = await self._answers(job.hop, item, places, content)
-            answers, attempts = came
-            numbers = tuple(item.number(place) for place in places)
-            await self._conclude(
-                item,
-                dict(zip(places, answers, strict=True)),
-                tuple(Attempted(numbers, each) for each in bounded(attempts)),
-                content,
-            )
+                came = [Answer(LATE)] * len(going)
+            answers.update(zip(going, came, strict=True))
+            numbers = tuple(item.number(place) for place in going)
+            tried = tuple(Attempted(numbers, each) for each in bounded(attempts))
+            await self._conclude(item, answers, tried, content)
         finally:
             content.close()
+
+    def _kept_back(self, hop: Hashable, item: Item, places: tuple[int, ...]) -> dict[int, Answer]:
+        """Answers for recipients elsewhere who are not to be attempted."""
+        if hop is LOCAL or not self._guard.concerns(item.flow, item.envelope.reverse_path):
+            return {}
+        return dict(self._guard.refused(item, places))
 
     def _places(self, job: Job, item: Item) -> tuple[int, ...]:
         """The places of the job's recipients that are still pending, and still go there."""
@@ -476,14 +484,17 @@ class Runner(Generic[H]):
                 return [local_answer(reply) for reply in replies], ()
             hop = cast(H, hop)  # there are no others in a lane
             began = self._now()
-            outcome = await self._outbound.deliver(hop, addressed(item, numbers, began), content)
+            envelope, ticket = addressed(item, numbers, began), None
+            if self._guard.concerns(item.flow, item.envelope.reverse_path):
+                envelope, ticket = await self._guard.sent_as(hop, item, numbers, envelope)
+            outcome = await self._outbound.deliver(hop, envelope, content)
         except CancelledError:
             raise
         except Exception:  # a mistake of ours is no reason to lose mail
             self._log.failure("{id}: attempt failed", id=item.queue_id)
             return [Answer(_BROKEN)] * len(numbers), ()
         self._note_attempt(item, numbers, outcome, began)
-        return answers(outcome), outcome.attempts
+        return answers(outcome, ticket), outcome.attempts
 
     def _note_attempt(
         self, item: Item, numbers: tuple[int, ...], outcome: Outcome, began: float
@@ -533,7 +544,7 @@ class Runner(Generic[H]):
         before: Item,
         after: Item,
         schedule: Schedule,
-        news: Collection[int],
+        news: Mapping[int, Answer],
         attempts: tuple[Attempted, ...],
         content: Content,
     ) -> Item | None:
@@ -551,7 +562,7 @@ class Runner(Generic[H]):
             notices = await self._reporter.reports(before, after, content)
         try:
             settle = Settle(before, after, attempts, owed, moment)
-            await self._journal.commit(settle, *notices)
+            await self._journal.commit(settle, *notices, *self._guard.known(after, news))
         except Stale:
             return self._journal.load(
                 after.queue_id, [*map(before.number, range(len(before.fates)))]
@@ -559,6 +570,7 @@ class Runner(Generic[H]):
         if owed:
             self._teller.owe(after.queue_id, moment)
         self._act(before, after, schedule, notices)
+        self._guard.settled(after, news)
         return None
 
     def _more_of_it(self, item: Item, news: Collection[int]) -> bool:

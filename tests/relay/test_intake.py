@@ -34,7 +34,8 @@ from mailhub.queue.item import Expanded, Held, Item, Origin
 from mailhub.queue.look import Reading
 from mailhub.relay.addressees import members
 from mailhub.relay.allowances import Allowances
-from mailhub.relay.intake import HubIntake, refusal
+from mailhub.relay.faults import refusal
+from mailhub.relay.intake import HubIntake
 from mailhub.relay.report import Reporter
 from tests.policy.test_access import ALICE, DIRECTORY, STRANGER, USER
 from tests.policy.test_alias import FakeDirectory, at
