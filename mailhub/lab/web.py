@@ -204,8 +204,9 @@ class Root(Resource):
             patience = float(wanted.get("wait", "0"))
         except ValueError:
             patience = -1.0
-        if not 0 <= patience <= WAIT_LIMIT:  # nor is it a number that is none
-            raise Wrong(400, f"wait is a number of seconds, {WAIT_LIMIT:.0f} at most")
+        if not patience >= 0:  # a "nan" is not, either
+            raise Wrong(400, "wait is a number of seconds")
+        patience = min(patience, WAIT_LIMIT)
         reactor = self._lab.machine
         end = reactor.seconds() + patience
         while not (found := await look()):
