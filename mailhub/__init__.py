@@ -1,3 +1,3 @@
 """A whole mail server in one Twisted process."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

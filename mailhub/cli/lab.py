@@ -150,7 +150,7 @@ Trust      {made.ca}
 Log        {made.log}
 Domains    {" ".join(domains[:5])} …; others take all mail
 
-  curl {url}/inboxes/ann@inbox.test?wait=5
-  curl {url}/journeys?to=ann@greylist.test
+  curl '{url}/inboxes/ann@inbox.test?wait=5'
+  curl '{url}/journeys?to=ann@greylist.test'
   curl {url}/clock --json '{{"advance": "5h"}}'
 """
