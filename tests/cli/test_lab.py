@@ -43,7 +43,7 @@ def test_it_starts_and_stops(tmp_path: Path, ending: signal.Signals) -> None:
         for domain in ("slow.test", "silent.test"):
             smtp.sendmail("a@b.test", [f"x@{domain}"], "Subject: x\r\n\r\nx\r\n")
     process.send_signal(ending)
-    out, err = process.communicate(timeout=10)  # an attempt at silent.test takes 30
+    out, err = process.communicate(timeout=25)  # an attempt at silent.test takes 30
     assert (process.returncode, err) == (0, "")
     assert facts["url"] in out
     log = (state / "log").read_text()
