@@ -36,6 +36,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailhub.config.values import CertificateFiles
+from mailhub.mail.address import is_ip_address
 
 LIFETIME: Final = timedelta(days=3650)
 """How long a certificate made here is valid: nobody renews what nobody trusts."""
@@ -206,7 +207,7 @@ def _usable(files: CertificateFiles, names: Sequence[str], now: float) -> bool:
         found = read(files)
     except BadCertificate:
         return False
-    wanted = {name for name in names if not _is_address(name)}
+    wanted = {name for name in names if not is_ip_address(name)}
     return wanted <= found.names and found.expires - now > SPARE.total_seconds()
 
 
@@ -217,14 +218,6 @@ def _pair(directory: str, stem: str) -> tuple[str, str]:
     return f"{directory}/{stem}.pem", f"{directory}/{stem}.key"
 
 
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
 def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])])
 
@@ -232,7 +225,9 @@ def _name(common: str) -> x509.Name:
 def _alternatives(names: Sequence[str]) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName(
         [
-            x509.IPAddress(ipaddress.ip_address(name)) if _is_address(name) else x509.DNSName(name)
+            x509.IPAddress(ipaddress.ip_address(name))
+            if is_ip_address(name)
+            else x509.DNSName(name)
             for name in names
         ]
     )

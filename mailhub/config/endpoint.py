@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mailhub.config.values import Kind, is_address, parse_host
-from mailhub.mail.address import to_unicode
+from mailhub.config.values import Kind, parse_host
+from mailhub.mail.address import is_ip_address, to_unicode
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Endpoint:
 
 def is_loopback(host: str) -> bool:
     """Whether a host is an address of this machine alone."""
-    return is_address(host) and ipaddress.ip_address(host).is_loopback
+    return is_ip_address(host) and ipaddress.ip_address(host).is_loopback
 
 
 PORT_LIMIT: Final = 65535
@@ -96,7 +96,7 @@ def _split_port(text: str, *, default: int | None) -> tuple[str, int]:
     # authority = host [ ":" port ] / "[" IPv6 "]" [ ":" port ]
     found = re.fullmatch(r"\[([^\]]+)\](?::([0-9]+))?|([^:\[\]]+)(?::([0-9]+))?", text)
     if found is None:
-        if default is not None and is_address(text):  # an IPv6 address without brackets
+        if default is not None and is_ip_address(text):  # an IPv6 address without brackets
             return text, default
         raise ValueError
     port = found[2] or found[4]
@@ -117,7 +117,7 @@ ENDPOINT: Final = Kind("a port, host:port or an endpoint such as tcp:25", _parse
 
 def _parse_server(text: str) -> tuple[str, int]:
     host, port = _split_port(text, default=0)
-    if is_address(host):
+    if is_ip_address(host):
         return str(ipaddress.ip_address(host)), port
     return ("localhost" if host.lower() == "localhost" else parse_host(host)), port
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from mailhub.mail.address import Path as Address
-from mailhub.mail.address import parse_address, parse_domain, to_unicode
+from mailhub.mail.address import is_ip_address, parse_address, parse_domain, to_unicode
 from mailhub.mail.reply import Refusal
 
 T = TypeVar("T")
@@ -197,18 +197,9 @@ def parse_host(text: str) -> str:
         domain = parse_domain(text)
     except Refusal:
         raise ValueError from None
-    if domain.startswith("[") or "." not in domain or is_address(domain):
+    if domain.startswith("[") or "." not in domain or is_ip_address(domain):
         raise ValueError
     return domain
-
-
-def is_address(text: str) -> bool:
-    """Whether it is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 HOST: Final = Kind("a full host name such as mail.example.com", parse_host, to_unicode)

@@ -5,7 +5,6 @@ Nothing in a message can make this raise: applications under test send broken on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from mailhub.lab.inboxes import Mail
@@ -18,7 +17,7 @@ from mailhub.mail.part import Part, parse
 def shown(mail: Mail) -> dict[str, Any]:
     """All that is told of a message."""
     header = Header.of(mail.content)
-    leaves = list(_leaves(parse(mail.content)))
+    leaves = list(parse(mail.content).leaves())
     plain, html = (_text_part(leaves, subtype) for subtype in (b"plain", b"html"))
     return {
         "id": mail.uid,
@@ -33,15 +32,6 @@ def shown(mail: Mail) -> dict[str, Any]:
 
 
 _NAMED = ("from", "to", "subject")
-
-
-def _leaves(part: Part) -> Iterator[Part]:
-    """What a message is made of; a message within is one piece."""
-    if part.is_multipart:
-        for child in part.children:
-            yield from _leaves(child)
-    else:
-        yield part
 
 
 def _text_part(leaves: list[Part], subtype: bytes) -> Part | None:

@@ -174,6 +174,15 @@ def _literal(text: str) -> str:
         raise Refusal(501, "1.7", "Malformed address literal") from None
 
 
+def is_ip_address(text: str) -> bool:
+    """Whether a host is named by its IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def literal_address(domain: str) -> str | None:
     """The IP address inside an address literal, or None for a domain."""
     if not domain.startswith("["):

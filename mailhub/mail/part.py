@@ -122,6 +122,14 @@ class Part(NamedTuple):
         for child in self.children:
             yield from child.walk()
 
+    def leaves(self) -> Iterator[Part]:
+        """What it is made of; a message within is one piece."""
+        if self.is_multipart:
+            for child in self.children:
+                yield from child.leaves()
+        else:
+            yield self
+
 
 _TEXT: Final = (b"text", b"plain", ())
 _MESSAGE: Final = (b"message", b"rfc822", ())

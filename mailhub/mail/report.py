@@ -70,7 +70,7 @@ def report(content: bytes) -> Report:
     kind, returned = "", b""
     groups: tuple[Fields, ...] = ()
     texts: list[Part] = []
-    for part in _leaves(tree):
+    for part in tree.leaves():
         names = part.type.lower(), part.subtype.lower()
         if names in _MESSAGES:
             returned = returned or content[part.body : part.end]
@@ -83,15 +83,6 @@ def report(content: bytes) -> Report:
             texts.append(part)
     text = _text(content, texts)
     return Report(kind, tree.fields or {}, text, groups, returned)
-
-
-def _leaves(part: Part) -> Iterator[Part]:
-    """Its parts, but none of a message that it holds."""
-    if part.is_multipart:
-        for child in part.children:
-            yield from _leaves(child)
-    else:
-        yield part
 
 
 def _decoded(content: bytes, part: Part) -> bytes:

@@ -12,7 +12,6 @@ thousand times as much, and reading the authorities' certificates most of it.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -26,6 +25,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from mailhub.mail.address import is_ip_address
 from mailhub.net import anchor
 from mailhub.net.tls import VERSIONS, facts
 from mailhub.policy.protection import BY_DANE, VERIFIED
@@ -127,7 +127,7 @@ class Handshake:
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: ARG002
         """Begin; for Twisted."""
         connection = self._begin(self.faults)
-        if not _is_address(self._host):  # those are not to be named (RFC 6066 §3)
+        if not is_ip_address(self._host):  # those are not to be named (RFC 6066 §3)
             connection.set_tlsext_host_name(self._host.encode("ascii", "ignore"))
         self._connection = connection
         return connection
@@ -151,7 +151,7 @@ class Handshake:
             return f"unverified: {_FAULTS.get(number, f'OpenSSL says {number}')}"
         try:
             # The name must be the certificate's own words (RFC 9525 §6).
-            if _is_address(self._host):
+            if is_ip_address(self._host):
                 verify_ip_address(connection, self._host)
             else:
                 verify_hostname(connection, self._host)
@@ -167,11 +167,3 @@ def _trust(context: SSL.Context, authorities: str) -> None:
         context.load_verify_locations(authorities)
     except SSL.Error:
         raise ValueError(f"{authorities}: no certificates in it") from None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

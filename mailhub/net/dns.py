@@ -17,7 +17,6 @@ Invariants:
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ import dns.reversename
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
+from mailhub.mail.address import is_ip_address
 from mailhub.net.dnswire import PATIENCE, PORT, DnsWire, Message, Server
 from mailhub.policy.limits import DnsLimits, DnsPatience
 from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
@@ -135,7 +135,7 @@ class DnsResolver:
             NoSuchDomain: Neither family knows the name.
             LookupFailed: One family cannot be asked, and the other has none.
         """
-        if _is_address(host):
+        if is_ip_address(host):
             return Answer((host,))
         if host in self._overrides.hosts:
             return Answer(tuple(self._overrides.hosts[host]))
@@ -272,14 +272,6 @@ def _host(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True).lower() if len(name) > 1 else ""
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 _READERS: Final[Mapping[dns.rdatatype.RdataType, Callable[[Any], Any]]] = {
     dns.rdatatype.A: lambda it: it.address,
     dns.rdatatype.AAAA: lambda it: it.address,
@@ -300,5 +292,9 @@ def name_servers(text: str) -> tuple[Server, ...]:
 def _nameserver_lines(lines: Iterable[str]) -> Iterable[str]:
     for line in lines:
         words = line.split()
-        if len(words) >= 2 and words[0] == "nameserver" and _is_address(words[1].partition("%")[0]):
+        if (
+            len(words) >= 2
+            and words[0] == "nameserver"
+            and is_ip_address(words[1].partition("%")[0])
+        ):
             yield words[1]

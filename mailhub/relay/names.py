@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from ipaddress import ip_address
 from typing import Any, TypeVar
 
+from mailhub.mail.address import is_ip_address
 from mailhub.ports.outgoing import Lookup
 from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Resolver, Tlsa
 
@@ -30,7 +30,7 @@ class Names:
 
     async def addresses(self, host: str) -> Answer[str]:
         """As `ports.resolver.Resolver.addresses`."""
-        if is_address(host):
+        if is_ip_address(host):
             return await self._resolver.addresses(host)  # nobody is asked
         return await self._noted(f"A/AAAA {host}", self._resolver.addresses(host), str)
 
@@ -84,12 +84,3 @@ def _shown(mx: Mx) -> str:
 
 def _shown_tlsa(record: Tlsa) -> str:
     return f"{record.usage} {record.selector} {record.matching} {record.data.hex()[:16]}…"
-
-
-def is_address(host: str) -> bool:
-    """Whether a host is named by its IP address."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

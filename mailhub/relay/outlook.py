@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
-from mailhub.mail.address import NULL, Path
+from mailhub.mail.address import NULL, Path, is_ip_address
 from mailhub.mail.reply import Refusal
 from mailhub.policy.limits import Family
 from mailhub.policy.protection import NOTHING, TLS_OPTIONAL, Assurance, tls_optional
@@ -20,7 +20,7 @@ from mailhub.policy.submission import sections
 from mailhub.policy.terms import terms
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain
-from mailhub.relay.names import Names, is_address
+from mailhub.relay.names import Names
 from mailhub.relay.scout import span
 from mailhub.relay.step import UNKNOWN, Letter, Step, World, decided, refused
 
@@ -197,7 +197,7 @@ class _Look:
 async def _address(host: str, names: Names) -> None:
     """Look a host's addresses up, for the record."""
     try:
-        if not is_address(host):
+        if not is_ip_address(host):
             await names.addresses(host)
     except (NoSuchDomain, LookupFailed):
         pass  # it is noted

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from mailhub.mail.address import is_ip_address
 from mailhub.mail.reply import Refusal
 from mailhub.policy.limits import ProtectionLimits
 from mailhub.policy.protection import NOTHING, Assurance, Protection
@@ -26,7 +27,7 @@ from mailhub.policy.tlsrpt import Contact, Fault
 from mailhub.ports.resolver import LookupFailed, NoSuchDomain, Tlsa
 from mailhub.ports.web import FetchFailed, Web
 from mailhub.queue.assurances import Kept
-from mailhub.relay.names import Names, is_address
+from mailhub.relay.names import Names
 
 WELL_KNOWN: Final = "/.well-known/mta-sts.txt"
 RENEWAL: Final = 0.5
@@ -194,7 +195,7 @@ class Protector:
             Refusal: They cannot be had, and so the host cannot be used now: somebody
                 may be suppressing them (RFC 7672 §2.1.2).
         """
-        if not self.limits.dane or not assurance.authentic or is_address(host):
+        if not self.limits.dane or not assurance.authentic or is_ip_address(host):
             return ()
         try:
             addresses = await names.addresses(host)

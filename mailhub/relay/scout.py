@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
+from mailhub.mail.address import is_ip_address
 from mailhub.mail.reply import Refusal
 from mailhub.policy.dane import Standing, standing, usable
 from mailhub.policy.limits import ProtectionLimits
@@ -23,7 +24,7 @@ from mailhub.policy.verdict import Verdict
 from mailhub.ports.resolver import Tlsa
 from mailhub.ports.web import Web
 from mailhub.queue.assurances import Kept
-from mailhub.relay.names import Names, is_address
+from mailhub.relay.names import Names
 from mailhub.relay.protector import Protector
 
 TRUST: Final = Rule("dns", "trusted")
@@ -185,7 +186,7 @@ class Scout:
     ) -> Iterator[Verdict]:
         if not self._limits.dane:
             yield Verdict("DANE: is not asked for", DANE)
-        elif assurance.authentic and not is_address(host):
+        elif assurance.authentic and not is_ip_address(host):
             match standing(records):
                 case Standing.USABLE:
                     amount = len(usable(records))

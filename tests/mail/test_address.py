@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mailhub.mail.address import (
     NULL,
     Path,
+    is_ip_address,
     literal_address,
     parse_address,
     parse_domain,
@@ -119,6 +120,11 @@ class TestForms:
         assert literal_address("[192.0.2.1]") == "192.0.2.1"
         assert literal_address("[IPv6:2001:db8::1]") == "2001:db8::1"
         assert literal_address("x.example") is None
+
+    def test_ip_addresses(self) -> None:
+        """A host may be named by its address, without brackets."""
+        named = ("192.0.2.1", "2001:db8::1", "x.example", "[192.0.2.1]", "192.0.2", "")
+        assert [is_ip_address(it) for it in named] == [True, True, False, False, False, False]
         assert Path("a", "[192.0.2.1]").is_literal
 
     def test_domains(self) -> None:

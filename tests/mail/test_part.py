@@ -61,6 +61,19 @@ def check(content: bytes, tree: Part) -> None:
             assert part.lines == content.count(b"\n", part.body, part.end)
 
 
+def test_leaves() -> None:
+    """What a message is made of, in order; a message that it holds is one piece."""
+    content = crlf(
+        "Content-type: multipart/mixed; boundary=a\n\n"
+        "--a\nContent-type: multipart/alternative; boundary=b\n\n"
+        "--b\n\nplain\n--b\nContent-type: text/html\n\nhtml\n--b--\n"
+        "--a\nContent-type: message/rfc822\n\nSubject: inner\n\ninner\n--a--\n"
+    )
+    assert [it.subtype for it in parse(content).leaves()] == [b"plain", b"html", b"rfc822"]
+    [alone] = parse(crlf("Subject: x\n\nx\n")).leaves()
+    assert alone.subtype == b"plain"
+
+
 class TestExamples:
     """The RFCs' own examples."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -32,13 +30,6 @@ from tests.queue.given import BOB, CAROL, DAVE
 from tests.queue.test_spool import large
 
 HERE = Local(AccountId(4))
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(str(tmp_path))
-    yield spool
-    spool.close()
 
 
 class TestAmend:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from mailhub.mail.address import Path as Address
@@ -21,13 +18,6 @@ from tests.queue.given import BOB, CAROL, DAVE, LATER, OK
 from tests.queue.test_spool import answer
 
 HERE = Local(AccountId(4))
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(str(tmp_path))
-    yield spool
-    spool.close()
 
 
 class TestEdit:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from mailhub.mail.address import Path as Address
@@ -22,13 +19,6 @@ BOB = Recipient(Address("b ob", "far.example"), Notify.FAILURE, "rfc822;bob@far.
 
 def sent(day: int = 100, number: int = 0) -> Sent:
     return Sent(Ticket(day, make.queue_id(1), number), make.SENDER, BOB, "envelope+2B1")
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(str(tmp_path))
-    yield spool
-    spool.close()
 
 
 def test_found(spool: Spool) -> None:

@@ -6,7 +6,6 @@ import errno
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,13 +53,6 @@ from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK
 
 SCHEDULE = Schedule(jitter=0.0)
 HERE = Local(AccountId(4))
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(str(tmp_path))
-    yield spool
-    spool.close()
 
 
 def large(spool: Spool, item: Item, octets: bytes = b"large\r\n") -> Item:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from mailhub.queue import strands
@@ -14,13 +11,6 @@ from mailhub.queue.spool import Spool
 from tests.queue import given as make
 
 BULK = Flow("alice@hub.example", "bulk", -3)
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(str(tmp_path))
-    yield spool
-    spool.close()
 
 
 def test_a_flow_has_one_number(spool: Spool) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from mailhub.mail.address import Path as Address
@@ -13,13 +10,6 @@ from mailhub.queue.change import Accept, Count
 from mailhub.queue.spool import Spool
 from mailhub.queue.usage import REMEMBERED, number_of
 from tests.queue import given as make
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(str(tmp_path))
-    yield spool
-    spool.close()
 
 
 def test_counted_by_the_hour(spool: Spool) -> None:
