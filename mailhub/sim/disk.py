@@ -9,8 +9,9 @@ Two kinds of it, for two questions:
 
 What survives is what POSIX promises and no more: the octets of a file as of its last
 fsync, and the names in a directory as of that directory's. What was not synced may have
-survived all the same, each file for itself: `image` is told by a function. A file that
-was renamed is under its old names or its new ones, as on every file system with a journal.
+survived all the same, each file for itself: `image` is told by a function. So a file that
+was moved is where it was or where it went while neither directory has been synced since;
+and once one of them has, it may be in both, or in neither.
 
 SQLite writes past Python. Its files are therefore followed at its commits: after one with
 ``synchronous=FULL`` all of it is durable; after one with ``NORMAL`` only if it has moved
@@ -106,7 +107,6 @@ class FaultyDisk(QuickDisk):
         self._idents: dict[int, int] = {}  # by inode
         self._contents: dict[int, bytes] = {}  # octets as of the last sync
         self._directories: dict[int, _Directory] = {}
-        self._moved: dict[int, bytes] = {}  # where to, since the directory that it left was synced
         self._databases: dict[bytes, dict[bytes, bytes]] = {}  # files as of the last sync
         self._snapshot(self.root)
 
@@ -144,9 +144,7 @@ class FaultyDisk(QuickDisk):
         src, dst = _at(src, src_dir_fd), _at(dst, dst_dir_fd)
         self._begin("rename", dst)
         self._leaving(dst)
-        ident = self._ident(os.lstat(src).st_ino)
         os.rename(src, dst)
-        self._moved[ident] = os.fsencode(dst)
         self._changed(src, dst)
 
     def link(
@@ -247,23 +245,10 @@ class FaultyDisk(QuickDisk):
                 for entry in os.scandir(path)
                 if not _of_sqlite(entry.name)
             }
-            ident = self._ident(os.stat(path).st_ino)
-            before = self._directories.get(ident, _Directory()).names
-            self._directories[ident] = _Directory(names)
-            for left in {*before.values()} - {*names.values()}:
-                self._arrived(left)
+            self._directories[self._ident(os.stat(path).st_ino)] = _Directory(names)
         else:
             with open(path, "rb") as file:
                 self._contents[self._ident(os.fstat(file.fileno()).st_ino)] = file.read()
-
-    def _arrived(self, ident: int) -> None:
-        """A name has durably left a directory: where it was moved to, it is durable as well."""
-        path = self._moved.pop(ident, b"")
-        with suppress(FileNotFoundError):
-            if path and self._ident(os.lstat(path).st_ino) == ident:
-                there = self._ident(os.stat(os.path.dirname(path)).st_ino)
-                known = self._directories.setdefault(there, _Directory())
-                known.names[os.path.basename(path)] = ident
 
     def _snapshot(self, directory: bytes) -> None:
         """All below a directory is durable."""
