@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from mailhub.net.disk import BRIEF
 from mailhub.ports.disk import Disk
 from mailhub.sim.threads import SimThreads
 from mailhub.sim.world import World
@@ -39,12 +40,17 @@ def test_without_a_cost() -> None:
 
 
 def test_brief_work() -> None:
-    """Brief work is done in place, whatever waits."""
+    """Brief work is done in place on a disk that is quick, whatever waits; else in its turn."""
     world, done = World(), list[Any]()
-    disk = SimThreads(world.host("h.example"), 1, 0.1)
-    begun(disk, world, done, "a")
-    Deferred.fromCoroutine(disk.brief(done.append, "b"))
-    assert done == ["b"]
+    for cost in (BRIEF, 2 * BRIEF):
+        disk = SimThreads(world.host("h.example"), 1, cost)
+        begun(disk, world, done, "a")
+        Deferred.fromCoroutine(disk.brief(done.append, "b"))
+        at_once, done[:] = list(done), []
+        assert at_once == (["b"] if cost == BRIEF else [])
+        world.run(1)
+        assert [it[0] for it in done] == (["a"] if cost == BRIEF else ["a", "b"])
+        done.clear()
 
 
 def test_failures() -> None:
