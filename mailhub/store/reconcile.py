@@ -8,8 +8,8 @@ Invariants:
 2. Any other ``U=`` (moved here from elsewhere, come back after its removal) gives way to a
    new UID. New messages get theirs in the order of delivery.
 3. A message without UID lies in ``new`` or was put into ``cur`` by another program; one with
-   UID lies in ``cur``. Its name changes by one rename(2), so a crash leaves
-   one of the two.
+   UID lies in ``cur``. Its name changes by one rename(2), so a crash of this program leaves
+   one of the two; one of the machine may leave both, of which that in ``cur`` counts.
 4. A file of ours that is shorter than its name says was torn by a crash of the machine
    before it was synced: it is no message (the spool still has it).
 """
@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 from mailhub.store import maildir
 from mailhub.store.box import Box, Delta
 from mailhub.store.dovecot import Adopted
+from mailhub.store.durable import read_file
 from mailhub.store.lines import served_size
 from mailhub.store.name import (
     INFO,
@@ -124,7 +125,7 @@ def reconcile(
         sure = [abs(now - time / 1_000_000_000) > TICK for time in looked]
         box.seen = (looked[0] if sure[0] else 0, looked[1])
         if full:
-            findings = _compare(box, arrived, adopted)
+            findings = _compare(box, arrived, adopted, crashed=uncertain)
             box.verified()
             if not sure[1]:
                 box.verify_in(SOON)
@@ -142,8 +143,11 @@ def reconcile(
 # ---- Comparing -----------------------------------------------------------------------------
 
 
-def _compare(box: Box, arrived: list[bytes], adopted: Adopted | None) -> Findings:
-    """What is different between the index and ``cur``; `arrived` are the names in ``new``."""
+def _compare(box: Box, arrived: list[bytes], adopted: Adopted | None, *, crashed: bool) -> Findings:
+    """What is different between the index and ``cur``; `arrived` are the names in ``new``.
+
+    `crashed` is whether the machine may have.
+    """
     directory = box.path + b"/cur"
     with box.transaction(write=False) as transaction:
         known = transaction.names(box.kept.id)
@@ -155,6 +159,8 @@ def _compare(box: Box, arrived: list[bytes], adopted: Adopted | None) -> Finding
         once = {base_of(name) for name in listed}
         listed = set(maildir.names(box.ground.files, directory))
         gone = known.keys() - listed
+    if crashed:
+        arrived = _without_twins(box, arrived, listed)
     here = listed - known.keys()
     fresh = {(b"cur", base_of(name)): name for name in here}
     fresh.update(((b"new", base_of(name)), name) for name in arrived)
@@ -182,6 +188,29 @@ def _compare(box: Box, arrived: list[bytes], adopted: Adopted | None) -> Finding
     findings.renamed.sort()
     findings.fresh = [_fresh(box, place, name, adopted) for (place, _), name in fresh.items()]
     return findings
+
+
+def _without_twins(box: Box, arrived: list[bytes], listed: Iterable[bytes]) -> list[bytes]:
+    """Remove from ``new`` what lies in ``cur`` as well; the names that are left.
+
+    A message that a session had moved is in both where the power failed when ``cur`` had been
+    synced since, and ``new`` had not.
+    """
+    files = box.ground.files
+    stems = {parse_base(base_of(name)).stem: name for name in arrived}
+    ours = {stem: name for stem, name in stems.items() if own_unique(stem) is not None}
+    gone = set()
+    for name in listed if ours else ():
+        twin = ours.get(name.partition(b",")[0])
+        if twin is None:
+            continue
+        path = b"/".join((box.path, b"new", twin))
+        octets = read_file(files, path)
+        if octets is not None and octets == read_file(files, b"/".join((box.path, b"cur", name))):
+            box.ground.log(f"left twice by a crash, kept once: {path.decode('utf-8', 'replace')}")
+            files.unlink(path)
+            gone.add(twin)
+    return [name for name in arrived if name not in gone]
 
 
 def _drop_ghosts(

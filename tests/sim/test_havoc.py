@@ -39,6 +39,11 @@ def test_read_between_filing_and_a_power_cut() -> None:
     assert havoc("1047", deeds("1047", 30)) == []
 
 
+def test_moved_and_in_both() -> None:
+    """Seed strict 30 long: a message that was moved to ``cur`` was back in ``new`` as well."""
+    assert havoc("strict 30 long", deeds("strict 30 long", 30)) == []
+
+
 def test_a_run_is_the_same_again() -> None:
     """A seed is all that is needed to see a run again."""
     assert deeds("1") == deeds("1") != deeds("2")

@@ -397,6 +397,25 @@ class TestLosses:
         assert list(mailbox.uids) == [1]
         assert hub.cur() == [name]
 
+    def test_moved_and_not_moved(self, tmp_path: Path) -> None:
+        """A message that a crash of the machine left in ``new`` and in ``cur`` is one message."""
+        hub = Hub(tmp_path)
+        hub.deliver("a")
+        hub.open()
+        (name,) = hub.cur()
+        octets = (hub.maildir / "cur" / name).read_bytes()
+        before = hub.maildir / "new" / name.partition(",U=")[0]
+        before.write_bytes(octets)
+        hub.boot = "second boot"
+        hub.restart()
+        assert list(hub.open().uids) == [1]
+        assert hub.cur() == [name]
+        assert not before.exists()
+        before.write_bytes(octets.swapcase())
+        hub.boot = "third boot"
+        hub.restart()
+        assert len(hub.open().uids) == 2, "only what is the same to the octet goes"
+
     def test_names_of_another_program(self, tmp_path: Path) -> None:
         """mbsync writes ``U=`` too: without a UID list of ours it means nothing."""
         hub = Hub(tmp_path)
