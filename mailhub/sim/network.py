@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from errno import ECONNRESET
 from typing import Any, Final
 
 from twisted.internet.error import (
     CannotListenError,
+    ConnectError,
     NoRouteError,
     NotConnectingError,
     UserError,
@@ -375,7 +377,7 @@ class Connector:
     def lost(self, failure: Failure) -> None:
         """The connection is no more."""
         if self.state == "connecting":  # lost before the caller knew that it stood
-            self._fail(failure.value)  # type: ignore[arg-type]  # nothing else is lost by
+            self._fail(ConnectError(ECONNRESET, "Connection reset by peer"))
             return
         self.state = "disconnected"
         self.factory.clientConnectionLost(self, failure)

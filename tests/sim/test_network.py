@@ -58,6 +58,21 @@ def test_refused() -> None:
     assert factory.failed.check(Refused)
 
 
+def test_reset_before_it_is_known() -> None:
+    """A connection that is lost before the caller knew of it could not be made, as Twisted says it.
+
+    That is a `ConnectError`, and never the error of a connection that stood.
+    """
+    pair = Pair()
+    _, factory = pair.call()
+    pair.world.run(0.035)  # half a round trip is 0.03: the other host has it
+    (end,) = pair.far.ends
+    end.reset()
+    pair.world.run(1)
+    assert factory.failed is not None
+    assert factory.failed.check(ConnectError)
+
+
 def test_silence() -> None:
     """Where nobody is, and behind a cut, a call takes as long as the caller is patient."""
     pair = Pair()
