@@ -129,9 +129,9 @@ DIGESTS = {
     "calm": "3aa9a5165f7f7af719e0eddfd4391810",
     "calm, another seed": "1d1e70830264149039fea0a077f1b757",
     "hostile": "7583d25ebd9cef327b73b177bccc1213",
-    "a campaign": "5f83f9d79c5ce92717469ef6a9a8fd96",
-    "a campaign, another seed": "651a9963d793e360eb725bb0ff64dafe",
-    "two hubs": "bd3adb1924c95c55f195ce98cb498669",
+    "a campaign": "255b12e03edf3f074856774a9819edd3",
+    "a campaign, another seed": "c8e6f44f6029f970ca0e55d21abd4fc9",
+    "two hubs": "5ff8809d953af23b6dbaa806c00e68bd",
 }
 
 
