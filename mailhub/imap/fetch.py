@@ -34,7 +34,7 @@ from mailhub.mail.rights import may_set
 from mailhub.ports.message import Content, FlagAction, Identity, Ranges, Rendering, Uid
 from mailhub.ports.store import StoreRefused
 
-FACT_ROWS: Final = 500
+FACT_ROWS: Final = 2000
 """Rows made in one step where all they show is in memory or in the index."""
 HEADER_ROWS: Final = 50
 """Header sections read at a time, and rows of the first step of any that reads."""
@@ -312,7 +312,7 @@ class Fetching:
             if lazy:
                 column = [value or b"NIL" for value in column]
             if what is not Rendering.PREVIEW and not self._selected.view.manner.utf8:
-                column = [value and downgraded(value) for value in column]
+                column = _downgraded(column)
             table.add(what.name.encode() + b" %b", column)
 
     async def _add_identities(self, rows: Rows, table: Table) -> None:
@@ -414,6 +414,13 @@ async def gathered(small: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, 
 
 def _uids(rows: Rows) -> Sequence[Uid]:
     return rows.uids  # type: ignore[return-value]  # they are such
+
+
+def _downgraded(column: Sequence[bytes | None]) -> Sequence[bytes | None]:
+    """Rendered values for a client that has not asked for UTF-8: as a rule they are ASCII."""
+    if None not in column and all(map(bytes.isascii, column)):  # type: ignore[arg-type]  # no None
+        return column
+    return [value and downgraded(value) for value in column]
 
 
 def _within_header(item: Octets) -> bool:

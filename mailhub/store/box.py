@@ -387,7 +387,7 @@ class Box:
             return
         kept, limit = self.kept, self.ground.limits.expunged
         left = list(runs(uids))
-        transaction.remove(kept.id, uids)
+        transaction.remove(kept.id, left)
         transaction.expunge(kept.id, kept.modseq, left)
         kept.runs += len(left)
         if kept.runs > 2 * limit:

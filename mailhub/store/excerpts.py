@@ -96,18 +96,10 @@ class Excerpts:
             [(fields, key, octets) for key, octets in excerpts if len(octets) <= EXCERPT],
         )
 
-    def remove(self, keys: Sequence[int]) -> None:
-        """Forget what was kept of messages."""
+    def remove(self, spans: Sequence[tuple[int, int]]) -> None:
+        """Forget what was kept of all from one key to another."""
         for (fields,) in self._database.execute("SELECT id FROM fields").fetchall():
             self._database.executemany(
-                "DELETE FROM excerpt WHERE fields = ? AND key = ?",
-                [(fields, key) for key in keys],
-            )
-
-    def clear(self, first: int, last: int) -> None:
-        """Forget all from one key to another."""
-        for (fields,) in self._database.execute("SELECT id FROM fields").fetchall():
-            self._database.execute(
                 "DELETE FROM excerpt WHERE fields = ? AND key BETWEEN ? AND ?",
-                (fields, first, last),
+                [(fields, first, last) for first, last in spans],
             )

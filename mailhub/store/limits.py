@@ -67,7 +67,7 @@ class Limits:
     read_cache: int = 16 << 20
     piece: int = 256 << 10
     batch: int = 2_048
-    read_batch: int = 512
+    read_batch: int = 2_048
     changes: int = 4_096
     warm_mailboxes: int = 256
     warm_messages: int = 500_000

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from operator import lt
 from typing import Final, Protocol, TypeVar
 
 from mailhub.imap.sequence import merged
@@ -534,7 +536,7 @@ class SharedMailbox(IndexedMailbox):
         function: Callable[[Box, Sequence[int]], Sequence[T | None]],
     ) -> Sequence[T | None]:
         found: list[T | None] = []
-        ordered = sorted(set(uids))
+        ordered = uids if _ascending(uids) else sorted(set(uids))
         for start in range(0, len(ordered), self._limits.read_batch):
             batch = ordered[start : start + self._limits.read_batch]
 
@@ -543,10 +545,15 @@ class SharedMailbox(IndexedMailbox):
 
             async with self.lock:
                 found += await self.work(job)
-        if ordered == list(uids):
+        if ordered is uids:
             return found
         values = dict(zip(ordered, found, strict=True))
         return [values[uid] for uid in uids]
+
+
+def _ascending(numbers: Sequence[int]) -> bool:
+    """Whether no number is less than the one before, or equal."""
+    return all(map(lt, numbers, islice(numbers, 1, None)))
 
 
 def _apply_all(told: Told) -> None:

@@ -4,8 +4,8 @@ Invariants:
 
 1. A message's key is its mailbox's number times 2**32, plus its UID: a mailbox's
    messages lie together, in order, and a range of UIDs is a range of keys.
-2. What is wide and seldom asked for (`summary`, `store.excerpts`) lies apart from what
-   is read whenever a mailbox is opened (`message`).
+2. What is wide and seldom asked for (`store.summaries`, `store.excerpts`) lies apart from
+   what is read whenever a mailbox is opened (`message`).
 3. `expunged` knows every message that left a mailbox at a MODSEQ above the mailbox's
    `floor`, as runs of UIDs.
 """
@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from mailhub.ports.message import Rendering, Summary
-from mailhub.store import excerpts, texts
+from mailhub.store import excerpts, summaries, texts
 from mailhub.store.excerpts import Excerpts
+from mailhub.store.summaries import Summaries, side_by_side
 from mailhub.store.texts import Texts
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the tables; a database of another one is no error, but a lost cache."""
 TABLES: Final = (
     """
@@ -52,14 +53,6 @@ CREATE TABLE message(
     date INTEGER NOT NULL,
     saved INTEGER NOT NULL
 );
-CREATE TABLE summary(
-    key INTEGER PRIMARY KEY,
-    envelope BLOB NOT NULL,
-    body BLOB NOT NULL,
-    bodystructure BLOB NOT NULL,
-    preview BLOB NOT NULL,
-    thread BLOB NOT NULL
-);
 CREATE TABLE expunged(
     mailbox INTEGER NOT NULL,
     modseq INTEGER NOT NULL,
@@ -69,6 +62,7 @@ CREATE TABLE expunged(
 ) WITHOUT ROWID;
 CREATE TABLE departed(name BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
+    + summaries.TABLES
     + excerpts.TABLES
     + texts.TABLES
 )
@@ -177,11 +171,14 @@ class Transaction:
 
     Attributes:
         excerpts: What can be asked of header fields.
+        summaries: What can be asked of rendered content.
+        texts: What can be asked of the full-text index.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self.excerpts = Excerpts(database)
+        self.summaries = Summaries(database)
         self.texts = Texts(database)
 
     def rebuilt(self) -> None:
@@ -249,12 +246,7 @@ class Transaction:
 
     def clear(self, mailbox: int) -> None:
         """Drop a mailbox's messages."""
-        for table in ("message", "summary", "digest"):
-            self._database.execute(
-                f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- two constants
-                _span(mailbox),
-            )
-        self.excerpts.clear(*_span(mailbox))
+        self._remove([_span(mailbox)])
 
     # ---- Messages -------------------------------------------------------------------------
 
@@ -355,13 +347,19 @@ class Transaction:
             (modseq, *_span(mailbox), after, before),
         )
 
-    def remove(self, mailbox: int, uids: Iterable[int]) -> None:
-        """Forget messages."""
-        keys = [((mailbox << _SHIFT) + uid,) for uid in uids]
-        self._database.executemany("DELETE FROM message WHERE key = ?", keys)
-        self._database.executemany("DELETE FROM summary WHERE key = ?", keys)
-        self.excerpts.remove([key for (key,) in keys])
-        self._database.executemany("DELETE FROM digest WHERE key = ?", keys)
+    def remove(self, mailbox: int, runs: Iterable[tuple[int, int]]) -> None:
+        """Forget messages from one UID to another."""
+        base = mailbox << _SHIFT
+        self._remove([(base + first, base + last) for first, last in runs])
+
+    def _remove(self, spans: Sequence[tuple[int, int]]) -> None:
+        for table in ("message", "digest"):
+            self._database.executemany(
+                f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- two constants
+                spans,
+            )
+        self.summaries.remove(spans)
+        self.excerpts.remove(spans)
 
     # ---- Summaries ------------------------------------------------------------------------
 
@@ -371,8 +369,13 @@ class Transaction:
         """What is kept of the content of each of `uids` (in ascending order), or None."""
 
         def between(first: int, last: int) -> list[tuple[int, bytes]]:
-            return self._database.execute(_RENDERED[what], (first, last)).fetchall()
+            return self.summaries.between(what, first, last)
 
+        if uids and uids[-1] - uids[0] == len(uids) - 1:
+            base = mailbox << _SHIFT
+            every = self.summaries.every(what, base + uids[0], base + uids[-1])
+            if every is not None:
+                return every
         return _column(between, mailbox, uids)
 
     def excerpted(self, fields: int, mailbox: int, uids: Sequence[int]) -> Sequence[bytes | None]:
@@ -388,26 +391,17 @@ class Transaction:
         base = mailbox << _SHIFT
         self.excerpts.put(fields, [(base + uid, found) for uid, found in octets])
 
-    def put_summaries(self, mailbox: int, summaries: Iterable[tuple[int, Summary]]) -> None:
+    def put_summaries(self, mailbox: int, made: Iterable[tuple[int, Summary]]) -> None:
         """Keep what was made of messages' content."""
         base = mailbox << _SHIFT
-        self._database.executemany(
-            "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (base + uid, it.envelope, it.body, it.bodystructure, it.preview, it.thread)
-                for uid, it in summaries
-            ],
-        )
+        self.summaries.put((base + uid, summary) for uid, summary in made)
 
     def copy_summaries(self, source: int, target: int, uids: Iterable[tuple[int, int]]) -> None:
-        """Keep for copies what is kept of their originals."""
-        keys = [((target << _SHIFT) + new, (source << _SHIFT) + old) for old, new in uids]
-        self._database.executemany(
-            "INSERT OR REPLACE INTO summary"
-            " SELECT ?, envelope, body, bodystructure, preview, thread FROM summary WHERE key = ?",
-            keys,
-        )
-        self.texts.copy(keys)
+        """Keep for copies what is kept of their originals: pairs of UIDs, the old one first."""
+        keys = (((target << _SHIFT) + new, (source << _SHIFT) + old) for old, new in uids)
+        together = list(side_by_side(keys))
+        self.summaries.copy(together)
+        self.texts.copy(together)
 
     # ---- Messages that have left ------------------------------------------------------------
 
@@ -452,13 +446,6 @@ class Transaction:
     def forget_departed(self, before: float) -> None:
         """Forget those that left long ago."""
         self._database.execute("DELETE FROM departed WHERE at < ?", (int(before),))
-
-
-_RENDERED: Final = {
-    what: f"SELECT key & 4294967295, {what.value} FROM summary"  # noqa: S608 -- two constants
-    " WHERE key BETWEEN ? AND ? ORDER BY key"
-    for what in Rendering
-}
 
 
 def _column(

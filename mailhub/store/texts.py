@@ -164,15 +164,16 @@ class Texts:
         )
         self._database.execute("INSERT INTO shard VALUES (?, 0)", (shard,))
 
-    def copy(self, keys: Iterable[tuple[int, int]]) -> None:
-        """Give copies their originals' digests: pairs of the new key and the old one."""
+    def copy(self, runs: Iterable[tuple[int, int, int]]) -> None:
+        """Give copies their originals' digests: runs as of `summaries.side_by_side`."""
         columns = (
             "document, sent, day, reply, base, thread, first_from, first_to, first_cc,"
             " display_from, display_to, subject, sender, recipient, copied, blind"
         )
         self._database.executemany(
-            f"INSERT OR REPLACE INTO digest SELECT ?, {columns} FROM digest WHERE key = ?",  # noqa: S608
-            keys,
+            f"INSERT OR REPLACE INTO digest SELECT key + ?, {columns} FROM digest"  # noqa: S608
+            " WHERE key BETWEEN ? AND ?",
+            [(new - old, old, old + count - 1) for new, old, count in runs],
         )
 
     def compact(self) -> bool:

@@ -59,8 +59,8 @@ class TestExcerpts:
         excerpts.put(one, [(3, b"3"), (1, b"1"), (9, b"9"), (4, b"x" * (EXCERPT + 1))])
         excerpts.put(two, [(1, b"other")])
         assert excerpts.between(one, 1, 5) == [(1, b"1"), (3, b"3")]
-        excerpts.remove([1, 2])
+        excerpts.remove([(1, 2)])
         assert excerpts.between(one, 1, 5) == [(3, b"3")]
         assert excerpts.between(two, 1, 5) == []
-        excerpts.clear(3, 5)
+        excerpts.remove([(3, 3), (5, 8)])
         assert excerpts.between(one, 1, 9) == [(9, b"9")]

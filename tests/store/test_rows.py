@@ -82,7 +82,7 @@ class TestMessages:
         transaction.put_summaries(box, [(1, Summary(b"e", b"b", b"s"))])
         transaction.reflag(box, [(b"other", 9, 99, 2)])
         assert transaction.rows(box, [2]) == [Row(2, b"other", 9, 99, 100, 1000, 2000)]
-        transaction.remove(box, [1])
+        transaction.remove(box, [(1, 1)])
         assert transaction.names(box) == {b"other": 2}
         assert list(transaction.rendered(Rendering.BODY, box, [1])) == [None]
 
@@ -145,7 +145,7 @@ class TestSummaries:
         for uid in (1, 2):
             transaction.put_summaries(box, [(uid, Summary(b"e", b"b", b"s"))])
             transaction.excerpt(number, box, [(uid, b"From: a\r\n\r\n")])
-        transaction.remove(box, [1])
+        transaction.remove(box, [(1, 1)])
         assert list(transaction.excerpted(number, box, [1, 2])) == [None, b"From: a\r\n\r\n"]
         assert list(transaction.rendered(Rendering.BODY, box, [1, 2])) == [None, b"b"]
         transaction.clear(box)
@@ -158,6 +158,10 @@ class TestSummaries:
         transaction.put_summaries(one, [(1, kept)])
         transaction.copy_summaries(one, two, [(1, 7), (2, 8)])
         assert list(transaction.rendered(Rendering.BODY, two, [7, 8])) == [b"b", None]
+        transaction.copy_summaries(one, one, [(1, 2)])
+        transaction.remove(one, [(1, 1)])
+        for what in Rendering:
+            assert None not in transaction.rendered(what, one, [2])
 
 
 def test_departed(transaction: Transaction) -> None:

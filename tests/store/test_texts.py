@@ -46,7 +46,7 @@ def test_shards(made: Texts) -> None:
 def test_copies(made: Texts) -> None:
     """A copy shares its original's document, and keeps it when that is gone."""
     put(made, 1, 2, 3)
-    made.copy([(key_of(2, 7), key_of(1, 1))])
+    made.copy([(key_of(2, 7), key_of(1, 1), 1)])
     made._database.execute("DELETE FROM digest WHERE key = ?", (key_of(1, 1),))
     made._database.execute("DELETE FROM digest WHERE key = ?", (key_of(1, 2),))
     assert search(made, "WORDS", mailbox=2) == [7]
