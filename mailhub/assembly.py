@@ -41,6 +41,7 @@ from mailhub.queue.flow import Flow
 from mailhub.queue.ids import QueueIds
 from mailhub.queue.item import Item
 from mailhub.queue.journeys import Journeys
+from mailhub.queue.refusals import Refusals
 from mailhub.queue.spool import Spool
 from mailhub.queue.suppressions import Suppressions
 from mailhub.relay import maillog
@@ -53,6 +54,7 @@ from mailhub.relay.operator import Operator
 from mailhub.relay.providerdesk import ProviderDesk
 from mailhub.relay.queuedesk import QueueDesk
 from mailhub.relay.recall import forgotten
+from mailhub.relay.register import Register
 from mailhub.relay.report import Languages, Reporter
 from mailhub.relay.runner import Runner
 from mailhub.relay.suppressing import Suppressing
@@ -226,6 +228,14 @@ class Parts:
     def _open_intake(self) -> None:
         """What takes mail in, and what shows where it is."""
         settings, world, hub = self.settings, self.world, self.settings.hub
+        self.register = Register(
+            Refusals(hub.state, world.system.connect),
+            self.telling,
+            world.reactor,
+            world.now,
+            settings.journey.keep,
+            settings.origins.told,
+        )
         self.intake = HubIntake(
             self.journal,
             self.accounts,
@@ -246,6 +256,7 @@ class Parts:
             ),
             returns=self.suppressing.returns,
             suppressor=self.suppressing.suppressor,
+            register=self.register,
         )
         self.mail = QueueDesk(
             self.reaches,
@@ -367,6 +378,7 @@ class Parts:
             self.intake.allowances.all = settings.allowances
         self.journal.limits = settings.journal
         self.scribe.obey(settings.journey, settings.origins.told)
+        self.register.obey(settings.journey.keep, settings.origins.told)
         self.mail.limits = settings.journey
         self._schedules, self._ways = settings.schedules(), settings.ways()
         languages = Languages(settings.words, settings.bounce_language)
@@ -388,6 +400,7 @@ class Parts:
         await self.ledger.stop()
         await self.suppressing.stop()
         await self.journal.close()
+        await self.register.stop()
         await self.scribe.stop()
         self.outbound.close()
         self.suppressing.close()

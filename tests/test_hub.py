@@ -28,6 +28,7 @@ from mailhub.policy.route import Exchange, Smarthost
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.event import Accepted, Filed
 from mailhub.queue.journeys import Journeys
+from mailhub.queue.refusals import Refusals, Sought
 from tests.hubs import ALICE, CHEAP, PASSWORD, World, deliver, populated, settings
 
 
@@ -72,6 +73,26 @@ class TestJourney:
         peer = world.call(25)
         peer.say("EHLO client.example\r\nMAIL FROM:<s@far.example>\r\n")
         assert "550 5.7.1" in peer.say("RCPT TO:<x@elsewhere.example>\r\n")
+
+    def test_what_is_refused_can_be_found(self, world: World) -> None:
+        """Who was refused what, and which line made it so; guesses without end are counted."""
+        world.start()
+        peer = world.call(25)
+        peer.say("EHLO client.example\r\nMAIL FROM:<s@far.example>\r\n")
+        peer.say("RCPT TO:<x@elsewhere.example>\r\n")
+        for number in range(30):
+            if number % 9 == 0:
+                peer = world.call(25)
+                peer.say("EHLO client.example\r\nMAIL FROM:<s@far.example>\r\n")
+            peer.say(f"RCPT TO:<guess{number}@hub.example>\r\n")
+        world.reactor.pump([1.0, 1.0, 1.0])
+        book = Refusals(str(world.state))
+        [denied] = book.find(Sought(recipient="x@elsewhere.example"))
+        assert denied.reply == "550 5.7.1 Relaying denied"
+        assert denied.rule == "[smtp] trusted networks (default)"
+        assert len(book.find(Sought(sender="s@far.example"))) == 21
+        world.stop()
+        assert sum(it.count for it in book.find(Sought())) == 31
 
     def test_accounts_are_usable_at_once(self, world: World) -> None:
         """What another process adds to the database is there for the next command."""

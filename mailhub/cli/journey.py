@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mailhub.accounts.record import address
+from mailhub.cli import refusals
 from mailhub.cli.place import Place
 from mailhub.cli.show import json_option, print_json
 from mailhub.config.values import parse_duration
@@ -25,6 +26,8 @@ from mailhub.queue.wanted import Wanted
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mailhub.policy.refused import Refused
+
 GLANCE: Final = 0.3
 """Seconds between two looks at what was written, while following."""
 STYLES: Final = {
@@ -37,6 +40,7 @@ STYLES: Final = {
     "relayed": "green",
     "delivered": "green",
     "decided": "cyan",
+    "refused": "bold red",
     "looked up": "dim",
 }
 
@@ -47,7 +51,9 @@ STYLES: Final = {
 @click.option("--from", "sender", metavar="ADDRESS", help='From this sender; "" is <>.')
 @click.option("--to", metavar="ADDRESS", help="To this recipient.")
 @click.option("--account", metavar="ADDRESS", help="Submitted by this account.")
-@click.option("--since", metavar="DURATION", help="Accepted since then, such as 2h.")
+@click.option("--client", metavar="IP", help="Refused to this client.")
+@click.option("--since", metavar="DURATION", help="Accepted or refused since then, such as 2h.")
+@click.option("--refused", is_flag=True, help="What was refused, and nothing else.")
 @click.option("--limit", default=10, show_default=True, help="The latest so many.")
 @click.option("--follow", is_flag=True, help="Go on showing what happens, as it happens.")
 @json_option
@@ -59,8 +65,10 @@ def journey(
     sender: str | None,
     to: str | None,
     account: str | None,
+    client: str | None,
     since: str | None,
     *,
+    refused: bool,
     limit: int,
     follow: bool,
     as_json: bool,
@@ -69,6 +77,10 @@ def journey(
 
     Name it by its queue id, which the reply to a submission tells, or say what you
     know of it. With --follow and nothing else all mail is shown as it comes.
+
+    What was refused has no journey and no queue id, and is shown behind the journeys: by
+    whom it was tried, what was answered, and which line of the configuration made it so.
+    Many refusals to one network for one reason are shown as one, with their number.
     """
     wanted = Wanted(
         None if sender is None else _bare(sender),
@@ -77,21 +89,30 @@ def journey(
         None if account is None else _bare(account),
         time.time() - _seconds(since) if since else 0.0,
     )
+    alone = refused or client is not None
     named = wanted != Wanted()
-    if queue_id is not None and named:
+    if queue_id is not None and (named or alone):
         raise click.UsageError("A queue id needs nothing else to find its message.")
-    if queue_id is None and not named and not follow:
+    if queue_id is None and not named and not follow and not alone:
         raise click.UsageError("Which? Name a queue id, --message-id, --from, --to or --since.")
     drawing = _Json(whole=not follow) if as_json else _Terminal()
+    no: list[Refused] = []
+    if alone or (named and message_id is None and not follow):
+        no = refusals.found(place, wanted, client, limit)
+    if alone or (no and refusals.alone(place)):
+        drawing.refuse(no)
+        drawing.end()
+        return
     with _journeys(place) as journeys:
         latest = journeys.latest
         found = [_known(queue_id)] if queue_id is not None else []
         if named:
             found = journeys.find(wanted, limit)[::-1]
         parts = {each: journeys.load(each) for each in found}
-        _check(parts, follow=follow)
+        _check(parts, follow=follow or bool(no))
         for each, written in parts.items():
             drawing.draw(each, _events(written))
+        drawing.refuse(no)
         drawing.end()
         if follow:
             _follow(journeys, latest, wanted, queue_id, parts, drawing)
@@ -180,6 +201,9 @@ class _Drawing:
     def go_on(self, queue_id: QueueId, before: Sequence[Event], events: Sequence[Event]) -> None:
         """More has happened to a message that was drawn."""
 
+    def refuse(self, refused: Sequence[Refused]) -> None:
+        """What was refused, behind it."""
+
     def end(self) -> None:
         """All that there was is drawn."""
 
@@ -209,6 +233,9 @@ class _Json(_Drawing):
         for event in events:
             click.echo(json.dumps({"id": queue_id, **as_json(event)}))
 
+    def refuse(self, refused: Sequence[Refused]) -> None:
+        self._drawn += map(refusals.as_json, refused)
+
     def end(self) -> None:
         if self._whole:
             print_json(self._drawn)
@@ -236,6 +263,10 @@ class _Terminal(_Drawing):
         told = lines([*before, *events], _moment)
         seen = lines(before, _moment)
         self._lines([line for line in told if line not in seen])
+
+    def refuse(self, refused: Sequence[Refused]) -> None:
+        for each in refused:
+            refusals.draw(each, self._console, STYLES, _moment)
 
     def _lines(self, drawn: Sequence[Line]) -> None:
         from rich.text import Text  # noqa: PLC0415

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 from mailhub.mail.value import value
 
@@ -80,8 +80,17 @@ class Refusal(Exception):
 
     The session that catches it sends `reply` as it stands.  Whether the sender
     may try again is a property of the reply, never a second flag beside it.
+
+    Attributes:
+        rule: The line of the configuration that decides (`policy.rule.Rule`), if one does.
     """
 
     def __init__(self, code: int, detail: str, *lines: str) -> None:
         self.reply = Reply(code, detail, lines)
+        self.rule: object = None
         super().__init__(self.reply.text)
+
+    def by(self, rule: object) -> Self:
+        """The same, which a line of the configuration decides."""
+        self.rule = rule
+        return self

@@ -86,6 +86,16 @@ class DeliveryIntake:
             raise _refusal(error, "3.0") from None
         return DeliveryDraft(messages)
 
+    def refused(
+        self,
+        client: Client,
+        stage: str,
+        refusal: Refusal,
+        envelope: Envelope | None = None,
+        path: Path | None = None,
+    ) -> None:
+        """Nobody wants to know: there is no such hook."""
+
     def _address(self, path: Path) -> Any:
         try:
             return smtp.Address(f"<{path}>".encode(), self._hostname)

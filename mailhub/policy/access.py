@@ -73,7 +73,8 @@ async def check_sender(
     if reverse_path == NULL or client.account is None or not rules.own_senders:
         return verdict
     if not await may_send_as(client.account, reverse_path, directory, rules.aliases):
-        raise Refusal(550, "7.1", "Not an address of the account that has logged in")
+        words = "Not an address of the account that has logged in"
+        raise Refusal(550, "7.1", words).by(OWN_SENDERS)
     return verdict
 
 
@@ -112,9 +113,9 @@ async def check_recipient(
     if path in expansion.others and not may_relay(client, rules):
         backup = None if client.submission else backing(path.domain, rules.backups)
         if backup is None:
-            raise Refusal(550, "7.1", "Relaying denied")
+            raise Refusal(550, "7.1", "Relaying denied").by(TRUSTED)
         if not backup.has(path):
-            raise no_such_mailbox()
+            raise no_such_mailbox().by(Rule(f"backup {backup.name}", "recipients"))
     return expansion
 
 

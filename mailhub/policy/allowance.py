@@ -111,7 +111,8 @@ class Excess:
 
     def refusal(self) -> Refusal:
         """What the client is told where it is to be refused."""
-        return Refusal(452, "7.1", f"More than {self.limit} {self.key}; try again later")
+        words = f"More than {self.limit} {self.key}; try again later"
+        return Refusal(452, "7.1", words).by(self.rule)
 
 
 def hour_of(now: float) -> int:

@@ -8,9 +8,11 @@ from typing import Final
 from mailhub.mail.address import Path, parse_address
 from mailhub.mail.header import Header
 from mailhub.mail.reply import Refusal
+from mailhub.policy.rule import Rule
 
 HOPS_LIMIT: Final = 100
 """Received fields above which a message is going round: at least 100 (RFC 5321 §6.3)."""
+HOPS: Final = Rule("smtp", "hops")
 
 
 def check_hops(header: Header, limit: int = HOPS_LIMIT) -> None:
@@ -21,7 +23,8 @@ def check_hops(header: Header, limit: int = HOPS_LIMIT) -> None:
     """
     # Nearly all mail passes the first, cheap question, which may only count too many.
     if header.block.lower().count(b"received") > limit and header.count(b"received") > limit:
-        raise Refusal(554, "4.6", "Too many hops: this message is going round in a loop")
+        words = "Too many hops: this message is going round in a loop"
+        raise Refusal(554, "4.6", words).by(HOPS)
 
 
 def check_delivered_to(header: Header, paths: Iterable[Path]) -> None:

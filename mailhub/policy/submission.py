@@ -20,6 +20,7 @@ from mailhub.mail.address import Path, parse_address
 from mailhub.mail.date import format_date
 from mailhub.mail.header import Header, make
 from mailhub.mail.reply import Refusal
+from mailhub.policy.access import OWN_SENDERS
 from mailhub.policy.alias import Rules, may_send_as
 from mailhub.ports.accounts import Account, Directory
 
@@ -75,7 +76,8 @@ async def check_authors(
         if resent and await _elsewhere(specs, directory):
             continue
         if not await _owns(specs, account, directory, rules):
-            raise Refusal(550, "7.1", "From is not an address of the account that has logged in")
+            words = "From is not an address of the account that has logged in"
+            raise Refusal(550, "7.1", words).by(OWN_SENDERS)
 
 
 async def _resent(
@@ -89,7 +91,8 @@ async def _resent(
     fields = _resenders(header)
     for field in fields:
         if not await _owns(addresses(field), account, directory, rules):
-            raise Refusal(550, "7.1", "Resent-From is not an address of the account")
+            words = "Resent-From is not an address of the account"
+            raise Refusal(550, "7.1", words).by(OWN_SENDERS)
     return bool(fields)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
-from mailhub.mail.reply import Reply
+from mailhub.mail.reply import Refusal, Reply
 from mailhub.ports.conversation import Client
 
 
@@ -23,6 +24,19 @@ class Intake(Protocol):
 
     async def draft(self, client: Client, envelope: Envelope) -> Draft:
         """DATA or the first BDAT: be ready for content."""
+
+    def refused(
+        self,
+        client: Client,
+        stage: str,
+        refusal: Refusal,
+        envelope: Envelope | None = None,
+        path: Path | None = None,
+    ) -> None:
+        """A client is told a refusal, by whomever: of MAIL, RCPT, DATA or AUTH, as `stage` says.
+
+        The envelope is as it was known then, `path` that of RCPT.
+        """
 
 
 class Draft(Protocol):

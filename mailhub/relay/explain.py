@@ -15,10 +15,8 @@ from mailhub.mail.reply import Refusal
 from mailhub.policy import loop, submission
 from mailhub.policy.access import (
     OWN_SENDERS,
-    TRUSTED,
     check_recipient,
     check_sender,
-    may_relay,
     recipient_verdict,
 )
 from mailhub.policy.alias import Expansion
@@ -36,8 +34,7 @@ async def explained(letter: Letter, client: Client, world: World) -> AsyncIterat
     try:
         verdict = await check_sender(client, letter.sender, world.directory, settings.access)
     except Refusal as refusal:
-        rule = None if client.account is None else OWN_SENDERS
-        yield refused("MAIL", "", refusal, rule)
+        yield refused("MAIL", "", refusal)
         return
     yield decided("MAIL", "", verdict)
     found = []
@@ -45,13 +42,12 @@ async def explained(letter: Letter, client: Client, world: World) -> AsyncIterat
         try:
             expansion = await _expansion(client, path, world)
         except Refusal as refusal:
-            denied = refusal.reply.detail == "7.1" and not may_relay(client, settings.access)
-            yield refused("RCPT", str(path), refusal, TRUSTED if denied else None)
+            yield refused("RCPT", str(path), refusal)
             continue
         verdict = recipient_verdict(client, path, expansion, settings.access)
         yield decided("RCPT", str(path), verdict)
         for member, no in expansion.refused:
-            yield refused("RCPT", str(member), no, None)
+            yield refused("RCPT", str(member), no)
         found.append(expansion)
     if not found:
         return
@@ -115,7 +111,7 @@ async def _content(
         loop.check_hops(header, settings.intake.hops)
         loop.check_delivered_to(header, mine)
     except Refusal as refusal:
-        yield refused("content", "", refusal, Rule("smtp", "hops"))
+        yield refused("content", "", refusal)
         return
     if client.account is None:
         return
@@ -125,7 +121,7 @@ async def _content(
                 header, client.account, world.directory, settings.aliases
             )
         except Refusal as refusal:
-            yield refused("content", "", refusal, OWN_SENDERS)
+            yield refused("content", "", refusal)
             return
         yield Step("content", "", "From: an address of the account", OWN_SENDERS)
     missing = [name for name in (b"date", b"message-id", b"from") if not header.first(name)]

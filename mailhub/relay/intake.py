@@ -45,6 +45,7 @@ from mailhub.policy.limits import IntakeLimits
 from mailhub.policy.protection import TLS_OPTIONAL, tls_optional
 from mailhub.policy.queueclass import NORMAL, Classes, Facts, classify, named, possible
 from mailhub.policy.returnpath import shaped
+from mailhub.policy.rule import Rule
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Account, Directory
 from mailhub.ports.conversation import Client
@@ -58,11 +59,13 @@ from mailhub.relay.addressees import INBOX, Addressees, addressees
 from mailhub.relay.agents import Announce
 from mailhub.relay.allowances import Allowances, hold_all
 from mailhub.relay.faults import refusal
+from mailhub.relay.register import Register
 from mailhub.relay.report import Reporter
 from mailhub.relay.returns import Returns
 from mailhub.relay.suppressor import Suppressor
 
 _HEADER_END: Final = b"\r\n\r\n"
+HEADER: Final = Rule("submission", "header")
 
 
 OverQuota = Callable[[Account, int], Awaitable[bool]]
@@ -110,6 +113,7 @@ class HubIntake:
         recorder: Is told of what is accepted.
         returns: Takes what comes to return paths of ours.
         suppressor: Asked at RCPT whether an address is on a suppression list.
+        register: Is told of what is refused.
     """
 
     def __init__(
@@ -131,8 +135,10 @@ class HubIntake:
         allowances: Allowances | None = None,
         returns: Returns | None = None,
         suppressor: Suppressor | None = None,
+        register: Register | None = None,
     ) -> None:
         self.journal = journal
+        self.register = register
         self.classes = classes
         self.allowances = allowances
         self.directory = directory
@@ -152,13 +158,12 @@ class HubIntake:
 
     async def sender(self, client: Client, envelope: Envelope) -> None:
         """MAIL: may this client send from this reverse-path?"""
-        with maillog.refusals(client, envelope):
-            try:
-                await check_sender(client, envelope.reverse_path, self.directory, self.rules)
-                if client.account is not None and self.allowances is not None:
-                    self.allowances.check(client.account.path, ())
-            except OSError as error:
-                raise refusal(error) from None
+        try:
+            await check_sender(client, envelope.reverse_path, self.directory, self.rules)
+            if client.account is not None and self.allowances is not None:
+                self.allowances.check(client.account.path, ())
+        except OSError as error:
+            raise refusal(error) from None
 
     async def recipient(self, client: Client, envelope: Envelope, recipient: Recipient) -> None:
         """RCPT: shall we take mail from this client for this recipient?
@@ -166,18 +171,31 @@ class HubIntake:
         Raises:
             Refusal: As `policy.access`; 452 4.2.2 where all mailboxes it leads to are full.
         """
-        with maillog.refusals(client, envelope, recipient.path):
-            expansion = await self._expansion(client, recipient.path)
-            if self._suppressor is not None and recipient.path in expansion.others:
-                self._check_list(client, envelope, recipient.path, self._suppressor)
-            if client.account is not None and self.allowances is not None:
-                so_far = [*(it.path for it in envelope.recipients), recipient.path]
-                try:
-                    self.allowances.check(client.account.path, so_far)
-                except OSError as error:
-                    raise refusal(error) from None
-            if not expansion.others and await self._all_full(expansion, envelope.size or 0):
-                raise Refusal(452, "2.2", "Mailbox full")
+        expansion = await self._expansion(client, recipient.path)
+        if self._suppressor is not None and recipient.path in expansion.others:
+            self._check_list(client, envelope, recipient.path, self._suppressor)
+        if client.account is not None and self.allowances is not None:
+            so_far = [*(it.path for it in envelope.recipients), recipient.path]
+            try:
+                self.allowances.check(client.account.path, so_far)
+            except OSError as error:
+                raise refusal(error) from None
+        if not expansion.others and await self._all_full(expansion, envelope.size or 0):
+            raise Refusal(452, "2.2", "Mailbox full")
+
+    def refused(
+        self,
+        client: Client,
+        stage: str,
+        refusal: Refusal,
+        envelope: Envelope | None = None,
+        path: Path | None = None,
+    ) -> None:
+        """Tell the log of a refusal, and the register."""
+        if stage != "AUTH":  # who guards logins has told of it
+            maillog.refused(client, refusal, envelope, path)
+        if self.register is not None:
+            self.register.note(client, stage, refusal, envelope, path)
 
     def _check_list(
         self, client: Client, envelope: Envelope, path: Path, suppressor: Suppressor
@@ -292,10 +310,6 @@ class HubDraft:
             Refusal: 554 5.4.6 for a loop, 550 5.7.1 for another's From, 552
                 5.3.4 for a header without end; 452 4.3.1 or 451 4.3.0 for the disk.
         """
-        with maillog.refusals(self._client, self._envelope):
-            await self._write(octets)
-
-    async def _write(self, octets: bytes) -> None:
         if self._begun:
             await self._take(octets)
             return
@@ -307,7 +321,7 @@ class HubDraft:
             await self._begin(start[:cut], start[cut:])
         elif len(start) > self._intake.limits.header:
             if self._client.account is not None:
-                raise Refusal(552, "3.4", "Header section too long")
+                raise Refusal(552, "3.4", "Header section too long").by(HEADER)
             await self._begin(start, b"")
 
     async def commit(self) -> Reply:
@@ -316,8 +330,7 @@ class HubDraft:
         Raises:
             Refusal: As `write`; nothing was kept.
         """
-        with maillog.refusals(self._client, self._envelope):
-            return await shielded(self._commit())
+        return await shielded(self._commit())
 
     async def abort(self) -> None:
         """Forget all of it."""

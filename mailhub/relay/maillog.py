@@ -7,8 +7,7 @@ and begins with that word. Connections and logins are told elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Final
 
 from twisted.logger import Logger
@@ -54,16 +53,14 @@ def attempted(before: Item, after: Item) -> None:
             _say(f"{after.queue_id}: <{recipient.path}> {_told(new)}")
 
 
-@contextmanager
-def refusals(client: Client, envelope: Envelope, path: Path | None = None) -> Iterator[None]:
-    """Tell of a refusal on its way to the client: of a recipient, or of the whole message."""
-    try:
-        yield
-    except Refusal as refusal:
-        what = "mail" if path is None else f"<{path}>"
-        by = _visitor(client.helo, client.address)
-        _say(f"refused {what} from <{envelope.reverse_path}> by {by}: {refusal.reply.text}")
-        raise
+def refused(
+    client: Client, refusal: Refusal, envelope: Envelope | None, path: Path | None = None
+) -> None:
+    """A client is refused: a recipient, or the whole message."""
+    what = "mail" if path is None else f"<{path}>"
+    sender = "" if envelope is None else f" from <{envelope.reverse_path}>"
+    by = _visitor(client.helo, client.address)
+    _say(f"refused {what}{sender} by {by}: {refusal.reply.text}")
 
 
 def left_out(alias: Path, member: Path, refusal: Refusal) -> None:

@@ -301,11 +301,6 @@ class Listening:
 
         try:
             return await self._returns.heard(self._paths, self._envelope, content, accept)
-        except Refusal:
-            if not accepted:  # else the draft has told of it
-                with maillog.refusals(self._client, self._envelope):
-                    raise
-            raise
         except OSError as error:
             raise refusal(error) from None
         finally:

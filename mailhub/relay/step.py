@@ -82,6 +82,7 @@ def decided(stage: str, about: str, verdict: Verdict) -> Step:
     return Step(stage, about, verdict.what, verdict.rule)
 
 
-def refused(stage: str, about: str, refusal: Refusal, rule: Rule | None = None) -> Step:
+def refused(stage: str, about: str, refusal: Refusal) -> Step:
     """A refusal as a step."""
+    rule = refusal.rule if isinstance(refusal.rule, Rule) else None
     return Step(stage, about, refusal.reply.text, rule, refused=True)

@@ -10,6 +10,7 @@ Invariants:
 from __future__ import annotations
 
 from mailhub.mail.reply import Refusal
+from mailhub.policy.rule import Rule
 from mailhub.ports.intake import Draft
 from mailhub.smtp.limits import Limits
 from mailhub.smtp.reader import Reader
@@ -23,7 +24,17 @@ class Incoming:
         left: Octets of the chunk at hand were announced and not all read.
     """
 
-    __slots__ = ("_block", "_chunked", "_draft", "_limits", "_reader", "_size", "blocks", "left")
+    __slots__ = (
+        "_block",
+        "_chunked",
+        "_draft",
+        "_limits",
+        "_reader",
+        "_rule",
+        "_size",
+        "blocks",
+        "left",
+    )
 
     def __init__(
         self,
@@ -33,8 +44,13 @@ class Incoming:
         *,
         chunked: bool = False,
         binary: bool = False,
+        rule: Rule | None = None,
     ) -> None:
-        """Begin to read content; without a `draft`, to drop it."""
+        """Begin to read content; without a `draft`, to drop it.
+
+        `rule` is the line that limits its size.
+        """
+        self._rule = rule
         self._reader = reader
         self._limits = limits
         self._draft = draft
@@ -104,4 +120,5 @@ class Incoming:
                 self._reader.spoil(refusal)
 
     def _too_big(self) -> Refusal:
-        return Refusal(552, "3.4", f"Content may have {self._limits.size} octets")
+        words = f"Content may have {self._limits.size} octets"
+        return Refusal(552, "3.4", words).by(self._rule)

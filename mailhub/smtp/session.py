@@ -22,11 +22,12 @@ from typing import Any, ClassVar, Final
 
 from mailhub.mail.envelope import Body, Envelope, Recipient
 from mailhub.mail.reply import Refusal
+from mailhub.policy.rule import Rule
 from mailhub.ports.accounts import Logins
 from mailhub.ports.conversation import Client, Tls
 from mailhub.ports.intake import Intake
 from mailhub.sasl.mechanism import Exchange, Mechanisms
-from mailhub.smtp import auth, hello, sequence
+from mailhub.smtp import auth, hello, sequence, told
 from mailhub.smtp.answer import encode, ready
 from mailhub.smtp.command import (
     Auth,
@@ -48,10 +49,12 @@ from mailhub.smtp.command import (
     Vrfy,
     parse,
 )
+from mailhub.smtp.holding import check_hold
 from mailhub.smtp.incoming import Incoming
 from mailhub.smtp.limits import Limits, Site
 from mailhub.smtp.reader import BadLine, Reader
 from mailhub.smtp.sequence import Phase
+from mailhub.smtp.told import About
 
 __all__ = ["Limits", "Session", "Site"]
 
@@ -207,6 +210,8 @@ class Session:
 
     async def _take_line(self) -> bytes | None:
         """The reply to the next line; None while none is whole."""
+        line: bytes | None = None
+        exchange = self._exchange
         try:
             line = self._reader.line()
             if line is None:
@@ -220,6 +225,7 @@ class Session:
         except BadLine as bad:
             return self._refused_line(bad)
         except Refusal as refusal:
+            self._tell(("AUTH", None, None) if exchange else told.about_line(line or b""), refusal)
             return self._refused(refusal)
 
     @property
@@ -235,9 +241,13 @@ class Session:
                 return _TOO_MUCH_TALK
         refusal = self._not_now(kind)
         if refusal is None:
-            return await self._HANDLERS[kind](self, command)
-        if isinstance(command, Bdat):
+            try:
+                return await self._HANDLERS[kind](self, command)
+            except Refusal as no:
+                refusal = no
+        elif isinstance(command, Bdat):
             return self._drop_chunk(command, refusal)
+        self._tell(told.about(command, self._envelope), refusal)
         return self._refused(refusal)
 
     def _not_now(self, kind: type[Command]) -> Refusal | None:
@@ -249,6 +259,12 @@ class Session:
         if refusal is None and site.submission and client.account is None:
             return None if kind in sequence.WITHOUT_LOGIN else sequence.LOGIN_FIRST
         return refusal
+
+    def _tell(self, what: About, refusal: Refusal) -> None:
+        """Tell the intake of a refusal, if it matters there."""
+        stage, envelope, path = what
+        if told.matters(stage, refusal):
+            self._intake.refused(self._client, stage, refusal, envelope, path)
 
     def _refused(self, refusal: Refusal) -> bytes:
         """Count a refusal; with the last that is borne the session ends (RFC 5321 §4.2.1)."""
@@ -393,6 +409,10 @@ class Session:
         if incoming is not None:
             await incoming.abort()
 
+    def _line(self, key: str) -> Rule:
+        """A line of the configuration, of this listener's service."""
+        return Rule("submission" if self._site.submission else "smtp", key)
+
     def _forget(self) -> None:
         """Be between transactions."""
         if self._phase is not Phase.CONNECTED:
@@ -411,11 +431,11 @@ class Session:
         """
         limit = self._limits.size
         if limit and command.size is not None and command.size > limit:
-            raise Refusal(552, "3.4", f"Content may have {limit} octets")
+            rule = self._line("message limit")
+            raise Refusal(552, "3.4", f"Content may have {limit} octets").by(rule)
         if command.require_tls and self._client.tls is None:
             raise Refusal(555, "5.4", "REQUIRETLS is not supported without TLS")
-        if (command.hold_for, command.hold_until) != (None, None):
-            self._check_hold(command)
+        check_hold(command, self._site, self._limits.hold)
         envelope = Envelope(
             command.reverse_path,
             body=command.body,
@@ -435,21 +455,6 @@ class Session:
         self._phase = Phase.MAIL
         return _SENDER_OK
 
-    def _check_hold(self, command: Mail) -> None:
-        """Judge HOLDFOR and HOLDUNTIL, which are for submission alone (RFC 4865 §4).
-
-        Raises:
-            Refusal: 555 5.5.4 elsewhere; 501 5.5.4 for both, or for too long.
-        """
-        now, limit = self._site.now, self._limits.hold
-        if not self._site.submission or not limit or now is None:
-            raise Refusal(555, "5.4", "FUTURERELEASE is for submission")
-        if command.hold_for is not None and command.hold_until is not None:
-            raise Refusal(501, "5.4", "HOLDFOR and HOLDUNTIL exclude each other")
-        until = (command.hold_until or 0) - now() if command.hold_until else command.hold_for or 0
-        if until > limit:
-            raise Refusal(501, "5.4", f"A message is held for {int(limit)} seconds at most")
-
     async def _rcpt(self, command: Rcpt) -> bytes:
         """Add a recipient (RFC 5321 §4.1.1.3).
 
@@ -461,13 +466,14 @@ class Session:
         envelope = self._envelope
         assert envelope is not None
         if len(envelope.recipients) >= self._limits.recipients:
-            raise Refusal(452, "5.3", "Too many recipients")
+            raise Refusal(452, "5.3", "Too many recipients").by(self._line("recipients"))
         recipient = Recipient(command.forward_path, command.notify, command.orcpt)
         try:
             await self._intake.recipient(self._client, envelope, recipient)
         except Refusal as refusal:
             if not refusal.reply.permanent:
                 raise
+            self._tell(("RCPT", envelope, recipient.path), refusal)
             return self._refused_recipient(refusal)
         self._envelope = envelope.to(recipient)
         self._phase = Phase.RCPT
@@ -488,7 +494,8 @@ class Session:
         if envelope.body is Body.BINARY:
             raise Refusal(503, "5.1", "BINARYMIME needs BDAT")  # RFC 3030 §3
         draft = await self._intake.draft(self._client, envelope)
-        self._incoming = Incoming(self._reader, self._limits, draft)
+        rule = self._line("message limit")
+        self._incoming = Incoming(self._reader, self._limits, draft, rule=rule)
         self.patience = self._limits.content_patience
         return _GO_AHEAD
 
@@ -503,7 +510,12 @@ class Session:
                 return self._drop_chunk(command, refusal)
             binary = envelope.body is Body.BINARY
             self._incoming = Incoming(
-                self._reader, self._limits, draft, chunked=True, binary=binary
+                self._reader,
+                self._limits,
+                draft,
+                chunked=True,
+                binary=binary,
+                rule=self._line("message limit"),
             )
         return self._begin_chunk(self._incoming, command)
 
@@ -536,20 +548,23 @@ class Session:
             self._phase = Phase.CHUNKS
             return ready(250, "0.0", f"{chunk.size} octets received")
         self._incoming = None
+        self._tell(("DATA", self._envelope, None), incoming.fault)
         if within:
             self._phase = Phase.SPOILT
         return self._refused(incoming.fault)
 
     async def _conclude(self, incoming: Incoming) -> bytes:
         """Answer for the content; the transaction is over either way (RFC 5321 §4.1.1.4)."""
-        draft, utf8 = await incoming.finish(), self._utf8
+        draft, utf8, envelope = await incoming.finish(), self._utf8, self._envelope
         self._forget()
         if draft is None:
             assert incoming.fault is not None
+            self._tell(("DATA", envelope, None), incoming.fault)
             return self._refused(incoming.fault)
         try:
             reply = await draft.commit()
         except Refusal as refusal:
+            self._tell(("DATA", envelope, None), refusal)
             return self._refused(refusal)
         self._errors = self._bad_recipients = self._idle = 0
         return encode(reply, utf8=utf8)

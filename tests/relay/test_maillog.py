@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -119,15 +118,18 @@ def test_unchanged(lines: list[str]) -> None:
 
 
 def test_refused(lines: list[str]) -> None:
-    """A refusal is told, and goes on its way."""
+    """A refusal is told: of a recipient, of a message, of whatever it was."""
     client = Client("192.0.2.1", 25, helo="client.example")
-    for path in (BOB, None):
-        with pytest.raises(Refusal), maillog.refusals(client, Envelope(ANN), path):
-            raise Refusal(550, "1.1", "Nobody")
-    with suppress(ValueError), maillog.refusals(client, Envelope(ANN)):
-        raise ValueError
-    by = "from <ann@example.com> by client.example [192.0.2.1]: 550 5.1.1 Nobody"
-    assert lines == [f"refused <bob@far.example> {by}", f"refused mail {by}"]
+    refusal = Refusal(550, "1.1", "Nobody")
+    maillog.refused(client, refusal, Envelope(ANN), BOB)
+    maillog.refused(client, refusal, Envelope(ANN))
+    maillog.refused(client, refusal, None)
+    by = "by client.example [192.0.2.1]: 550 5.1.1 Nobody"
+    assert lines == [
+        f"refused <bob@far.example> from <ann@example.com> {by}",
+        f"refused mail from <ann@example.com> {by}",
+        f"refused mail {by}",
+    ]
 
 
 def test_left_out(lines: list[str]) -> None:

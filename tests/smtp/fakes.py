@@ -73,6 +73,7 @@ class FakeIntake:
     clients: list[Client] = field(default_factory=list)
     envelopes: list[Envelope] = field(default_factory=list)
     recipients: list[Recipient] = field(default_factory=list)
+    told: list[tuple[str, ...]] = field(default_factory=list)
 
     async def sender(self, client: Client, envelope: Envelope) -> None:
         self.clients.append(client)
@@ -84,6 +85,18 @@ class FakeIntake:
         self.recipients.append(recipient)
         if recipient.path.local in RECIPIENTS:
             raise Refusal(*RECIPIENTS[recipient.path.local])
+
+    def refused(
+        self,
+        client: Client,
+        stage: str,
+        refusal: Refusal,
+        envelope: Envelope | None = None,
+        path: Path | None = None,
+    ) -> None:
+        sender = "" if envelope is None else str(envelope.reverse_path)
+        to = "" if path is None else str(path)
+        self.told.append((stage, refusal.reply.text, sender, to, str(refusal.rule or "")))
 
     async def draft(self, client: Client, envelope: Envelope) -> Draft:
         if envelope.reverse_path.local == "nodraft":

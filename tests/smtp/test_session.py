@@ -457,3 +457,63 @@ class TestHeldForTheirSender:
         assert self.say(b"HOLDUNTIL=1970-01-01T00:18:21Z") == "501 5.5.4"
         assert self.say(b"HOLDFOR=1 HOLDUNTIL=1970-01-01T00:18:20Z") == "501 5.5.4"
         assert self.say(b"HOLDFOR=1", submission=False) == "555 5.5.4"
+
+
+class TestToldOfRefusals:
+    """The intake hears of every refusal of mail, whoever made it."""
+
+    def told(self, octets: bytes, **more: Any) -> list[tuple[str, ...]]:
+        talk = Talk(**more)
+        talk.say(octets)
+        return talk.intake.told
+
+    def test_by_the_intake(self) -> None:
+        """At each stage, with the names that were known then."""
+        opening = OPENING.replace(b"<a@", b"<refused@")
+        assert self.told(opening)[0] == (
+            *("MAIL", "550 5.7.1 Not from you", "refused@b.example", "", ""),
+        )
+        found = self.told(
+            OPENING + b"RCPT TO:<nobody@hub.example>\r\nRCPT TO:<full@hub.example>\r\n"
+        )
+        assert found == [
+            ("RCPT", "550 5.1.1 No mailbox here", "a@b.example", "nobody@hub.example", ""),
+            ("RCPT", "452 4.2.2 Over quota", "a@b.example", "full@hub.example", ""),
+        ]
+        spam = OPENING + b"DATA\r\nspam\r\n.\r\n"
+        assert self.told(spam) == [("DATA", "550 5.7.1 No spam", "a@b.example", "", "")]
+        chunk = OPENING + b"BDAT 9 LAST\r\nfull disk"
+        assert [it[:3] for it in self.told(chunk)] == [
+            ("DATA", "452 4.3.1 Disk full", "a@b.example")
+        ]
+
+    def test_by_limits(self) -> None:
+        """With the line of the configuration that decides."""
+        size = self.told(b"EHLO c\r\nMAIL FROM:<a@b.example> SIZE=1001\r\n")
+        assert size == [
+            *[("MAIL", "552 5.3.4 Content may have 1000 octets", "a@b.example", "",
+               "[smtp] message limit")],
+        ]  # fmt: skip
+        many = OPENING + 3 * b"RCPT TO:<ann@hub.example>\r\n"
+        assert [it[4] for it in self.told(many)] == ["[smtp] recipients"]
+        big = OPENING + b"DATA\r\n" + 20 * (b"x" * 98 + b"\r\n") + b".\r\n"
+        assert [(it[0], it[4]) for it in self.told(big)] == [("DATA", "[smtp] message limit")]
+        chunk = OPENING + b"BDAT 1001\r\n" + 1001 * b"x"
+        assert [(it[0], it[4]) for it in self.told(chunk)] == [("DATA", "[smtp] message limit")]
+
+    def test_by_grammar(self) -> None:
+        """What could not be read has no names."""
+        assert [it[0::2] for it in self.told(b"EHLO c\r\nMAIL FROM:<a@>\r\n")] == [("MAIL", "", "")]
+
+    def test_logins(self) -> None:
+        """A login that comes to nothing is told, and mail without one."""
+        mechanisms = FakeMechanisms(in_the_clear=True)
+        found = self.told(b"EHLO c\r\nAUTH PLAIN d3Jvbmc=\r\n", mechanisms=mechanisms)
+        assert [it[0] for it in found] == ["AUTH"]
+        site = replace(SITE, submission=True)
+        found = self.told(b"EHLO c\r\nMAIL FROM:<a@b.example>\r\n", site=site)
+        assert found == [("MAIL", "530 5.7.0 Authentication required", "a@b.example", "", "")]
+
+    def test_not_about_mail(self) -> None:
+        """Commands out of order, and others, are nobody's mail."""
+        assert self.told(b"DATA\r\nEXPN x\r\nEHLO c\r\nDATA\r\nRCPT TO:<x@y.example>\r\n") == []
