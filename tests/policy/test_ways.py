@@ -9,7 +9,7 @@ from mailhub.mail.reply import Refusal
 from mailhub.policy.backup import Backup
 from mailhub.policy.route import Exchange, Route, Smarthost, TlsDemand
 from mailhub.policy.rule import Rule
-from mailhub.policy.ways import Ways
+from mailhub.policy.ways import KNOWN, Ways
 
 HOST = Smarthost("all", "smart.example")
 EVERYTHING = Route("all", hop=HOST)
@@ -67,3 +67,17 @@ def test_the_operator() -> None:
     assert ways.schedule(NULL, FAR, "direct") == "direct"
     with pytest.raises(Refusal, match=r"451 4\.3\.5"):
         ways.hop(NULL, FAR, "gone")
+
+
+def test_what_is_remembered() -> None:
+    """What was found for two domains holds for no others, and is forgotten in time."""
+    ours = Route("ours", hop=HOST, senders=("ours.example",))
+    ways = Ways((ours,))
+    for _ in range(2):
+        assert ways.hop(Path("x", "ours.example"), FAR) == HOST
+        assert ways.hop(NULL, FAR) == Exchange("far.example")
+        assert ways.hop(NULL, FRIEND) == Exchange("friend.example")
+    for number in range(KNOWN + 1):
+        ways.hop(NULL, Path("x", f"{number}.example"))
+    assert len(ways._known) <= KNOWN
+    assert ways.hop(Path("x", "ours.example"), FAR) == HOST
