@@ -51,6 +51,11 @@ class Limits:
     per_hour: int = 0
     per_day: int = 0
 
+    @property
+    def rated(self) -> bool:
+        """Whether messages are counted against something."""
+        return bool(self.per_minute or self.per_hour or self.per_day)
+
 
 @value(frozen=True, slots=True)
 class Window:
@@ -97,8 +102,8 @@ class Window:
     def counted(self, now: float, length: float) -> Window:
         """The window with one message more."""
         window = self.at(now, length)
-        *older, newest = window.counts or (0,)
-        return Window(window.last, (*older, newest + 1))
+        counts = window.counts or (0,)
+        return Window(window.last, (*counts[:-1], counts[-1] + 1))
 
 
 @value(frozen=True, slots=True)
@@ -136,6 +141,8 @@ class Pace:
 
 def slot(pace: Pace, limits: Limits, now: float) -> float:
     """The first moment when a message may begin; `now` if that is now."""
+    if not (pace.rate or limits.rated):
+        return now
     windows = [window.free(now, length, limit) for window, length, limit in _windows(pace, limits)]
     return max(now, _spaced(pace, now), *windows)
 

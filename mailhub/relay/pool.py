@@ -82,6 +82,26 @@ class Peer:
         return self.group, self.source.name
 
 
+class Berth:
+    """All connections to one peer.
+
+    Attributes:
+        idle: Those that wait for a message, the one used last at the end.
+        at_work: Those that a message may follow on.
+        links: How many are counted (`Link.counted`).
+        counted: As `Peer.counted`.
+    """
+
+    __slots__ = ("at_work", "counted", "idle", "links", "peer")
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.counted = peer.counted
+        self.idle: deque[Link] = deque()
+        self.at_work: dict[Link, None] = {}
+        self.links = 0
+
+
 class Link(RelayClient):
     """A connection of the pool.
 
@@ -96,9 +116,11 @@ class Link(RelayClient):
 
     debug = False
 
-    def __init__(self, pool: Pool, peer: Peer, address: str, tls: TlsDemand) -> None:
+    def __init__(self, pool: Pool, berth: Berth, address: str, tls: TlsDemand) -> None:
+        peer = berth.peer
         super().__init__(None, None, peer.source.helo or pool.name)
         self.peer = peer
+        self.berth = berth
         self.address = address
         self.sent = 0
         self.counted = True
@@ -259,8 +281,8 @@ class Pool:
         self.client_limits = client_limits
         self._limits = limits
         self._links: set[Link] = set()
-        self._idle: dict[Peer, deque[Link]] = {}
-        self._at_work: dict[Peer, dict[Link, None]] = {}  # that somebody may follow
+        self._berths: dict[Peer, Berth] = {}
+        self._idle: Counter[tuple[str, str]] = Counter()  # by what they are counted under
         self._idle_count = 0
         self._open: Counter[tuple[str, str]] = Counter()  # connections, made and being made
         self._connecting: set[Any] = set()
@@ -291,7 +313,11 @@ class Pool:
         if most is not None and self._open[peer.counted] >= most:
             self._make_room(peer.counted)
         self._open[peer.counted] += 1
-        link = Link(self, peer, address, TlsDemand.NONE if clear else peer.tls)
+        berth = self._berths.get(peer)
+        if berth is None:
+            berth = self._berths[peer] = Berth(peer)
+        berth.links += 1
+        link = Link(self, berth, address, TlsDemand.NONE if clear else peer.tls)
         connector = self.reactor.connectTCP(
             address,
             peer.port,
@@ -319,41 +345,46 @@ class Pool:
         """It is closed, or about to be."""
         if link.counted:
             link.counted = False
-            self._open[link.peer.counted] -= 1
-            if not self._open[link.peer.counted]:
-                del self._open[link.peer.counted]
+            berth = link.berth
+            berth.links -= 1
+            if not berth.links:
+                del self._berths[berth.peer]
+            self._open[berth.counted] -= 1
+            if not self._open[berth.counted]:
+                del self._open[berth.counted]
 
     def _make_room(self, group: tuple[str, str]) -> None:
         """Do without the connection of a group that has been idle for longest."""
-        for links in self._idle.values():
-            if links[0].peer.counted == group:
-                self.drop(links[0])
+        for berth in self._berths.values():
+            if berth.idle and berth.counted == group:
+                self.drop(berth.idle[0])
                 return
 
     def take(self, peer: Peer) -> Link | None:
         """An idle connection to this peer, the one used last; None if there is none."""
-        idle = self._idle.get(peer)
-        if not idle:
+        berth = self._berths.get(peer)
+        if berth is None or not berth.idle:
             return None
-        link = idle[-1]
+        link = berth.idle[-1]
         self._no_longer_idle(link)
         return link
 
     def full(self, peer: Peer, most: int) -> bool:
         """Whether no more connections of the peer's group may be made, and none would make room."""
-        idle = any(links[0].peer.counted == peer.counted for links in self._idle.values())
-        return self._open[peer.counted] >= most and not idle
+        counted = peer.counted
+        return self._open[counted] >= most and not self._idle[counted]
 
     def at_work(self, link: Link) -> bool:
         """A message is about to be sent on it; whether another may follow right behind."""
         follows = link.session.features.pipelining and link.sent + 1 < self._most(link)
         if follows:
-            self._at_work.setdefault(link.peer, {})[link] = None
+            link.berth.at_work[link] = None
         return follows
 
     def join(self, peer: Peer) -> Seat | None:
         """The right to a connection at work that nobody else has; None if there is none."""
-        for link in self._at_work.get(peer, ()):
+        berth = self._berths.get(peer)
+        for link in berth.at_work if berth is not None else ():
             if link.joinable:
                 self._followed(link)
                 link.follower = Seat(self, link)
@@ -362,10 +393,7 @@ class Pool:
 
     def _followed(self, link: Link) -> None:
         """Nobody else may follow."""
-        links = self._at_work.get(link.peer, {})
-        links.pop(link, None)
-        if not links:
-            self._at_work.pop(link.peer, None)
+        link.berth.at_work.pop(link, None)
 
     def _most(self, link: Link) -> int:
         return link.peer.messages or self._limits.messages
@@ -402,7 +430,8 @@ class Pool:
             return
         link.idle = True
         link.expect(self._limits.idle)
-        self._idle.setdefault(link.peer, deque()).append(link)
+        link.berth.idle.append(link)
+        self._idle[link.berth.counted] += 1
         self._idle_count += 1
 
     def drop(self, link: Link) -> None:
@@ -422,19 +451,20 @@ class Pool:
         if not link.idle:
             return
         link.idle = False
-        idle = self._idle[link.peer]
-        idle.remove(link)
+        berth = link.berth
+        berth.idle.remove(link)
         self._idle_count -= 1
-        if not idle:
-            del self._idle[link.peer]
+        self._idle[berth.counted] -= 1
+        if not self._idle[berth.counted]:
+            del self._idle[berth.counted]
 
     # ---- The end ---------------------------------------------------------------------------
 
     async def stop(self) -> None:
         """Let messages on their way and farewells finish, then close the rest."""
         self._stopping = True
-        for links in list(self._idle.values()):
-            for link in list(links):
+        for berth in list(self._berths.values()):
+            for link in list(berth.idle):
                 self.drop(link)
         self._over = Deferred()
         timer = self.reactor.callLater(self._limits.grace, self._lose_patience)

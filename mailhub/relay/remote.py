@@ -72,6 +72,8 @@ class Directions:
     def sources_of(self, provider: Provider) -> tuple[Source, ...]:
         """Where mail for a provider may come from; none leaves it to the system."""
         names = provider.sources or self.usual
+        if not names:
+            return ()
         return tuple(self.sources[name] for name in names if name in self.sources)
 
 
@@ -132,6 +134,7 @@ class Remote:
         self._put_off: dict[str, dict[str, None]] = {}  # domains, by their providers
         self._providers: OrderedDict[str, Provider] = OrderedDict()  # of domains, as last found
         self._runners: dict[str, Provider] = {}  # all of them, by their names
+        self._means = self._make_means()
 
     def obey(self, limits: RemoteLimits, directions: Directions) -> None:
         """Go by other limits and directions from here on."""
@@ -139,6 +142,19 @@ class Remote:
         self.directions = directions
         self._providers.clear()
         self._runners.clear()
+        self._means = self._make_means()
+
+    def _make_means(self) -> Means:
+        return Means(
+            self._pool,
+            self._shuffle,
+            self._time,
+            self._listening,
+            self.limits,
+            self.directions.classifier,
+            self._unnamed,
+            self._protector,
+        )
 
     async def deliver(self, hop: Hop, envelope: Envelope, content: Content) -> Outcome:
         """One attempt to hand a message on to all of the envelope's recipients.
@@ -311,14 +327,4 @@ class Remote:
     async def _walk(
         self, hop: Hop, plan: _Plan, gate: Gate, progress: Progress, content: Content
     ) -> None:
-        means = Means(
-            self._pool,
-            self._shuffle,
-            self._time,
-            self._listening,
-            self.limits,
-            self.directions.classifier,
-            self._unnamed,
-            self._protector,
-        )
-        await Walk(means, hop, plan.hosts, gate, progress, content, plan.assurance).run()
+        await Walk(self._means, hop, plan.hosts, gate, progress, content, plan.assurance).run()

@@ -18,8 +18,8 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -155,6 +155,25 @@ class Gate:
         self._traffic.change(self, standing.unreached(self.repute, reply, self._traffic.now()))
 
 
+class Turn(AbstractAsyncContextManager[None]):
+    """One message's turn at a gate."""
+
+    __slots__ = ("_gate", "_started", "_traffic")
+
+    def __init__(self, traffic: Traffic, gate: Gate) -> None:
+        self._traffic = traffic
+        self._gate = gate
+        self._started = 0.0
+
+    async def __aenter__(self) -> None:
+        await self._traffic.begin(self._gate)
+        self._started = self._traffic.seconds()
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        took = self._traffic.seconds() - self._started
+        self._traffic.end(self._gate, took if kind is None else None)
+
+
 class Traffic:
     """All gates.
 
@@ -181,6 +200,7 @@ class Traffic:
     ) -> None:
         self.now = now
         self._clock = clock
+        self.seconds = clock.seconds
         self._chance = chance
         self._tell = tell
         self._limits = limits
@@ -243,28 +263,37 @@ class Traffic:
         """Where a message goes now."""
         return standing.way(gate.repute, gate.provider, self.now())
 
-    @asynccontextmanager
-    async def turn(self, gate: Gate) -> AsyncIterator[None]:
-        """Wait for one's turn to send directly, and be at work while in the ``async with``.
+    def turn(self, gate: Gate) -> Turn:
+        """For ``async with``: wait for one's turn to send directly, and be at work while in it.
 
         Raises:
             PutOff: There is none for a while.
             Refusal: Nobody answers there, which others have found out.
             Stopping: There will be none.
         """
+        return Turn(self, gate)
+
+    async def begin(self, gate: Gate) -> None:
+        """What a turn begins with. Raises as `turn`."""
         gate.users += 1
         try:
             self._check(gate)
             await self._enter(gate)
             try:
                 await self._slot(gate)
-                started = self._clock.seconds()
-                yield
-                gate.service += (self._clock.seconds() - started - gate.service) * RECENT
-            finally:
+            except BaseException:
                 self._leave(gate)
-        finally:
+                raise
+        except BaseException:
             gate.users -= 1
+            raise
+
+    def end(self, gate: Gate, seconds: float | None) -> None:
+        """What it ends with, after so many seconds; None if that tells nothing of what it takes."""
+        if seconds is not None:
+            gate.service += (seconds - gate.service) * RECENT
+        self._leave(gate)
+        gate.users -= 1
 
     def _check(self, gate: Gate) -> None:
         if self._stopping:
