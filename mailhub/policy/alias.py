@@ -80,6 +80,8 @@ async def expand(path: Path, directory: Directory, rules: Rules | None = None) -
             disabled, 5.4.6 where aliases lead to each other alone, 5.3.0 where
             they lead to too many.
     """
+    if path.domain and not await directory.hosted(path.domain):
+        return Expansion((), (path,))
     return await expand_all((path,), directory, rules)
 
 

@@ -202,7 +202,7 @@ _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 _VALUES: Final[Mapping[type[Event], Callable[[Any], Any]]] = {
     kind: attrgetter(*(it.name for it in fields(kind))) for kind in _KINDS.values()
 }
-_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
+_SEPARATORS: Final = ",", ":"
 _FIELDS: Final = {kind: tuple(it.name for it in fields(kind)) for kind in _KINDS.values()}
 
 
@@ -238,7 +238,7 @@ def to_text(events: Iterable[Event]) -> str:
 
     So the texts of what happens later are put behind it with a comma.
     """
-    return _ENCODE([_to_list(event) for event in events])[1:-1]
+    return "".join(_encode([_to_list(event) for event in events], 0))[1:-1]
 
 
 def from_text(text: str) -> list[Event]:
@@ -257,6 +257,23 @@ def as_json(event: Event) -> dict[str, Any]:
     if isinstance(event, Fated):
         values["state"] = event.state.value
     return {"event": name_of(event), **values}
+
+
+def _encoder() -> Callable[[Any, int], Iterable[str]]:
+    """What `json.JSONEncoder` makes for each text: that takes longer than a short event."""
+    plain = json.JSONEncoder(separators=_SEPARATORS)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return lambda value, _: plain.iterencode(value)
+    key, item = plain.key_separator, plain.item_separator
+    spell = json.encoder.encode_basestring_ascii
+    encode: Callable[[Any, int], Iterable[str]] = make(
+        None, plain.default, spell, plain.indent, key, item, False, False, True
+    )
+    return encode
+
+
+_encode: Final = _encoder()
 
 
 def _to_list(event: Event) -> list[Any]:
