@@ -16,7 +16,7 @@ def write(transport: Any, octets: bytes) -> None:
     The reactor would first ask the kernel whether it may, and then ask it to
     tell no more: two system calls for each write, and a turn of the loop.
     """
-    if _at_once(transport):
+    if octets and _at_once(transport):
         count = transport.writeSomeData(octets)
         # Anything but a count is a lost connection: writing tells the reactor.
         if isinstance(count, int) and count > 0:

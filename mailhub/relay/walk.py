@@ -54,6 +54,10 @@ CUT: Final = Broken(Reply(451, "3.2", ("Cut short",)), "content")
 """What ends a connection whose message was called off."""
 
 
+QUICK: Final = 0.05
+"""Seconds that a message takes somewhere for which it is not worth having a connection alone."""
+
+
 class Next(Enum):
     """What to do after a connection."""
 
@@ -219,6 +223,8 @@ class Walk:
 
         Not one to its equals: they come in random order so that all have their share
         (RFC 5321 §5.1). Where no more connections may be made, one to any of them is followed.
+        Where messages are quick another one is followed in any case: that takes no longer, and
+        half as many packets.
         """
         peers = []
         for mx in self._hosts:
@@ -229,6 +235,10 @@ class Walk:
             except Refusal:
                 continue  # it is told of below, when its turn comes
             peers.append(peer)
+        if peers and self._gate.service < QUICK:
+            then = await self._behind(peers[0])
+            if then is not Next.STALE:
+                return then
         while peers and (link := self._means.pool.take(peers[0])) is not None:
             then = await self._send(link, self._means.time())
             if then is not Next.STALE:
@@ -240,14 +250,19 @@ class Walk:
         pool, full = self._means.pool, False
         for peer in peers:
             full = pool.full(peer, self._gate.places)
-            if full and (seat := pool.join(peer)) is not None:
-                then = await self._follow(seat)
+            if full:
+                then = await self._behind(peer)
                 if then is not Next.STALE:
                     return then
         if full and pool.full(peers[-1], self._gate.places):
             words = f"Many connections to {self._provider.name}: this waits for its turn"
             raise PutOff(Reply(451, "3.2", (words,)), self._means.time() + self._gate.service)
         return Next.ELSEWHERE
+
+    async def _behind(self, peer: Peer) -> Next:
+        """Follow another message on a connection to this peer, if there is one to follow."""
+        seat = self._means.pool.join(peer)
+        return Next.STALE if seat is None else await self._follow(seat)
 
     async def _follow(self, seat: Seat) -> Next:
         """Hand the message on behind another one, on the same connection."""

@@ -160,7 +160,7 @@ class Handing:
         """Announce this message as soon as may be: it is the next to be handed over."""
         self._next = job
         if self._ended:
-            self._announce()
+            self._dialogue.wire.send(self._announcement())
 
     @property
     def announced(self) -> bool:
@@ -304,23 +304,23 @@ class Handing:
             commands.append(("data", b"DATA\r\n", times.data))
         return commands
 
-    def _announce(self) -> None:
-        """Say the envelope of the message that follows, if that is known and allowed."""
+    def _announcement(self) -> bytes:
+        """The envelope of the message that follows, if that is known and may be said now."""
         job = self._next
         ready = self._ended and self._ahead is None and self.features.pipelining
         if job is None or not ready or self.exhausted:
-            return
+            return b""
         self._refuse_here(job)
         batch = job.result.open[: self._batch]
         if not batch:
-            return
+            return b""
         self.messages += 1
         # Content in chunks may be refused, and then waits for RSET (RFC 3030 §2).
         reset = self.features.chunking
         commands = self._commands(job, batch, data=not self._by_bdat(job.need))
         octets = b"".join(line for _, line, _ in commands)
         self._ahead = _Ahead(job, batch, octets, reset)
-        self._dialogue.wire.send((b"RSET\r\n" if reset else b"") + octets)
+        return b"RSET\r\n" + octets if reset else octets
 
     async def _envelope_ahead(self, ahead: _Ahead, heard: list[Reply]) -> None:
         """The replies to an envelope that was said before."""
@@ -360,10 +360,10 @@ class Handing:
             await self._pass()
             piece = await self._read(job.content, offset)
         self._dialogue.note(f">>> ({size} octets of content)")
-        self._dialogue.wire.send(stuffer.stuff(piece) + stuffer.finish())
         self._dialogue.doubt = True
         self._ended = last
-        self._announce()
+        rest = (stuffer.stuff(piece), stuffer.finish(), self._announcement())
+        self._dialogue.wire.send(b"".join(rest))
         reply = await self._verdict()
         self._dialogue.doubt = False
         return reply
@@ -387,7 +387,7 @@ class Handing:
                 await self._pass()
             elif refusal is None:
                 self._ended = final
-                self._announce()
+                self._dialogue.wire.send(self._announcement())
             while waiting > (0 if last or refusal else ahead):
                 reply = await self._verdict()
                 waiting -= 1

@@ -43,7 +43,8 @@ class Record:
 
     def __call__(self, line: str) -> None:
         """Take a line down."""
-        line = _fit(line, self._limits.width)
+        if len(line) > self._limits.width:
+            line = line[: self._limits.width - 1] + "…"
         if len(self._head) < self._limits.head:
             self._head.append(line)
             return
@@ -56,14 +57,11 @@ class Record:
         lines = (*self._head, *gap, *self._tail)
         self._head, self._missing = [], 0
         self._tail.clear()
-        return lines
+        text = "".join(lines)
+        return lines if text.isascii() and text.isprintable() else tuple(map(_fit, lines))
 
 
-def _fit(line: str, width: int) -> str:
-    if len(line) > width:
-        line = line[: width - 1] + "…"
-    if line.isascii() and line.isprintable():
-        return line
+def _fit(line: str) -> str:
     # Servers say what they like: octets that are no UTF-8, and orders to terminals.
     line = line.encode("utf-8", "replace").decode()
     return "".join(character if character.isprintable() else "�" for character in line)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from mailhub.mail.reply import Reply
@@ -44,6 +45,10 @@ class ReplyLimits:
 
 
 REPLY_LIMITS: Final = ReplyLimits()
+
+
+_SHORT: Final = 128
+"""Octets of a line that is worth remembering."""
 
 
 class Garbled(Exception):
@@ -83,10 +88,12 @@ class ReplyReader:
             if end < 0:
                 self._scanned = len(self._buffer)
                 return None
-            line = bytes(self._buffer[:end])
+            line = bytes(self._buffer[:end]).removesuffix(b"\r")
             del self._buffer[: end + 1]
             self._scanned = 0
-            if self._take(line.removesuffix(b"\r")):
+            if not self._texts and len(line) <= _SHORT and (alone := _alone(line)) is not None:
+                return alone
+            if self._take(line):
                 reply = Reply.parse(int(self._code), self._texts)
                 self._code, self._texts, self._octets = b"", [], 0
                 return reply
@@ -104,6 +111,15 @@ class ReplyReader:
         if len(self._texts) > self._limits.lines or self._octets > self._limits.octets:
             raise Garbled("a reply without end")
         return found[2] != b"-"
+
+
+@lru_cache(maxsize=1024)
+def _alone(line: bytes) -> Reply | None:
+    """The reply that one line is, if it is one: servers say the same again and again."""
+    found = _LINE.fullmatch(line)
+    if found is None or found[2] == b"-":
+        return None
+    return Reply.parse(int(found[1]), [_shown(found[3] or b"")])
 
 
 def _shown(octets: bytes) -> str:
