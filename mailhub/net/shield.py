@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from mailhub.net.errand import Errand
+
 T = TypeVar("T")
 
 
@@ -15,9 +17,9 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which runs to its end even if whoever waits is cancelled."""
     arrival: Deferred[T] = Deferred()
 
-    def arrived(result: T | Failure) -> None:
+    def arrived(_: Errand[T], result: T | Failure) -> None:
         if not arrival.called:
             arrival.callback(result)  # a Failure makes it an errback
 
-    Deferred.fromCoroutine(work).addBoth(arrived)
+    Errand(work, arrived).begin()
     return await arrival

@@ -38,6 +38,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, Generic, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -49,6 +50,7 @@ from twisted.python.failure import Failure
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Reply
 from mailhub.net.content import Octets
+from mailhub.net.errand import Errand
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Nobody, Recorder
 from mailhub.policy.limits import RunnerLimits
@@ -151,7 +153,7 @@ class Runner(Generic[H]):
         reads, hops = journal.reads, self._hops
         self._finder = Finder(reads, self._lanes, hops.of, limits.page, hops.lane)
         self._fresh = Fresh(limits.cache)
-        self._under_way: set[Deferred[bool]] = set()
+        self._under_way: set[Errand[bool]] = set()
         self._attempting: Counter[QueueId] = Counter()  # attempts under way
         self._withheld: set[QueueId] = set()
         self._idle: Deferred[None] | None = None
@@ -373,17 +375,15 @@ class Runner(Generic[H]):
         """Begin attempts, as many as the limits allow."""
         while self._running and (job := self._lanes.next()) is not None:
             self._attempting[job.queue_id] += 1
-            attempt = Deferred.fromCoroutine(self._begun(job))
+            attempt = Errand(self._begun(job), partial(self._ended, job))
             self._under_way.add(attempt)
-            attempt.addErrback(self._broken_off, job)
-            attempt.addBoth(self._ended, attempt, job)
+            attempt.begin()
 
-    def _broken_off(self, failure: Failure, job: Job) -> bool:
+    def _broken_off(self, failure: Failure, job: Job) -> None:
         if failure.check(CancelledError) is None:
             self._note(f"{job.queue_id}: attempt failed", failure)
             self._anew = True  # it is still due, and known to nobody
             self._look_after(self._limits.sleep)
-        return False
 
     def _note(self, what: str, failure: Failure) -> None:
         """Log the disk's failures in one line, and mistakes of ours with their trace."""
@@ -392,7 +392,9 @@ class Runner(Generic[H]):
         else:
             self._log.failure("{what}", failure, what=what)
 
-    def _ended(self, displaced: object, attempt: Deferred[bool], job: Job) -> None:
+    def _ended(self, job: Job, attempt: Errand[bool], displaced: bool | Failure) -> None:
+        if isinstance(displaced, Failure):
+            self._broken_off(displaced, job)
         self._under_way.discard(attempt)
         self._attempting[job.queue_id] -= 1
         if not self._attempting[job.queue_id]:
