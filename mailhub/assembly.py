@@ -121,6 +121,7 @@ class Parts:
             Principals(self.accounts),
             os.fsencode(hub.state),
             settings.others,
+            world.entropy,
         )
         self.reaches = SharedReaches(self.sharing)
         self._looking = Recurring("looking at maildirs", self.sharing.look, reactor)

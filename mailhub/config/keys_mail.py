@@ -237,6 +237,13 @@ IMAP: Final = Section(
             " no limit for all commands; likewise.",
         ),
         Key(
+            "url submitters",
+            many(NAME),
+            "imap.submitters",
+            "Accounts with which submission servers fetch parts of messages by URL (URLAUTH, for"
+            " BURL): addresses. They get what clients let any submission server have.",
+        ),
+        Key(
             "compress",
             BOOLEAN,
             "imap.compress",

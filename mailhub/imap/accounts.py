@@ -1,6 +1,6 @@
-"""The grammar of commands about accounts: access control, annotations, quotas.
+"""The grammar of commands about accounts: access control, annotations, quotas, signed URLs.
 
-The other half of `imap.syntax`: RFC 4314 §7, RFC 5464 §5, RFC 9208 §7.
+The other half of `imap.syntax`: RFC 4314 §7, RFC 4467 §9, RFC 5464 §5, RFC 9208 §7.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from typing import Final
 
 from mailhub.imap.command import (
     Asked,
+    GenUrlAuth,
     GetMetadata,
     ListRights,
+    ResetKey,
     SetAcl,
     SetMetadata,
     SetQuota,
+    UrlFetch,
 )
 from mailhub.imap.grammar import Tokens
 from mailhub.imap.response import Bad
@@ -26,6 +29,8 @@ ENTRY_LIMIT: Final = 255
 """Octets of an entry's name."""
 RESOURCES: Final = frozenset({"STORAGE", "MESSAGE", "MAILBOX"})
 """Resources that can be limited (RFC 9208 §5)."""
+_WANTED: Final = frozenset({"BODY", "BINARY", "BODYPARTSTRUCTURE"})
+"""What can be asked about a URL (RFC 5524 §3)."""
 
 
 def set_acl(tokens: Tokens, _limits: Limits) -> SetAcl:
@@ -156,3 +161,55 @@ def _entry(tokens: Tokens) -> str:
     if len(octets) > ENTRY_LIMIT or not _ENTRY.fullmatch(octets):
         raise Bad("Not an annotation's name")
     return octets.decode("ascii").lower()
+
+
+def reset_key(tokens: Tokens, limits: Limits) -> ResetKey:
+    """``"RESETKEY" [SP mailbox *(SP mechanism)]``."""
+    found: list[bytes] = []
+    while tokens.maybe(b" ") and not tokens.ended:
+        found.append(tokens.astring())
+        if len(found) > limits.items:
+            raise Bad("Too many mechanisms")
+    tokens.end()
+    mechanisms = tuple(name.decode("latin-1").upper() for name in found[1:])
+    return ResetKey(found[0] if found else None, mechanisms)
+
+
+def generate_urls(tokens: Tokens, limits: Limits) -> GenUrlAuth:
+    """``"GENURLAUTH" 1*(SP url-rump SP mechanism)``."""
+    found: list[tuple[bytes, str]] = []
+    while not found or (tokens.maybe(b" ") and not tokens.ended):
+        if not found:
+            tokens.space()
+        octets = tokens.astring()
+        tokens.space()
+        found.append((octets, tokens.keyword()))
+        if len(found) > limits.items:
+            raise Bad("Too many URLs")
+    tokens.end()
+    return GenUrlAuth(tuple(found))
+
+
+def fetch_urls(tokens: Tokens, limits: Limits) -> UrlFetch:
+    """``"URLFETCH" 1*(SP (url-full / "(" url-full *(SP url-fetch-param) ")"))`` (RFC 5524 §4)."""
+    found: list[tuple[bytes, tuple[str, ...]]] = []
+    while not found or (tokens.maybe(b" ") and not tokens.ended):
+        if not found:
+            tokens.space()
+        found.append(_url(tokens) if tokens.maybe(b"(") else (tokens.astring(), ()))
+        if len(found) > limits.items:
+            raise Bad("Too many URLs")
+    tokens.end()
+    return UrlFetch(tuple(found))
+
+
+def _url(tokens: Tokens) -> tuple[bytes, tuple[str, ...]]:
+    octets = tokens.astring()
+    wanted: dict[str, None] = {}
+    while not tokens.maybe(b")"):
+        tokens.space()
+        word = tokens.keyword()
+        if word not in _WANTED:
+            raise Bad(f"Nothing is known of {word}")
+        wanted[word] = None
+    return octets, tuple(wanted)

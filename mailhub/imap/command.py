@@ -289,6 +289,28 @@ class SetMetadata(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class ResetKey(Command):
+    """RESETKEY (RFC 4467 §7); without a mailbox, of all of them."""
+
+    mailbox: bytes | None
+    mechanisms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GenUrlAuth(Command):
+    """GENURLAUTH (RFC 4467 §7): URLs, each with the mechanism by which it is to be signed."""
+
+    urls: tuple[tuple[bytes, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UrlFetch(Command):
+    """URLFETCH (RFC 4467 §7): URLs, each with what is wanted of it, if that was said (RFC 5524)."""
+
+    urls: tuple[tuple[bytes, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Idle(Command):
     """IDLE (RFC 2177)."""
 

@@ -14,6 +14,7 @@ from mailhub.imap.portion import Portion
 from mailhub.imap.response import Bad, Ok, status
 from mailhub.imap.resync import resynchronise
 from mailhub.imap.state import Output, Phase, Selected, State
+from mailhub.imap.urlaccess import MECHANISM
 from mailhub.imap.view import View, flags_response, permanent_flags
 from mailhub.mail.flag import DELETED, SEEN
 from mailhub.mail.rights import NONE, writable
@@ -78,6 +79,7 @@ def _described(selected: Selected, recent: int) -> bytes:
     lines.append(status(b"*", "OK", "Predicted next UID", f"UIDNEXT {mailbox.uid_next}"))
     lines.append(status(b"*", "OK", "Highest", f"HIGHESTMODSEQ {mailbox.highest_modseq}"))
     lines.append(status(b"*", "OK", "Its own", f"MAILBOXID ({mailbox.mailbox_id})"))
+    lines.append(status(b"*", "OK", "URLs are signed", f"URLMECH {MECHANISM}"))  # RFC 4467 §5
     return b"".join(lines)
 
 

@@ -41,6 +41,7 @@ from mailhub.imap import (
     selection,
     storing,
     syntax,
+    urlauth,
 )
 from mailhub.imap import command as commands
 from mailhub.imap.capability import capabilities
@@ -68,7 +69,7 @@ _AFTER_LOGIN: Final = frozenset({
     commands.Compress, commands.Unauthenticate, commands.SetAcl, commands.GetAcl,
     commands.ListRights, commands.MyRights, commands.GetMetadata, commands.SetMetadata,
     commands.MultiSearch,
-    commands.Notify,
+    commands.Notify, commands.ResetKey, commands.GenUrlAuth, commands.UrlFetch,
 })  # fmt: skip
 _SELECTED: Final = frozenset({
     commands.Check, commands.Close, commands.Expunge, commands.Search, commands.Fetch,
@@ -116,6 +117,9 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.MyRights: access.my_rights,
     commands.GetMetadata: metadata.get_metadata,
     commands.SetMetadata: metadata.set_metadata,
+    commands.ResetKey: urlauth.reset,
+    commands.GenUrlAuth: urlauth.generate,
+    commands.UrlFetch: urlauth.fetch,
     commands.Idle: idle.idle,
     commands.Notify: notifying.notify,
     commands.Search: searches.search,

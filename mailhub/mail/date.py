@@ -78,6 +78,11 @@ _INTERNAL: Final = re.compile(
 _SEARCH: Final = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})")
 
 
+# date-time = full-date "T" full-time                                      (RFC 3339 §5.6)
+_TIMESTAMP: Final = re.compile(
+    r"(?P<year>\d{4})-(?P<number>\d\d)-(?P<day>\d\d)[Tt]"
+    r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.\d+)?(?P<zone>[Zz]|[+-]\d\d:\d\d)"
+)
 _COLON: Final = re.compile(" ?: ?")
 
 
@@ -140,6 +145,13 @@ def parse_internal(text: str) -> Moment | None:
     """Read APPEND's date-time, without its quotes; one digit of a day needs its space."""
     found = _INTERNAL.fullmatch(text)
     return _moment(found) if found else None
+
+
+def parse_timestamp(text: str) -> int | None:
+    """Read ``1985-04-12T23:20:50Z``: seconds since the epoch (RFC 3339 §5.6)."""
+    found = _TIMESTAMP.fullmatch(text)
+    moment = _moment(found) if found else None
+    return None if moment is None else moment.seconds
 
 
 def parse_search(text: str) -> int | None:

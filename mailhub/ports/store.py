@@ -230,6 +230,19 @@ class Reach(MailStore, Protocol):
     def unwatch_metadata(self) -> None:
         """Stop doing so."""
 
+    async def url_key(self, mailbox_id: str) -> bytes | None:
+        """The key with which the account's URLs of a mailbox are signed, if there is one."""
+
+    async def make_url_key(self, mailbox_id: str, *, anew: bool) -> bytes:
+        """That key, made where there is none, or `anew` so that older URLs are void.
+
+        Raises:
+            StoreRefused: SERVER_BUG.
+        """
+
+    async def forget_url_keys(self) -> None:
+        """Let all the account's URLs be void."""
+
     async def quota_root(self, name: str) -> str:
         """The quota root of a mailbox: empty for the account's own, else its owner's address."""
 
@@ -245,3 +258,6 @@ class Reaches(Protocol):
 
     async def of(self, account: Account) -> Reach:
         """The account's reach; its own store is made on first use with an INBOX."""
+
+    async def named(self, address: str) -> Reach | None:
+        """What the enabled account with this address reaches; None if there is none."""

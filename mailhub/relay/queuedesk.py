@@ -101,6 +101,10 @@ class QueueDesk:
         store = await self._stores.of(account)
         return cast(Reach, QueueStore(store, account, self)) if self.name else store
 
+    async def named(self, address: str) -> Reach | None:
+        """What an account reaches, without that mailbox: it is its owner's alone."""
+        return await self._stores.named(address)
+
     # ---- Mailboxes ---------------------------------------------------------------------------
 
     async def open(self, account: Account) -> QueueBox:

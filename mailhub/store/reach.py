@@ -15,16 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
-from mailhub.mail.address import Path
 from mailhub.mail.flag import DELETED, SEEN
 from mailhub.mail.rights import Acl, Rights
 from mailhub.ports.accounts import Account, Quota
 from mailhub.ports.mailbox import Mailbox
 from mailhub.ports.message import Appending, Placed, Upload
 from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
-from mailhub.store import annotating, controlling, folders, maildir
+from mailhub.store import annotating, controlling, folders, maildir, urlkeys
 from mailhub.store.account import AccountStore
 from mailhub.store.carrying import carry, locked
 from mailhub.store.mailbox import SharedMailbox
@@ -34,6 +33,8 @@ from mailhub.store.rows import Row
 from mailhub.store.sharing import Annotated, Sharing
 from mailhub.store.spot import Spot, Spots, no_such_mailbox
 from mailhub.store.visit import Visit
+
+T = TypeVar("T")
 
 _KNOWABLE: Final = "lrikxa"
 """Rights of which one lets somebody ask for their own (RFC 4314 §4, MYRIGHTS)."""
@@ -370,6 +371,32 @@ class AccountReach:
         if self._heard is not None:
             self._heard(Notice(Affair.ANNOTATED, name, entries=tuple(entries)))
 
+    # ---- Signed URLs ------------------------------------------------------------------------
+
+    async def url_key(self, mailbox_id: str) -> bytes | None:
+        """The key with which the account's URLs of a mailbox are signed, if there is one."""
+        files, path = self._sharing.ground.files, self._own.path
+        return (await self._disk(lambda: urlkeys.load(files, path))).get(mailbox_id)
+
+    async def make_url_key(self, mailbox_id: str, *, anew: bool) -> bytes:
+        """That key, made where there is none, or `anew` so that older URLs are void."""
+        files, path = self._sharing.ground.files, self._own.path
+        fresh = self._sharing.entropy(urlkeys.KEY_OCTETS)
+        async with self._sharing.annotating:
+            return await self._disk(lambda: urlkeys.put(files, path, mailbox_id, fresh, anew=anew))
+
+    async def forget_url_keys(self) -> None:
+        """Let all the account's URLs be void."""
+        files, path = self._sharing.ground.files, self._own.path
+        async with self._sharing.annotating:
+            await self._disk(lambda: urlkeys.clear(files, path))
+
+    async def _disk(self, job: Callable[[], T]) -> T:
+        try:
+            return await self._sharing.stores.disk.run(job)
+        except OSError as error:
+            raise as_refused(error) from error
+
     # ---- Quota -----------------------------------------------------------------------------
 
     async def usage(self) -> Usage:
@@ -413,9 +440,8 @@ class AccountReach:
         """The store of a quota root: one's own; that of a sharer; for an admin, any."""
         if root in ("", self._account.path.key):
             return self._own
-        local, _, domain = root.rpartition("@")
         sharing = self._sharing
-        account = sharing.principals.account(Path(local, domain.lower())) if local else None
+        account = sharing.named(root)
         if account is None:
             raise StoreRefused(StoreFault.NONEXISTENT, "No such quota root")
         store = sharing.stores.store_of(account)
@@ -447,6 +473,15 @@ class SharedReaches:
         store.abroad = reach.abroad
         await self._sharing.look_for_lists(store)
         return reach
+
+    async def named(self, address: str) -> AccountReach | None:
+        """What the enabled account with this address reaches; None if there is none.
+
+        Raises:
+            OSError: The disk said no.
+        """
+        account = self._sharing.named(address)
+        return None if account is None else await self.of(account)
 
 
 def _permitted(flags: Sequence[str], spot: Spot) -> tuple[str, ...]:

@@ -84,11 +84,20 @@ class Sharing:
         principals: See there.
         prefix: What others' mailboxes begin with, separator included; empty shares nothing.
         root: The directory of the server's own annotations.
+        entropy: Gives so many octets that nobody can guess.
         annotating: The lock of those who change annotations or lists.
     """
 
-    def __init__(self, stores: Stores, principals: Principals, root: bytes, others: str) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        principals: Principals,
+        root: bytes,
+        others: str,
+        entropy: Callable[[int], bytes],
+    ) -> None:
         self.stores = stores
+        self.entropy = entropy
         self.principals = principals
         self.root = root
         self.prefix = others + SEPARATOR if others else ""
@@ -101,6 +110,15 @@ class Sharing:
     def ground(self) -> Ground:
         """What the stores stand on."""
         return self.stores.ground
+
+    def named(self, address: str) -> Account | None:
+        """The enabled account with this address.
+
+        Raises:
+            OSError: It cannot be looked up.
+        """
+        local, _, domain = address.rpartition("@")
+        return self.principals.account(Path(local, domain.lower())) if local else None
 
     async def look_for_lists(self, store: AccountStore) -> None:
         """Learn once with whom an account shares: another program may have made its lists."""

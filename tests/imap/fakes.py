@@ -450,6 +450,8 @@ class FakeStore:
         self.quota = quota
         self.uploads: list[FakeUpload] = []
         self.refusal: StoreRefused | None = None  # of the next upload's writes
+        self.keys: dict[str, bytes] = {}  # of signed URLs
+        self.made_keys = 0
         self._validity = 6
         self._make("INBOX")
 
@@ -567,6 +569,18 @@ class FakeStore:
 
     # ---- Reach ----
 
+    async def url_key(self, mailbox_id: str) -> bytes | None:
+        return self.keys.get(mailbox_id)
+
+    async def make_url_key(self, mailbox_id: str, *, anew: bool) -> bytes:
+        if anew or mailbox_id not in self.keys:
+            self.made_keys += 1
+            self.keys[mailbox_id] = b"%032d" % self.made_keys
+        return self.keys[mailbox_id]
+
+    async def forget_url_keys(self) -> None:
+        self.keys.clear()
+
     async def rights(self, name: str) -> Rights:
         return self.box(name).rights
 
@@ -639,6 +653,9 @@ class FakeStores:
 
     async def of(self, account: Account) -> FakeStore:
         return self.store
+
+    async def named(self, address: str) -> FakeStore | None:
+        return self.store if address == ALICE.path.key else None
 
 
 class FakeLogins:

@@ -214,7 +214,7 @@ def reaches(hub: Hub) -> SharedReaches:
     """What sessions find their mailboxes by; nothing is shared here."""
     people = People()
     people.accounts = {ALICE.path.key: ALICE}
-    return SharedReaches(Sharing(hub.stores, people, os.fsencode(hub.root), ""))
+    return SharedReaches(Sharing(hub.stores, people, os.fsencode(hub.root), "", os.urandom))
 
 
 @dataclass(eq=False)

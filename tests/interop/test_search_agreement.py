@@ -135,6 +135,9 @@ class Alone:
         store.admin, store.others = False, ""
         return store
 
+    async def named(self, address: str) -> None:
+        return None
+
 
 @pytest.fixture(scope="module")
 def ours(messages: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Session:

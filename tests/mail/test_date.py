@@ -13,6 +13,7 @@ from mailhub.mail.date import (
     parse_date,
     parse_internal,
     parse_search,
+    parse_timestamp,
 )
 
 NOV_21 = 880127706  # Fri, 21 Nov 1997 09:55:06 -0600
@@ -172,3 +173,19 @@ class TestSearch:
     def test_none(self, text: str) -> None:
         """What is no date is None."""
         assert parse_search(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1985-04-12T23:20:50.52Z", 482196050),
+        ("1996-12-19t16:39:57-08:00", 851042397),
+        ("1990-12-31T23:59:60z", 662687999),
+        ("1985-04-31T00:00:00Z", None),
+        ("1985-04-12T23:20:50", None),
+        ("1985-04-12 23:20:50Z", None),
+    ],
+)
+def test_timestamp(text: str, seconds: int | None) -> None:
+    """The examples of RFC 3339 §5.8; a leap second is the one before it."""
+    assert parse_timestamp(text) == seconds

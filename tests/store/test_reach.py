@@ -2,6 +2,7 @@ r"""Mailboxes shared between accounts: names, rights, flags, quotas, and who hea
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -66,7 +67,9 @@ class Hub:
     def __init__(self, root: FilePath) -> None:
         self.world = Mail(root)
         self.people = People()
-        self.sharing = Sharing(self.world.stores, self.people, bytes(root), "Other Users")
+        self.sharing = Sharing(
+            self.world.stores, self.people, bytes(root), "Other Users", os.urandom
+        )
         self.reaches = SharedReaches(self.sharing)
         self.ann, self.bob, self.eve = (self.reach(it) for it in (ANN, BOB, EVE))
 
@@ -480,11 +483,33 @@ class TestAnnotations:
         assert heard == [("ann", "", ["/private/b"])]
 
 
+class TestUrlKeys:
+    def test_own(self, hub: Hub) -> None:
+        """Each account has keys of its own, whoever's mailbox it is, and they outlast a session."""
+        key = run(hub.ann.make_url_key("F1", anew=False))
+        assert len(key) == 32
+        assert run(hub.reach(ANN).url_key("F1")) == key
+        assert run(hub.bob.url_key("F1")) is None
+        assert run(hub.bob.make_url_key("F1", anew=False)) != key
+        assert run(hub.ann.make_url_key("F1", anew=True)) != key
+        run(hub.ann.forget_url_keys())
+        assert run(hub.ann.url_key("F1")) is None
+        assert run(hub.bob.url_key("F1")) is not None
+
+    def test_named(self, hub: Hub) -> None:
+        """An account is found by its address, as others would write it."""
+        found = run(hub.reaches.named("Ann@HUB.example"))
+        assert found is not None
+        assert "INBOX" in [row.name for row in run(found.list())]
+        assert run(hub.reaches.named("nobody@hub.example")) is None
+        assert run(hub.reaches.named("nobody")) is None
+
+
 def test_switched_off(tmp_path: FilePath) -> None:
     """Without a name for it nothing is shared."""
     hub = Hub(tmp_path)
     run(hub.ann.set_acl("Sent", "anyone", "lr"))
-    off = SharedReaches(Sharing(hub.world.stores, hub.people, bytes(tmp_path), ""))
+    off = SharedReaches(Sharing(hub.world.stores, hub.people, bytes(tmp_path), "", os.urandom))
     bob = run(off.of(BOB))
     assert bob.others == ""
     assert names(bob) == []
