@@ -21,7 +21,7 @@ COLUMNS = {
 
 @click.group()
 def domain() -> None:
-    """Add, list and delete hosted domains."""
+    """Add, list, disable and delete hosted domains."""
 
 
 @domain.command()
@@ -65,6 +65,32 @@ def delete(place: Place, name: str) -> None:
     with place.accounts() as accounts:
         accounts.remove_domain(domain_name(name))
     done(f"{to_unicode(domain_name(name))} is not hosted here any more")
+
+
+@domain.command()
+@click.argument("name", metavar="DOMAIN")
+@click.pass_obj
+def disable(place: Place, name: str) -> None:
+    """Treat a domain as a foreign one: its mail goes where its MX records say.
+
+    Its accounts can log in, and what they have stays: so a move can be made ready.
+    """
+    _enable(place, name, enabled=False)
+
+
+@domain.command()
+@click.argument("name", metavar="DOMAIN")
+@click.pass_obj
+def enable(place: Place, name: str) -> None:
+    """Take mail for a disabled domain again."""
+    _enable(place, name, enabled=True)
+
+
+def _enable(place: Place, name: str, *, enabled: bool) -> None:
+    with place.accounts() as accounts:
+        accounts.enable_domain(domain_name(name), enabled)
+    shown = to_unicode(domain_name(name))
+    done(f"mail for {shown} ends here again" if enabled else f"mail for {shown} goes elsewhere")
 
 
 @domain.command(name="catch-all")

@@ -30,7 +30,7 @@ COMMANDS: Final = {
     "init": ("mailhub.cli.init:init", "Prepare a hub: state, certificate, a first account."),
     "check": ("mailhub.cli.check:check", "Check the configuration; tell all its mistakes."),
     "account": ("mailhub.cli.account:account", "Add, list and change accounts."),
-    "domain": ("mailhub.cli.domain:domain", "Add, list and delete hosted domains."),
+    "domain": ("mailhub.cli.domain:domain", "Add, list, disable and delete hosted domains."),
     "alias": ("mailhub.cli.alias:alias", "Add, list and delete aliases."),
     "group": ("mailhub.cli.group:group", "Make groups of accounts, for sharing mailboxes."),
     "queue": ("mailhub.cli.queue:queue", "Look at the queue, and change it."),

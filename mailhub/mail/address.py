@@ -59,11 +59,6 @@ class Path:
         return f"{unicodedata.normalize('NFC', self.local).casefold()}@{self.domain}"
 
     @property
-    def is_literal(self) -> bool:
-        """Whether the domain is an address literal (RFC 5321 §4.1.3)."""
-        return self.domain.startswith("[")
-
-    @property
     def needs_utf8(self) -> bool:
         """Whether only SMTPUTF8 can carry it (RFC 6531 §3.3)."""
         return not self.local.isascii()

@@ -46,10 +46,6 @@ class Timeouts:
     end: float = 600
     quit: float = 5
 
-    def capped(self, seconds: float) -> Timeouts:
-        """The same, but none longer than `seconds`."""
-        return Timeouts(*(min(getattr(self, name), seconds) for name in self.__slots__))
-
 
 TIMEOUTS: Final = Timeouts()
 

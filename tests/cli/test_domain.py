@@ -41,6 +41,16 @@ def test_catch_all(mailhub: Mailhub, state: Path) -> None:
     assert said.out == "unknown addresses in hub.example: refused\n"
 
 
+def test_disabled(mailhub: Mailhub, state: Path) -> None:
+    """A domain can be treated as a foreign one for a while."""
+    at = ("--state", str(state), "domain")
+    assert mailhub(*at, "disable", "hub.example").out == "mail for hub.example goes elsewhere\n"
+    assert mailhub(*at, "list", "--json").json[0]["enabled"] is False
+    assert mailhub(*at, "enable", "hub.example").out == "mail for hub.example ends here again\n"
+    assert mailhub(*at, "list", "--json").json[0]["enabled"] is True
+    assert mailhub(*at, "disable", "gone.example").status == 1
+
+
 def test_postmaster(mailhub: Mailhub, state: Path) -> None:
     """postmaster@ can be given to somebody, and back."""
     at = ("--state", str(state), "domain")

@@ -125,7 +125,6 @@ class TestForms:
         """A host may be named by its address, without brackets."""
         named = ("192.0.2.1", "2001:db8::1", "x.example", "[192.0.2.1]", "192.0.2", "")
         assert [is_ip_address(it) for it in named] == [True, True, False, False, False, False]
-        assert Path("a", "[192.0.2.1]").is_literal
 
     def test_domains(self) -> None:
         """U-labels become A-labels; what does not decode stays."""

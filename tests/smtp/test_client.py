@@ -97,11 +97,6 @@ class TestGreeting:
         # a block of content, its end, QUIT.
         assert wire.allowed == [1, 2, 3, 4, 2, 6, 9, 10, 11]
 
-    def test_cap(self) -> None:
-        """All of them can be capped."""
-        capped = Timeouts().capped(120)
-        assert (capped.end, capped.quit) == (120, 5)
-
 
 class TestTls:
     def test_opportunistic(self) -> None:
