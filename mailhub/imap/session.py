@@ -222,8 +222,10 @@ class Session:
     async def close(self) -> None:
         """Let go of everything."""
         self.closed = True
-        await self._abandon()
-        await self._state.log_out()
+        try:
+            await self._abandon()
+        finally:
+            await self._state.log_out()
 
     @property
     def wants_deflate(self) -> bool:

@@ -230,7 +230,12 @@ class State:
 
     async def log_out(self) -> None:
         """Forget the login and all that came with it; harmless without one."""
-        await self.deselect()
+        try:
+            await self.deselect()
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
         if self.mail is not None and "METADATA-SERVER" in self.enabled:
             self.mail.unwatch_metadata()
         self.annotated.clear()

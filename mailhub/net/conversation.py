@@ -225,8 +225,8 @@ class Conversation(protocol.Protocol):
         if self._listening:
             self._listening = False
             self._proceed(CancelledError())
-        elif self._awaited is not None:
-            self._awaited.cancel()
+        elif self._awaited is not None and self._session is not None:
+            self._awaited.cancel()  # but never a session's `close`, which leaves things to others
 
     def readConnectionLost(self) -> None:
         """The peer sends no more, and may still read: what it asked for is answered."""

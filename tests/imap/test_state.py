@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mailhub.imap.census import Census
 from mailhub.imap.response import Bye, No
 from mailhub.imap.state import Phase, Selected
 from mailhub.imap.view import View
@@ -50,3 +51,22 @@ def test_lost() -> None:
     box.deliver(b"x")
     with pytest.raises(Bye):
         selected.tell(expunges=True)
+
+
+def test_left_whatever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that ends badly is counted no more, or its account could not log in one day."""
+    census = Census()
+    talk = Talk(census=census).select()
+    selected, account = talk.session._state.selected, talk.session._state.account
+    assert selected is not None
+    assert account is not None
+    assert census.full(account.id, 1)
+
+    async def fail() -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(selected.mailbox, "release", fail)
+    with pytest.raises(OSError, match="gone"):
+        run(talk.session.close())
+    assert not census.full(account.id, 1)
+    run(talk.session.close())

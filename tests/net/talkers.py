@@ -24,6 +24,7 @@ class Talker:
         self.tls: list[Tls] = []
         self.closings = 0
         self.on_close: Callable[[], None] = lambda: None
+        self.closing: Deferred[None] | None = None  # what its close waits for
 
     async def greet(self) -> bytes:
         return b"hello\r\n"
@@ -68,6 +69,8 @@ class Talker:
         return b"going down\r\n"
 
     async def close(self) -> None:
+        if self.closing is not None:
+            await self.closing
         self.closings += 1
         self.on_close()
 

@@ -326,6 +326,18 @@ class TestEnds:
         assert visit.session.waiting[0].called
         assert not visit.clock.getDelayedCalls()
 
+    @pytest.mark.parametrize("ending", ["bye\n", "slow\n"])
+    def test_lost_while_closing(self, visit: Visit, ending: str) -> None:
+        """A session that is being closed is closed wholly, though its peer has gone meanwhile."""
+        closing = visit.session.closing = Deferred()
+        visit.say(ending.encode())
+        visit.near.lose()
+        assert visit.session.closings == 0
+        assert not closing.called
+        closing.callback(None)
+        assert visit.session.closings == 1
+        assert not visit.clock.getDelayedCalls()
+
     def test_half_closed(self, visit: Visit) -> None:
         """A peer that has closed its half still gets its answers (as from a shell's pipe)."""
         visit.say(b"slow\nb\n")
