@@ -35,6 +35,10 @@ COMMANDS: Final = {
     "group": ("mailhub.cli.group:group", "Make groups of accounts, for sharing mailboxes."),
     "queue": ("mailhub.cli.queue:queue", "Look at the queue, and change it."),
     "provider": ("mailhub.cli.provider:provider", "Look at providers, suspend them, set a pace."),
+    "suppression": (
+        "mailhub.cli.suppression:suppression",
+        "Look at suppression lists, and change them.",
+    ),
     "journey": ("mailhub.cli.journey:journey", "Show what happened to a message, and why."),
     "explain": ("mailhub.cli.explain:explain", "Say what would happen to a message, and why."),
     "simulate": (
