@@ -333,11 +333,7 @@ class Parts:
     def _may_return(self, hop: Hashable, reverse_path: Path, path: Path) -> bool:
         """Whether return paths may be ours on the way to a hop."""
         assert isinstance(hop, Exchange | Smarthost), "there are no others"
-        found = self._ways.found(reverse_path, path)
-        if isinstance(hop, Exchange) and found is not None and found.returns is False:
-            return False
-        named = {route.name: route.returns for route in self.settings.routes}
-        return self.outbound.may_return(hop, named)
+        return self._ways.may_return(hop, reverse_path, path, self.outbound.detour(hop))
 
     def _weigh(self, flow: Flow) -> float:
         return self.settings.classes.weight(flow.name, flow.priority)

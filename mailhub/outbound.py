@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from twisted.logger import Logger
@@ -127,15 +126,10 @@ class Outbound:
         found = self.remote.provider_of(hop)
         return "" if found is None else found.name
 
-    def may_return(self, hop: Hop, named: Mapping[str, bool | None]) -> bool:
-        """Whether return paths may be ours on the way to a hop, and on its provider's detour.
-
-        `named` says of routes whether they may be there.
-        """
-        if isinstance(hop, Smarthost):
-            return bool(named.get(hop.name))
-        provider = self.remote.provider_of(hop)
-        return provider is None or not provider.detour or bool(named.get(provider.detour))
+    def detour(self, hop: Hop) -> str:
+        """The name of the route that mail for a hop may take instead; ``""`` for none."""
+        found = None if isinstance(hop, Smarthost) else self.remote.provider_of(hop)
+        return "" if found is None else found.detour
 
     def _provider_news(self, provider: Provider, source: Source, news: News) -> None:
         """Something about a provider that the operator should know."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mailhub.ports.web import Web
     from mailhub.queue.assurances import Assurances
     from mailhub.relay.allowances import Allowances
-    from mailhub.relay.step import Letter, Step, World
+    from mailhub.relay.step import Letter, Listed, Step, World
 
 T = TypeVar("T")
 
@@ -80,6 +80,7 @@ def explain(
     with closing(place.accounts()) as accounts, ExitStack() as stack:
         peer = _client(accounts, letter.sender, login, client, stranger=stranger)
         allowances, kept = _allowances(settings, stack), _kept(settings, stack)
+        listed = _listed(settings, stack)
 
         def world(resolver: Resolver | None, web: Web, clock: Any) -> World:
             protection, trusted = settings.relay.protection, settings.dns.trusted
@@ -93,6 +94,7 @@ def explain(
                 scout,
                 resolver,
                 partial(stands, settings),
+                listed,
             )
 
         steps = _asked(settings, letter, peer, world, offline=offline)
@@ -122,6 +124,16 @@ def _kept(settings: Settings, stack: ExitStack) -> Assurances | None:
         kept = Assurances(settings.hub.spool, lambda _: None, begin=False)
         return stack.enter_context(closing(kept))
     return None
+
+
+def _listed(settings: Settings, stack: ExitStack) -> Listed:
+    """Says who is on a suppression list."""
+    from mailhub.queue.suppressions import DATABASE, Suppressions  # noqa: PLC0415
+
+    if not os.path.exists(f"{settings.hub.state}/{DATABASE}"):
+        return lambda sender, path: None  # noqa: ARG005
+    lists = stack.enter_context(closing(Suppressions(settings.hub.state)))
+    return lambda sender, path: lists.find(sender.domain, path, time.time())
 
 
 def _client(

@@ -88,6 +88,19 @@ class Ways:
         backed = found.schedule.startswith(BACKUP_PREFIX)
         return found.schedule if backed or not way else way
 
+    def may_return(self, hop: Hop, reverse_path: Path, path: Path, detour: str = "") -> bool:
+        """Whether return paths may be ours on the way to a hop.
+
+        `detour` names the route that its provider's mail may take instead.
+        """
+        named = {route.name: route.returns for route in self.routes}
+        if not isinstance(hop, Exchange):
+            return bool(named.get(hop.name))
+        found = self.found(reverse_path, path)
+        if found is not None and found.returns is False:
+            return False
+        return not detour or bool(named.get(detour))
+
     def _way(self, reverse_path: Path, path: Path) -> _Way:
         key = reverse_path.domain, path.domain
         known = self._known.get(key)

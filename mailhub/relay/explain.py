@@ -26,6 +26,7 @@ from mailhub.ports.accounts import Account
 from mailhub.ports.conversation import Client
 from mailhub.relay.outlook import outlook
 from mailhub.relay.step import Letter, Step, World, decided, refused
+from mailhub.relay.unwanted import unwanted
 
 
 async def explained(letter: Letter, client: Client, world: World) -> AsyncIterator[Step]:
@@ -60,8 +61,20 @@ async def explained(letter: Letter, client: Client, world: World) -> AsyncIterat
     for account in _unique(account for expansion in found for account in expansion.accounts):
         yield _mailbox(account)
     for path in _unique(path for expansion in found for path in expansion.others):
-        async for step in outlook(letter, path, world, chosen.name):
+        async for step in _elsewhere(letter, client, path, chosen.name, world):
             yield step
+
+
+async def _elsewhere(
+    letter: Letter, client: Client, path: Path, class_name: str, world: World
+) -> AsyncIterator[Step]:
+    """What would come of one recipient who is not ours."""
+    async for step in unwanted(letter, client, path, class_name, world):
+        yield step
+        if step.refused:
+            return
+    async for step in outlook(letter, path, world, class_name):
+        yield step
 
 
 async def _judged(

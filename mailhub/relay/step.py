@@ -10,6 +10,7 @@ from mailhub.config.settings import Settings
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.rule import Rule
+from mailhub.policy.suppression import Entry
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Directory
 from mailhub.ports.resolver import Resolver
@@ -22,7 +23,8 @@ class Step:
     """One thing that would be decided or found out.
 
     Attributes:
-        stage: When: ``MAIL RCPT content limit class route lookup terms TLS slot retry mailbox``.
+        stage: When: ``MAIL RCPT content limit class list return route lookup terms TLS slot
+            retry mailbox``.
         about: The recipient, or ``""`` for the whole message.
         refused: The message would go no further, for this recipient.
     """
@@ -53,6 +55,9 @@ class Letter:
 Standing = Callable[[str], Sequence[str]]
 """Says of a provider how it stands: its places and pace, when the next slot is, what holds it."""
 
+Listed = Callable[[Path, Path], Entry | None]
+"""Why a sender's mail to an address is on his domain's suppression list, if it is."""
+
 UNKNOWN: Final = ("nothing was sent there lately: the next slot is now",)
 """What is said where nothing is known."""
 
@@ -75,6 +80,7 @@ class World:
     scout: Scout
     resolver: Resolver | None = None
     standing: Standing = field(default=lambda name: ())  # noqa: ARG005
+    listed: Listed = field(default=lambda sender, path: None)  # noqa: ARG005
 
 
 def decided(stage: str, about: str, verdict: Verdict) -> Step:

@@ -178,3 +178,17 @@ def test_tls_of_the_message(mailhub: Mailhub, hub: list[str], tmp_path: Path) ->
     said = mailhub(*told, "--requiretls")
     assert "verified, all the way (REQUIRETLS)" in said.out
     assert "TLS-Required" not in said.out
+
+
+def test_suppressed(mailhub: Mailhub, hub: list[str], state: Path) -> None:
+    """Who is on a list is told, with what put it there; nothing is made where there is none."""
+    letter = state / "letter"
+    letter.write_text("From: ann@hub.example\nPrecedence: bulk\n\nx\n")
+    to = "x@partner.example"
+    options = (*hub, "--from", "ann@hub.example", "--to", to, "--offline", "--message", str(letter))
+    assert mailhub(*options).status == 0
+    assert not (state / "suppressions.db").exists()
+    mailhub("--state", str(state), "suppression", "add", to, "--why", "asked")
+    said = mailhub(*options)
+    assert said.status == 1
+    assert "on the suppression list of hub.example, put there by hand" in said.out

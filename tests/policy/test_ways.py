@@ -7,7 +7,7 @@ import pytest
 from mailhub.mail.address import NULL, Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.backup import Backup
-from mailhub.policy.route import Exchange, Route, Smarthost, TlsDemand
+from mailhub.policy.route import Exchange, Hop, Route, Smarthost, TlsDemand
 from mailhub.policy.rule import Rule
 from mailhub.policy.ways import KNOWN, Ways
 
@@ -81,3 +81,32 @@ def test_what_is_remembered() -> None:
         ways.hop(NULL, Path("x", f"{number}.example"))
     assert len(ways._known) <= KNOWN
     assert ways.hop(Path("x", "ours.example"), FAR) == HOST
+
+
+class TestReturnPaths:
+    """Whether return paths may be ours."""
+
+    HOP = Smarthost("relay", "smtp.example")
+    EXCHANGE = Exchange("far.example")
+
+    def may(self, hop: Hop, *routes: Route, detour: str = "") -> bool:
+        return Ways(routes).may_return(
+            hop, Path("a", "b.example"), Path("x", "far.example"), detour
+        )
+
+    def test_to_exchanges(self) -> None:
+        """Yes, unless a route says no."""
+        assert self.may(self.EXCHANGE)
+        assert not self.may(self.EXCHANGE, Route("own", returns=False))
+
+    def test_to_smarthosts(self) -> None:
+        """No, unless its route says yes."""
+        assert not self.may(self.HOP, Route("relay", self.HOP))
+        assert self.may(self.HOP, Route("relay", self.HOP, returns=True))
+
+    def test_detours(self) -> None:
+        """Not where mail may take a detour that would not have it."""
+        route = Route("relay", self.HOP, spare=True)
+        assert not self.may(self.EXCHANGE, route, detour="relay")
+        route = Route("relay", self.HOP, spare=True, returns=True)
+        assert self.may(self.EXCHANGE, route, detour="relay")
