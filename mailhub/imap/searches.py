@@ -217,9 +217,11 @@ def numbered(box: Selected, uids: Sequence[int]) -> list[int]:
         numbers = map(box.view.number, uids)
         return [number for number in numbers if number is not None]
     known = box.mailbox.uids
-    if len(uids) == len(known):
-        places = dict(zip(known, range(1, len(known) + 1), strict=True))
-        return [places[uid] for uid in uids if uid in places]
+    if not known:
+        return []
+    first, last = known[0], known[-1]
+    if last - first == len(known) - 1:  # not one has ever gone from between
+        return [uid - first + 1 for uid in uids if first <= uid <= last]
     found = [(bisect_left(known, uid), uid) for uid in uids]
     return [place + 1 for place, uid in found if place < len(known) and known[place] == uid]
 

@@ -15,7 +15,7 @@ Invariants:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,8 @@ STEP: Final = 4000
 """Messages that are worked on between two breathing points."""
 PIECE_MEMBERS: Final = 4000
 """Messages of a response that are made into octets in one step."""
+FAN: Final = 64
+"""Answers to one message that are said at once, where none of them was answered."""
 SPOKEN_OF: Final = 5
 """Nodes for each message, those that are not here included, beyond which no more are made."""
 SPARE: Final = 10_000
@@ -125,28 +127,42 @@ class _Linked:
 
     def link(self) -> Generator[None, None, None]:
         """Find out who answers whom."""
-        nodes, messages = self._nodes, self._messages
-        for place, message in enumerate(messages):
-            if place % STEP == STEP - 1:
-                yield
-            own = message.ids[:ID_OCTETS]
+        messages = self._messages
+        for end in range(len(messages), 0, -STEP):
+            places = range(end - 1, max(end - STEP, 0) - 1, -1)
             # Of several with one id the first has it, the others are strangers (step 1)
-            if own != _NO_ID:
-                nodes.setdefault(own, place)
-        yield
-        for place, message in enumerate(messages):
-            if place % STEP == STEP - 1:
-                yield
-            if len(message.ids) > ID_OCTETS:
-                self._join(self._node(message.ids[-ID_OCTETS:]), place)
+            self._nodes.update((messages[place].ids[:ID_OCTETS], place) for place in places)
+            yield
+        self._nodes.pop(_NO_ID, None)
+        for start in range(0, len(messages), STEP):
+            self._link_some(start, messages[start : start + STEP])
+            yield
         octets = 0
         for message in messages:
-            octets += len(message.ids)
-            if octets > STEP * 2 * ID_OCTETS:
-                octets = 0
-                yield
             if len(message.ids) > 2 * ID_OCTETS:
+                octets += len(message.ids)
                 self._chain(message.ids)
+                if octets > STEP * 2 * ID_OCTETS:
+                    octets = 0
+                    yield
+
+    def _link_some(self, start: int, messages: Sequence[Threadable]) -> None:
+        """Put messages below what they refer to last; `start` is the place of the first."""
+        nodes, parents, sets = self._nodes, self._parents, self._sets
+        for place, message in enumerate(messages, start):
+            ids = message.ids
+            if len(ids) == ID_OCTETS:
+                continue
+            parent = nodes.get(ids[-ID_OCTETS:], -1)
+            if parent < 0:
+                parent = self._node(ids[-ID_OCTETS:])
+            # `_join`, written out, for a child that is the root of its tree: all are, as yet
+            root = sets[parent]
+            if sets[root] != root:
+                root = self._find(root)
+            if root != place:
+                parents[place] = parent
+                sets[place] = root
 
     def _chain(self, ids: bytes) -> None:
         """Each reference is the parent of the next, if that has none."""
@@ -368,35 +384,68 @@ def pieces(forest: Forest, numbers: Sequence[int]) -> Iterator[bytes]:
     # thread-members = nz-number *(SP nz-number) [SP thread-nested]
     # thread-nested  = 2*thread-list
     children, count = forest.children, forest.count
-    out: list[bytes] = []
+    said = _Said(numbers)
+    fans = [b"(%d " + b"(%d)" * leaves + b")" for leaves in range(FAN + 1)]
+    fans[1] = b"(%d %d)"
     for root in forest.roots:
-        if root not in children:
-            out.append(b"(%d)" % numbers[root])
+        held = children.get(root)
+        if held is None:
+            said.add(b"(%d)", (root,))
+        elif root < count and len(held) <= FAN and children.keys().isdisjoint(held):
+            said.add(fans[len(held)], (root, *held))  # as most are: answers to one message
+        else:
+            yield from _walked(forest, root, said)
+        if len(said.nodes) >= PIECE_MEMBERS:
+            yield said.take()
+    yield said.take()
+
+
+class _Said:
+    """Pieces of a format, and the nodes whose numbers belong in it.
+
+    Attributes:
+        nodes: Places of messages.
+    """
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self.nodes: list[int] = []
+        self._formats: list[bytes] = []
+        self._numbers = numbers
+
+    def add(self, piece: bytes, nodes: Iterable[int] = ()) -> None:
+        """Take more."""
+        self._formats.append(piece)
+        self.nodes += nodes
+
+    def take(self) -> bytes:
+        """What has been added, as octets; it begins anew."""
+        octets = b"".join(self._formats) % tuple(map(self._numbers.__getitem__, self.nodes))
+        self._formats.clear()
+        self.nodes.clear()
+        return octets
+
+
+def _walked(forest: Forest, root: int, said: _Said) -> Iterator[bytes]:
+    """The thread list of a tree of any shape."""
+    children, count = forest.children, forest.count
+    stack = [root]
+    while stack:
+        if len(said.nodes) >= PIECE_MEMBERS:
+            yield said.take()
+        node = stack.pop()
+        if node == _CLOSE:
+            said.add(b")")
             continue
-        stack = [root]
-        while stack:
-            if len(out) >= PIECE_MEMBERS:
-                yield b"".join(out)
-                out.clear()
-            node = stack.pop()
-            if node == _CLOSE:
-                out.append(b")")
-                continue
-            out.append(b"(")
-            while (held := children.get(node)) and len(held) == 1:
-                out.append(b"%d " % numbers[node])
-                [node] = held
-                if len(out) >= PIECE_MEMBERS:
-                    yield b"".join(out)
-                    out.clear()
-            if node < count:
-                out.append(b"%d " % numbers[node] if held else b"%d" % numbers[node])
-            stack.append(_CLOSE)
-            stack.extend(reversed(held or ()))
-        if len(out) >= PIECE_MEMBERS:
-            yield b"".join(out)
-            out.clear()
-    yield b"".join(out)
+        said.add(b"(")
+        while (held := children.get(node)) and len(held) == 1:
+            said.add(b"%d ", (node,))
+            [node] = held
+            if len(said.nodes) >= PIECE_MEMBERS:
+                yield said.take()
+        if node < count:
+            said.add(b"%d " if held else b"%d", (node,))
+        stack.append(_CLOSE)
+        stack.extend(reversed(held or ()))
 
 
 _CLOSE: Final = -1

@@ -67,7 +67,7 @@ class Unindexed(Protocol):
     async def threadables(self, first: Uid, limit: int) -> Sequence[Threadable]:
         """Up to `limit` messages from `first` on."""
         return [
-            Threadable(row.uid, row.sent, row.digest.reply, row.digest.base, row.digest.thread)
+            Threadable(row.uid, row.digest.reply, row.digest.base, row.digest.thread)
             for row in self._rows()
             if row.uid >= first
         ][:limit]

@@ -27,6 +27,8 @@ REFERENCES_LIMIT: Final = 100
 """Message-ids of References that are kept: the first, and as many of the last."""
 ID_OCTETS: Final = 8
 """Of the hash that stands for a message-id: 2**32 of them before two are likely to be one."""
+DAY: Final = 86_400
+"""Seconds."""
 TEXT_LIMIT: Final = 8 << 20
 """Octets of one part that are searched: ours, for a step takes as long as the longest text."""
 
@@ -108,6 +110,13 @@ def digest(content: bytes) -> Digest:
         head="\n" + "".join(f"{line}\n" for line in header_lines(fields)),
         body=fold_long(body_text(content, tree)),
     )
+
+
+def dated(found: Digest, arrived: int) -> Digest:
+    """With the moment of arrival where the message has no date (RFC 5256 §2.2)."""
+    if found.sent is not None and found.day is not None:
+        return found
+    return found._replace(sent=arrived, day=arrived // DAY)
 
 
 def _values(fields: Fields, name: bytes) -> str | None:

@@ -89,14 +89,12 @@ class Threadable(NamedTuple):
     """What THREAD needs to know of a message.
 
     Attributes:
-        sent: The Date field, or the arrival without one; seconds since the epoch.
         reply: Its subject says that it is a reply, or forwarded.
         base: The base subject, folded.
         ids: `mail.digest.Digest.thread`.
     """
 
     uid: int
-    sent: int
     reply: bool
     base: str
     ids: bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from mailhub.mail.digest import Digest, digest
+from mailhub.mail.digest import Digest, dated, digest
 from mailhub.store.box import Box
 from mailhub.store.reading import Opener
 from mailhub.store.texts import key_of
@@ -50,7 +50,7 @@ def learn(box: Box, uids: Sequence[int]) -> int:
         with suppress(OSError):
             octets = opener.whole(row)
         if octets is not None:
-            made.append((key_of(mailbox, row.uid), digest(octets)))
+            made.append((key_of(mailbox, row.uid), dated(digest(octets), row.date)))
     if made:
         with box.transaction() as transaction:
             transaction.texts.put(made, documents=limits.full_text)

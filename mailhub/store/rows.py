@@ -24,7 +24,7 @@ from mailhub.store.excerpts import Excerpts
 from mailhub.store.summaries import Summaries, side_by_side
 from mailhub.store.texts import Texts
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of the tables; a database of another one is no error, but a lost cache."""
 TABLES: Final = (
     """
@@ -353,11 +353,8 @@ class Transaction:
         self._remove([(base + first, base + last) for first, last in runs])
 
     def _remove(self, spans: Sequence[tuple[int, int]]) -> None:
-        for table in ("message", "digest"):
-            self._database.executemany(
-                f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- two constants
-                spans,
-            )
+        self._database.executemany("DELETE FROM message WHERE key BETWEEN ? AND ?", spans)
+        self.texts.remove(spans)
         self.summaries.remove(spans)
         self.excerpts.remove(spans)
 

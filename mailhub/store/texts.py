@@ -1,6 +1,6 @@
 """The tables by which messages are searched, sorted and threaded, and every statement on them.
 
-Of each message one row says what SORT and THREAD go by, and holds the texts of the
+Of each message one row says what SORT and THREAD go by, another one holds the texts of the
 fields that are searched most (`mail.digest`). Its header section and body lie in a
 full-text index of trigrams, as a *document*: copies of a message share it. Texts are
 folded before they come here, and trigrams keep their places, so that a phrase of
@@ -12,7 +12,8 @@ left that it is dropped and they are indexed anew.
 
 Invariants:
 
-1. A digest's key is its message's (`rows`), and it is there no longer than that.
+1. A digest's key is its message's (`rows`), and it is there no longer than that; so are
+   its fields.
 2. A document is written once, before any digest that names it.
 3. Document 0 stands for a message that is in no shard: too long, or SQLite is built
    without trigrams. It has to be read.
@@ -24,7 +25,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from mailhub.mail.digest import Digest
@@ -34,8 +35,8 @@ TABLES: Final = """
 CREATE TABLE digest(
     key INTEGER PRIMARY KEY,
     document INTEGER NOT NULL,
-    sent INTEGER,
-    day INTEGER,
+    sent INTEGER NOT NULL,
+    day INTEGER NOT NULL,
     reply INTEGER NOT NULL,
     base TEXT NOT NULL,
     thread BLOB NOT NULL,
@@ -43,14 +44,18 @@ CREATE TABLE digest(
     first_to TEXT NOT NULL,
     first_cc TEXT NOT NULL,
     display_from TEXT NOT NULL,
-    display_to TEXT NOT NULL,
+    display_to TEXT NOT NULL
+);
+CREATE INDEX digest_document ON digest(document);
+CREATE INDEX digest_base ON digest(key >> 32, base, key);
+CREATE TABLE field(
+    key INTEGER PRIMARY KEY,
     subject TEXT,
     sender TEXT,
     recipient TEXT,
     copied TEXT,
     blind TEXT
 );
-CREATE INDEX digest_document ON digest(document);
 CREATE TABLE shard(id INTEGER PRIMARY KEY, documents INTEGER NOT NULL);
 """
 
@@ -72,7 +77,7 @@ _SHIFT: Final = 32
 _COLUMNS: Final = {
     SortKey.ARRIVAL: "message.date",
     SortKey.CC: "first_cc",
-    SortKey.DATE: "coalesce(sent, message.date)",
+    SortKey.DATE: "sent",
     SortKey.DISPLAYFROM: "display_from",
     SortKey.DISPLAYTO: "display_to",
     SortKey.FROM: "first_from",
@@ -81,6 +86,13 @@ _COLUMNS: Final = {
     SortKey.SUBJECT: "base",
     SortKey.TO: "first_to",
 }
+_TABLES: Final = {
+    "digest": "document, sent, day, reply, base, thread, first_from, first_to, first_cc,"
+    " display_from, display_to",
+    "field": "subject, sender, recipient, copied, blind",
+}
+_FIELDS: Final = 10
+"""Where in a `Digest` the texts of fields begin."""
 _COMPARISONS: Final = frozenset({"<", "=", ">="})
 
 
@@ -114,7 +126,10 @@ class Texts:
         return [key for (key,) in cursor]
 
     def put(self, digests: Sequence[tuple[int, Digest]], *, documents: bool = True) -> None:
-        """Keep what was made of messages, by their keys; with documents of those, if wanted."""
+        """Keep what was made of messages, by their keys; with documents of those, if wanted.
+
+        Each must have a date: `mail.digest.dated`.
+        """
         wanted = [
             documents and len(digest.head) + len(digest.body) <= DOCUMENT_LIMIT
             for _, digest in digests
@@ -122,11 +137,15 @@ class Texts:
         numbers = iter(self._allocate(sum(wanted)))
         chosen = [next(numbers) if it else 0 for it in wanted]
         self._database.executemany(
-            "INSERT OR REPLACE INTO digest VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO digest VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
             [
-                (key, document, *digest[:-2])
+                (key, document, *digest[:_FIELDS])
                 for (key, digest), document in zip(digests, chosen, strict=True)
             ],
+        )
+        self._database.executemany(
+            "INSERT OR REPLACE INTO field VALUES (?,?,?,?,?,?)",
+            [(key, *digest[_FIELDS:-2]) for key, digest in digests],
         )
         for (_, digest), document in zip(digests, chosen, strict=True):
             if document:
@@ -166,15 +185,22 @@ class Texts:
 
     def copy(self, runs: Iterable[tuple[int, int, int]]) -> None:
         """Give copies their originals' digests: runs as of `summaries.side_by_side`."""
-        columns = (
-            "document, sent, day, reply, base, thread, first_from, first_to, first_cc,"
-            " display_from, display_to, subject, sender, recipient, copied, blind"
-        )
-        self._database.executemany(
-            f"INSERT OR REPLACE INTO digest SELECT key + ?, {columns} FROM digest"  # noqa: S608
-            " WHERE key BETWEEN ? AND ?",
-            [(new - old, old, old + count - 1) for new, old, count in runs],
-        )
+        values = [(new - old, old, old + count - 1) for new, old, count in runs]
+        for table, columns in _TABLES.items():
+            self._database.executemany(
+                f"INSERT OR REPLACE INTO {table} SELECT key + ?, {columns} FROM {table}"  # noqa: S608
+                " WHERE key BETWEEN ? AND ?",
+                values,
+            )
+
+    def remove(self, runs: Iterable[tuple[int, int]]) -> None:
+        """Forget messages from one key to another; documents stay."""
+        spans = list(runs)
+        for table in _TABLES:
+            self._database.executemany(
+                f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- a constant
+                spans,
+            )
 
     def compact(self) -> bool:
         """Drop one full shard of which less than half is left; those lose their digests.
@@ -189,6 +215,11 @@ class Texts:
                 "SELECT count(DISTINCT document) FROM digest WHERE document BETWEEN ? AND ?", span
             ).fetchone()
             if left < SHARD_SIZE // 2:
+                self._database.execute(
+                    "DELETE FROM field WHERE key IN"
+                    " (SELECT key FROM digest WHERE document BETWEEN ? AND ?)",
+                    span,
+                )
                 self._database.execute("DELETE FROM digest WHERE document BETWEEN ? AND ?", span)
                 self._database.execute(f"DROP TABLE text_{shard}")
                 self._database.execute("DELETE FROM shard WHERE id = ?", (shard,))
@@ -199,8 +230,8 @@ class Texts:
         """Drop all digests and documents."""
         for shard in self.shards():
             self._database.execute(f"DROP TABLE text_{shard}")
-        self._database.execute("DELETE FROM shard")
-        self._database.execute("DELETE FROM digest")
+        for table in ("shard", *_TABLES):
+            self._database.execute(f"DELETE FROM {table}")  # noqa: S608 -- constants
 
     def shards(self) -> list[int]:
         """Their numbers."""
@@ -211,7 +242,7 @@ class Texts:
     def in_fields(self, sought: Sought, first: int, last: int) -> array[int]:
         """UIDs of those from key `first` to `last` that have a text in a field of their own."""
         return self._uids(
-            f"SELECT group_concat(key & 4294967295) FROM digest"  # noqa: S608 -- a column's name
+            f"SELECT group_concat(key & 4294967295) FROM field"  # noqa: S608 -- a column's name
             f" WHERE key BETWEEN ? AND ? AND instr({sought.place.value}, ?)",
             (first, last, sought.text),
         )
@@ -220,9 +251,8 @@ class Texts:
         """UIDs of those that were sent on such a day."""
         assert sought.comparison in _COMPARISONS
         return self._uids(
-            "SELECT group_concat(key & 4294967295) FROM digest JOIN message USING (key)"  # noqa: S608
-            " WHERE key BETWEEN ? AND ?"
-            f" AND coalesce(day, message.date / 86400) {sought.comparison} ?",
+            "SELECT group_concat(key & 4294967295) FROM digest WHERE key BETWEEN ? AND ?"  # noqa: S608
+            f" AND day {sought.comparison} ?",
             (first, last, sought.day),
         )
 
@@ -267,26 +297,32 @@ class Texts:
             keys: Only these, of `first` to `last`: few of them.
             scores: What RELEVANCY goes by, by UID; 100 for all others.
         """
-        terms = [f"{_COLUMNS[it.key]} {_direction(it)}" for it in criteria]
+        terms = ", ".join([*(f"{_COLUMNS[it.key]} {_direction(it)}" for it in criteria), "key"])
         among = "" if keys is None else f" AND key IN ({','.join(map(str, keys))})"
-        scored = ",".join(f"({uid},{score})" for uid, score in (scores or {0: 100}).items())
+        scored, head = "", ""
+        if "score." in terms:
+            pairs = ",".join(f"({uid},{score})" for uid, score in (scores or {0: 100}).items())
+            head = f"WITH score(uid, value) AS (VALUES {pairs}) "
+            scored = " LEFT JOIN score ON score.uid = key & 4294967295"
+        received = " JOIN message USING (key)" if "message." in terms else ""
+        # `digest_base` has them in this order, if the mailbox is named as it names it.
+        named = "key >> 32 = ?1 >> 32 AND " if terms.startswith("base ASC, ") else ""
         return self._uids(
-            f"WITH score(uid, value) AS (VALUES {scored})"  # noqa: S608 -- numbers and columns
-            " SELECT group_concat(uid) FROM (SELECT key & 4294967295 AS uid"
-            " FROM digest JOIN message USING (key)"
-            + " LEFT JOIN score ON score.uid = key & 4294967295" * ("score." in " ".join(terms))
-            + f" WHERE key BETWEEN ? AND ?{among} ORDER BY {', '.join([*terms, 'key'])})",
+            f"{head}SELECT group_concat(uid) FROM (SELECT key & 4294967295 AS uid"  # noqa: S608
+            f" FROM digest{received}{scored}"
+            f" WHERE {named}key BETWEEN ?1 AND ?2{among} ORDER BY {terms})",
             (first, last),
         )
 
     def threadables(self, first: int, last: int, limit: int) -> list[Threadable]:
         """What THREAD needs of up to `limit` messages, in the order of their UIDs."""
         cursor = self._database.execute(
-            "SELECT key & 4294967295, coalesce(sent, date), reply, base, thread"
-            " FROM digest JOIN message USING (key) WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
+            "SELECT key & 4294967295, reply, base, thread FROM digest"
+            " WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
             (first, last, limit),
         )
-        return list(map(Threadable._make, cursor.fetchall()))
+        # (`_make` would count each row's columns.)
+        return list(map(partial(tuple.__new__, Threadable), cursor.fetchall()))
 
 
 def _numbers(listed: str) -> array[int]:

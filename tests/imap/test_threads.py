@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.imap.threads import ALGORITHMS, STEP, Forest, pieces, threaded
+from mailhub.imap.threads import ALGORITHMS, FAN, STEP, Forest, pieces, threaded
 from mailhub.ports.finding import Threadable
 
 
@@ -18,12 +18,12 @@ def message(
     uid: int, own: int = 0, refers: Sequence[int] = (), base: str = "", *, reply: bool = False
 ) -> Threadable:
     ids = b"".join(struct.pack(">Q", number) for number in (own, *refers))
-    return Threadable(uid, uid, reply, base, ids)
+    return Threadable(uid, reply, base, ids)
 
 
 def arrange(algorithm: str, messages: Sequence[Threadable]) -> tuple[Forest, int]:
     """The forest, and the number of steps that it took."""
-    order = sorted(range(len(messages)), key=lambda place: (messages[place].sent, place))
+    order = sorted(range(len(messages)), key=lambda place: (messages[place].uid, place))
     working = threaded(algorithm, messages, order)
     steps = 0
     while True:
@@ -158,3 +158,20 @@ def test_hostile(letters: list[Threadable]) -> None:
         assert b"".join(said).count(b"(") >= 1
         assert max(map(len, said)) <= 65536
         assert len(re.findall(rb"\d+", b"".join(said))) == len(letters)
+
+
+@given(st.lists(st.integers(0, 5), max_size=300), st.sampled_from([1, 2, 3, FAN, FAN + 1]))
+def test_shapes(parents: list[int], fan: int) -> None:
+    """Trees of any shape are said as the grammar has them: only children bare."""
+    forest = Forest(len(parents) + fan + 1, roots=[0])
+    forest.children[0] = list(range(1, fan + 1))
+    for node, parent in enumerate(parents, fan + 1):
+        forest.children.setdefault(max(node - 1 - parent, 0), []).append(node)
+
+    def list_of(node: int) -> str:
+        held = forest.children.get(node, [])
+        inner = list_of(held[0])[1:-1] if len(held) == 1 else "".join(map(list_of, held))
+        return f"({node} {inner})" if held else f"({node})"
+
+    said = b"".join(pieces(forest, range(forest.count))).decode()
+    assert said == list_of(0)

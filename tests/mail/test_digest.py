@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.mail.digest import ID_OCTETS, REFERENCES_LIMIT, digest
+from mailhub.mail.digest import ID_OCTETS, REFERENCES_LIMIT, dated, digest
 
 MESSAGE = (
     b"From: =?utf-8?q?J=C3=BCrgen?= <J.Doe@hub.example>, b@x\r\nTo: c@x\r\nTo: Dora <d@x>\r\n"
@@ -76,3 +76,12 @@ def test_any(octets: bytes) -> None:
     """Nothing a stranger sends makes it raise."""
     found = digest(octets)
     (found.head + found.body).encode()
+
+
+def test_dated() -> None:
+    """A message without a date goes by when it came; one that has a date by that."""
+    bare = dated(digest(b"Subject: x\r\n\r\n"), 2 * 86_400 + 7)
+    assert (bare.sent, bare.day) == (2 * 86_400 + 7, 2)
+    sent = digest(b"Date: Thu, 1 Jan 1970 23:30:00 -0100\r\n\r\n")
+    assert dated(sent, 99) == sent
+    assert (sent.sent, sent.day) == (88_200, 0)

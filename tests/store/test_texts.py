@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailhub.mail.digest import digest
-from mailhub.ports.finding import Place, Sought
+from mailhub.mail.digest import dated, digest
+from mailhub.ports.finding import Place, Sorting, SortKey, Sought
 from mailhub.store import rows, texts
 from mailhub.store.texts import Texts, found, key_of
 
@@ -25,7 +25,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Texts]:
 
 
 def put(made: Texts, *uids: int, mailbox: int = 1) -> None:
-    made.put([(key_of(mailbox, uid), digest(b"\r\nwords of %d" % uid)) for uid in uids])
+    made.put([(key_of(mailbox, uid), dated(digest(b"\r\nwords of %d" % uid), 0)) for uid in uids])
 
 
 def search(made: Texts, text: str, mailbox: int = 1) -> list[int]:
@@ -55,6 +55,49 @@ def test_copies(made: Texts) -> None:
     assert made.compact()
     assert made.shards() == [2]
     assert search(made, "WORDS") == [3]
+
+
+def test_fields_go_along(made: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The texts of a message's fields come with its digest, are copied with it, and go with it."""
+    monkeypatch.setattr(texts, "SHARD_SIZE", 4)
+    monkeypatch.setattr(texts, "SHARD_BITS", 2)
+
+    def having(uid: int, mailbox: int) -> list[int]:
+        key = key_of(mailbox, uid)
+        return list(made.in_fields(Sought(Place.SUBJECT, "LETTER"), key, key))
+
+    letter = dated(digest(b"Subject: A letter\r\n\r\n"), 0)
+    made.put([(key_of(1, uid), letter) for uid in range(1, 6)])
+    made.copy([(key_of(2, 7), key_of(1, 1), 2)])
+    made.remove([(key_of(1, 2), key_of(1, 4))])
+    assert [having(uid, 1) for uid in range(1, 6)] == [[1], [], [], [], [5]]
+    assert [having(uid, 2) for uid in (7, 8, 9)] == [[7], [8], []]
+    made.remove([(key_of(1, 1), key_of(1, 1)), (key_of(2, 7), key_of(2, 7))])
+    assert made.compact()  # but one of the shard's four documents is in use
+    assert having(8, 2) == []
+    assert having(5, 1) == [5]
+    made.forget()
+    assert made._database.execute("SELECT count(*) FROM field").fetchone() == (0,)
+
+
+def test_subjects_are_in_order(made: Texts) -> None:
+    """SORT by subject reads an index that has them in order, and of one mailbox only."""
+    for mailbox in (1, 2, 3):
+        for uid, subject in ((1, b"c"), (2, b"a"), (3, b"b"), (4, b"a")):
+            letter = dated(digest(b"Subject: Re: %b\r\n\r\n" % subject), 0)
+            made.put([(key_of(mailbox, uid), letter)])
+    seen: list[str] = []
+    made._database.set_trace_callback(seen.append)
+    by_subject = [Sorting(SortKey.SUBJECT)]
+    found = made.order(by_subject, key_of(2, 0), key_of(2, 2**32 - 1))
+    assert list(found) == [2, 4, 3, 1]
+    assert list(made.order(by_subject, key_of(2, 2), key_of(2, 3))) == [2, 3]
+    backwards = [Sorting(SortKey.SUBJECT, reverse=True)]
+    assert list(made.order(backwards, key_of(2, 0), key_of(2, 9))) == [1, 3, 2, 4]
+    made._database.set_trace_callback(None)
+    plan = str(made._database.execute(f"EXPLAIN QUERY PLAN {seen[0]}").fetchall())
+    assert "COVERING INDEX digest_base" in plan
+    assert "TEMP B-TREE" not in plan
 
 
 def test_forget(made: Texts) -> None:
