@@ -305,7 +305,12 @@ class LocalDelivery:
             filings = [each for job in batch for each in job.filings.values()]
             results = iter(await self._file(filings))
             for job in batch:
-                self._filed_or_not(job, [next(results) for _ in job.filings])
+                told = [next(results) for _ in job.filings]
+                try:
+                    self._filed_or_not(job, told)
+                except Exception:  # a mistake of ours: the next start sees to it, others go on
+                    self._log.failure("{id} is not noted as filed", id=job.item.queue_id)
+                    self._leave(job)
         self._filing = False
 
     async def _file(self, filings: Sequence[Filing]) -> Sequence[StoreRefused | None]:

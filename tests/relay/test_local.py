@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from mailhub.mail.address import NULL, Path, parse_path
 from mailhub.mail.envelope import Envelope, Notify, Recipient
@@ -409,6 +410,25 @@ class TestRefused:
         house.clock.advance(0)
         assert stopping.called
         assert house.clock.getDelayedCalls() == []
+
+    def test_mistake(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A mistake of ours costs the mail at hand some time, and holds up none beside it."""
+        house = House()
+        house.filer.slow = True
+        house.accept(item("a", 1))
+        house.clock.advance(0)
+        house.accept(item("b", 2))
+
+        def fail(*_: object) -> None:
+            raise KeyError
+
+        with monkeypatch.context() as patch, capturedLogs() as logged:
+            patch.setattr(house.journal, "filed", fail)
+            house.filer.go_on()
+        assert any("log_failure" in event for event in logged)
+        house.filer.go_on()
+        assert house.log[-2:] == ["file 2", "filed b [0]"]
+        run(house.local.room())
 
 
 class TestSyncFails:
