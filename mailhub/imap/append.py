@@ -39,16 +39,18 @@ class Uploading:
 
     Args:
         name: Of the mailbox.
+        freed: Octets of a message of the same quota that these replace; 0 is none.
     """
 
     __slots__ = (
-        "_begun", "_literal", "_messages", "_name", "_refusal", "_size", "_state", "_streams",
-        "_upload",
+        "_begun", "_freed", "_literal", "_messages", "_name", "_refusal", "_size", "_state",
+        "_streams", "_upload",
     )  # fmt: skip
 
-    def __init__(self, state: State, name: str) -> None:
+    def __init__(self, state: State, name: str, freed: int = 0) -> None:
         self._state = state
         self._name = name
+        self._freed = freed
         self._messages: list[Appending] = []
         self._begun = Begun()
         self._upload: Upload | None = None  # of the message that has begun
@@ -145,7 +147,7 @@ class Uploading:
         """
         messages, self._messages = self._messages, []
         try:
-            placed = await self._state.store.append(self._name, messages)
+            placed = await self._state.store.append(self._name, messages, self._freed)
         except StoreRefused as why:
             raise to_target(why) from None
         code = f"APPENDUID {placed.uid_validity} {number_set(placed.uids)}"  # RFC 4315 §3
@@ -172,7 +174,7 @@ class Uploading:
         try:
             if size is None or size >= LARGE:
                 await store.status(self._name)
-            self._upload = await store.upload(size, self._name)
+            self._upload = await store.upload(size, self._name, self._freed)
         except StoreRefused as why:
             raise to_target(why) from None
         self._begun, self._size = begun, 0

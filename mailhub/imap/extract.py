@@ -187,7 +187,7 @@ class Source:
             start, end = narrow(whole, *item.partial) if item.partial else whole
             # Whether the NUL is in what is wanted of it does not matter     (RFC 3516 §4.2)
             yield b"~{%d}\r\n" % (end - start) if measured[1] else b"{%d}\r\n" % (end - start)
-            async for piece in self._decoded(item.section.part, start, end):
+            async for piece in self.decoded(item.section.part, start, end):
                 yield piece
 
     async def measure(self, numbers: tuple[int, ...]) -> Measure | None:
@@ -202,7 +202,7 @@ class Source:
         if self._encoded(numbers) is None:
             return None
         size, has_nul = 0, False
-        async for piece in self._decoded(numbers, 0, None):
+        async for piece in self.decoded(numbers, 0, None):
             size += len(piece)
             has_nul = has_nul or b"\0" in piece
         self._known.measures[numbers] = size, has_nul
@@ -221,13 +221,14 @@ class Source:
         # Multiparts and messages have no encoding but the identity               (RFC 2045 §6.4)
         return (part.body, part.end), (DECODINGS[b"binary"] if part.children else decoding)()
 
-    async def _decoded(
-        self, numbers: tuple[int, ...], start: int, end: int | None
+    async def decoded(
+        self, numbers: tuple[int, ...], start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
         """Some octets of a decoded part; all that follow where `end` is None.
 
         Raises:
             Broken: They are not there.
+            UnknownEncoding: It cannot be decoded.
         """
         found = self._encoded(numbers)
         assert found is not None

@@ -17,6 +17,7 @@ from mailhub.imap.response import Bad, No, Ok, status
 from mailhub.imap.sequence import SequenceSet
 from mailhub.imap.state import Output, Selected, State
 from mailhub.ports.message import Uid
+from mailhub.ports.store import StoreRefused
 
 
 class Replacing(Uploading):
@@ -24,12 +25,13 @@ class Replacing(Uploading):
 
     Args:
         uid: Of the message that is to go.
+        freed: What its going means to the quota of the mailbox `name` (RFC 8508 §3.4).
     """
 
     __slots__ = ("_box", "_uid")
 
-    def __init__(self, state: State, name: str, box: Selected, uid: Uid) -> None:
-        super().__init__(state, name)
+    def __init__(self, state: State, name: str, box: Selected, uid: Uid, freed: int) -> None:
+        super().__init__(state, name, freed)
         self._box = box
         self._uid = uid
 
@@ -62,7 +64,7 @@ def replaced(box: Selected, numbers: SequenceSet, *, by_uid: bool) -> Uid:
     return Uid(box.mailbox.uids[runs[0].position])
 
 
-def replacing(state: State, command: Replace) -> Replacing:
+async def replacing(state: State, command: Replace) -> Replacing:
     """Begin.
 
     Raises:
@@ -71,7 +73,21 @@ def replacing(state: State, command: Replace) -> Replacing:
     box = state.box
     check_writable(box, "te")  # RFC 8508 §4.1
     uid = replaced(box, command.number, by_uid=command.by_uid)
-    return Replacing(state, state.name(command.mailbox), box, uid)
+    name = state.name(command.mailbox)
+    return Replacing(state, name, box, uid, await _freed(state, name, uid))
+
+
+async def _freed(state: State, name: str, uid: Uid) -> int:
+    """Octets that the quota of a mailbox has back when a message of the selected one goes."""
+    mailbox, store = state.box.mailbox, state.store
+    place = mailbox.position(uid)
+    if place is None:
+        return 0
+    try:
+        alike = await store.quota_root(name) == await store.quota_root(mailbox.name)
+    except StoreRefused:
+        return 0  # there is no such mailbox, as whoever asks for it will hear
+    return mailbox.sizes[place] if alike else 0
 
 
 async def replace(
@@ -82,7 +98,7 @@ async def replace(
     Raises:
         Condition: It is refused, and `reader` must be told.
     """
-    uploading = replacing(state, command)
+    uploading = await replacing(state, command)
     return await uploading.begun(reader, announced, command.stretch), uploading
 
 
@@ -90,6 +106,6 @@ async def without_literal(state: State, command: Replace) -> AsyncGenerator[Outp
     """A REPLACE all of whose octets come from URLs (RFC 8508 §4.2)."""
     if command.stretch.literal is not Literal.NONE:
         raise Bad("Expected a literal")
-    uploading = replacing(state, command)
+    uploading = await replacing(state, command)
     async for output in uploading.taken(command.stretch.steps):
         yield output

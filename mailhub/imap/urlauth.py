@@ -13,8 +13,8 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, Container
+from contextlib import AsyncExitStack, aclosing, suppress
 
 from mailhub.imap import source, structure, url, urlaccess
 from mailhub.imap.command import GenUrlAuth, ResetKey, UrlFetch
@@ -26,6 +26,7 @@ from mailhub.imap.response import Bad, No, Ok, string
 from mailhub.imap.section import Section, UnknownEncoding, find
 from mailhub.imap.source import Message
 from mailhub.imap.state import Output, State
+from mailhub.mail.part import Part
 from mailhub.ports.store import StoreRefused
 
 MECHANISMS = f"URLMECH {urlaccess.MECHANISM}"
@@ -100,9 +101,10 @@ async def _fetched(
         if not wanted:
             async for piece in _body(message):
                 yield piece
-        for place, word in enumerate(wanted):
+        # What describes it comes first                                  (RFC 5524 §3)
+        for place, word in enumerate(sorted(wanted, key="BODYPARTSTRUCTURE".__ne__)):
             yield b" " * bool(place) + b"(%b " % word.encode()
-            async with aclosing(_told(state, message, word)) as told:
+            async with aclosing(_told(state, message, word, wanted)) as told:
                 async for piece in told:
                     yield piece
             yield b")"
@@ -120,10 +122,12 @@ async def _message(state: State, octets: bytes, stack: AsyncExitStack) -> Messag
         return None
 
 
-def _told(state: State, message: Message, word: str) -> AsyncGenerator[bytes, None]:
+def _told(
+    state: State, message: Message, word: str, wanted: Container[str]
+) -> AsyncGenerator[bytes, None]:
     match word:
         case "BODYPARTSTRUCTURE":
-            return _structure(state, message)
+            return _structure(state, message, decoded="BINARY" in wanted)
         case "BINARY" if not message.wanted.section.kind:
             return _binary(message)
         case _:
@@ -151,8 +155,13 @@ async def _binary(message: Message) -> AsyncGenerator[bytes, None]:
         yield piece
 
 
-async def _structure(state: State, message: Message) -> AsyncGenerator[bytes, None]:
-    """The BODYSTRUCTURE of what is named; NIL if that is no part but some of one."""
+async def _structure(
+    state: State, message: Message, *, decoded: bool
+) -> AsyncGenerator[bytes, None]:
+    """The BODYSTRUCTURE of what is named; NIL if that is no part but some of one.
+
+    Where it is told `decoded`, its encoding and size are what they then are (RFC 5524 §3).
+    """
     section, tree = message.wanted.section, message.known.tree
     if tree is None:
         tree = await message.mailbox.structure(message.uid)
@@ -160,5 +169,26 @@ async def _structure(state: State, message: Message) -> AsyncGenerator[bytes, No
     if part is None or section.kind:
         yield b"NIL"
         return
+    if decoded and section.part and not part.children:
+        with suppress(UnknownEncoding):
+            part = await _plain(message, part)
     told = structure.body(part, extended=True)
     yield told if state.manner.utf8 else downgraded(told)
+
+
+async def _plain(message: Message, part: Part) -> Part:
+    """A part as it is without its encoding.
+
+    Raises:
+        UnknownEncoding: It cannot be decoded.
+    """
+    size = lines = 0
+    encoding = b"7bit"
+    async for piece in Source(message.content, message.known).decoded(message.wanted.section.part):
+        size += len(piece)
+        lines += piece.count(b"\n")
+        if b"\0" in piece:
+            encoding = b"binary"
+        elif encoding == b"7bit" and not piece.isascii():
+            encoding = b"8bit"
+    return part._replace(encoding=encoding, end=part.body + size, lines=lines)

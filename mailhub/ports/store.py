@@ -115,10 +115,16 @@ class MailStore(Protocol):
     async def open(self, name: str) -> Mailbox:
         """The shared mailbox; `Mailbox.release` gives it back."""
 
-    async def upload(self, size: int | None = None, name: str = "INBOX") -> Upload:
-        """Begin an APPEND of a message of `size` octets to the mailbox `name`."""
+    async def upload(self, size: int | None = None, name: str = "INBOX", freed: int = 0) -> Upload:
+        """Begin an APPEND of a message of `size` octets to the mailbox `name`.
 
-    async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
+        Args:
+            size: None where it is not known.
+            name: Of the mailbox.
+            freed: Octets of a message of the same quota that goes when this one is there.
+        """
+
+    async def append(self, name: str, messages: Sequence[Appending], freed: int = 0) -> Placed:
         """File uploaded messages, durably, all or none; ends the uploads either way."""
 
     async def usage(self) -> Usage:

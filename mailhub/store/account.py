@@ -372,17 +372,22 @@ class AccountStore:
         finally:
             await mailbox.release()
 
-    async def upload(self, size: int | None = None, name: str = INBOX) -> DiskUpload:  # noqa: ARG002 -- all mailboxes are one quota
-        """Begin an APPEND of a message of `size` octets.
+    async def upload(
+        self,
+        size: int | None = None,
+        name: str = INBOX,  # noqa: ARG002 -- all mailboxes are one quota
+        freed: int = 0,
+    ) -> DiskUpload:
+        """Begin an APPEND of a message of `size` octets; see `ports.store.MailStore`.
 
         Raises:
             StoreRefused: OVER_QUOTA.
         """
         if size is not None and quota.limited(self.account.quota):
-            await self._run(lambda: self.check_quota(Sum(size, 1)))
+            await self._run(lambda: self.check_quota(Sum(size, 1) + _leaving(freed)))
         return DiskUpload(self._ground, self._disk, self.path)
 
-    async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
+    async def append(self, name: str, messages: Sequence[Appending], freed: int = 0) -> Placed:
         """File uploaded messages, durably, all or none; ends the uploads either way.
 
         Raises:
@@ -398,7 +403,7 @@ class AccountStore:
             ]
             if quota.limited(self.account.quota):
                 total = Sum(sum(message.size for message in incoming), len(incoming))
-                await self._run(lambda: self.check_quota(total))
+                await self._run(lambda: self.check_quota(total + _leaving(freed)))
             mailbox = self.mailbox(name)
             try:
                 if self._promisable(incoming):
@@ -500,7 +505,7 @@ class AccountStore:
             OSError: The disk said no.
         """
         limits = self.account.quota
-        if not quota.limited(limits):
+        if not quota.limited(limits) or not more.grows:
             return
         total = quota.usage(self._ground.files, self.path, limits, self._ground.clock())
         if (total + more).exceeds(limits):
@@ -533,3 +538,8 @@ class AccountStore:
 def _uploaded(upload: Upload) -> DiskUpload:
     assert isinstance(upload, DiskUpload), "an upload of another store"
     return upload
+
+
+def _leaving(octets: int) -> Sum:
+    """What a message of so many octets takes with it; 0 is no message."""
+    return Sum(-octets, -1 if octets else 0)

@@ -37,6 +37,11 @@ class Sum:
     def __add__(self, other: Sum) -> Sum:
         return Sum(self.octets + other.octets, self.messages + other.messages)
 
+    @property
+    def grows(self) -> bool:
+        """Whether it is more of anything, added to what there is."""
+        return self.octets > 0 or self.messages > 0
+
     def exceeds(self, quota: Quota) -> bool:
         """Whether it is more than the quota allows."""
         return bool(

@@ -186,15 +186,15 @@ class AccountReach:
 
     # ---- Messages --------------------------------------------------------------------------
 
-    async def upload(self, size: int | None = None, name: str = INBOX) -> Upload:
+    async def upload(self, size: int | None = None, name: str = INBOX, freed: int = 0) -> Upload:
         """Begin an APPEND of a message of `size` octets to the mailbox `name`.
 
         Raises:
             StoreRefused: No right to insert there; OVER_QUOTA.
         """
-        return await self._spots.at(name).need("i").store.upload(size)
+        return await self._spots.at(name).need("i").store.upload(size, freed=freed)
 
-    async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
+    async def append(self, name: str, messages: Sequence[Appending], freed: int = 0) -> Placed:
         """File uploaded messages, with those flags that may be set there."""
         try:
             spot = self._spots.at(name).need("i")
@@ -203,7 +203,7 @@ class AccountReach:
                 await message.upload.abort()
             raise
         kept = [replace(it, flags=_permitted(it.flags, spot)) for it in messages]
-        placed = await spot.store.append(spot.name, kept)
+        placed = await spot.store.append(spot.name, kept, freed)
         if not spot.own and "s" in spot.rights:
             seen = [
                 uid

@@ -452,6 +452,7 @@ class FakeStore:
         self.refusal: StoreRefused | None = None  # of the next upload's writes
         self.keys: dict[str, bytes] = {}  # of signed URLs
         self.made_keys = 0
+        self.roots: dict[str, str] = {}  # quota roots that are not the account's own
         self._validity = 6
         self._make("INBOX")
 
@@ -470,6 +471,8 @@ class FakeStore:
         return self.boxes[name]
 
     def check_quota(self, more: int) -> None:
+        if more <= 0:
+            return
         used = sum(len(octets) for box in self.boxes.values() for octets in box.octets.values())
         if self.quota.octets and used + more > self.quota.octets:
             raise StoreRefused(StoreFault.OVER_QUOTA, "Over quota")
@@ -547,12 +550,14 @@ class FakeStore:
         box.opened += 1
         return box
 
-    async def upload(self, size: int | None = None, name: str = "INBOX") -> FakeUpload:
-        self.check_quota(size or 0)
+    async def upload(
+        self, size: int | None = None, name: str = "INBOX", freed: int = 0
+    ) -> FakeUpload:
+        self.check_quota((size or 0) - freed)
         self.uploads.append(FakeUpload(self.refusal))
         return self.uploads[-1]
 
-    async def append(self, name: str, messages: Sequence[Appending]) -> Placed:
+    async def append(self, name: str, messages: Sequence[Appending], freed: int = 0) -> Placed:
         box = self.box(name)
         uids = []
         for message in messages:
@@ -625,7 +630,7 @@ class FakeStore:
 
     async def quota_root(self, name: str) -> str:
         self.box(name)
-        return ""
+        return self.roots.get(name, "")
 
     async def usage_of(self, root: str) -> Usage:
         if root:

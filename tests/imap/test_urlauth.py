@@ -58,9 +58,20 @@ def test_unknown_encoding() -> None:
     session = talk(part("x-own", b"??"))
     asked = f"({url('4/;SECTION=1;URLAUTH=authuser')} BINARY BODYPARTSTRUCTURE)"
     assert fetched(session, asked) == (
-        b'(BINARY NIL) (BODYPARTSTRUCTURE ("text" "plain" ("charset" "us-ascii") NIL NIL "x-own" 2'
-        b" 0 NIL NIL NIL NIL))"
+        b'(BODYPARTSTRUCTURE ("text" "plain" ("charset" "us-ascii") NIL NIL "x-own" 2'
+        b" 0 NIL NIL NIL NIL)) (BINARY NIL)"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [(b"=41=0D=0A", b'"7bit" 3 1'), (b"=C3", b'"8bit" 1 0'), (b"=C3=00", b'"binary" 2 0')],
+)
+def test_decoded_structure(body: bytes, told: bytes) -> None:
+    """With BINARY the structure is that of what is told (RFC 5524 §3)."""
+    session = talk(part("quoted-printable", body))
+    asked = f"({url('4/;SECTION=1;URLAUTH=authuser')} BINARY BODYPARTSTRUCTURE)"
+    assert told in fetched(session, asked)
 
 
 def test_whole_structure() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailhub.ports.accounts import Quota
+from mailhub.ports.message import Appending
 from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import quota
 from mailhub.store.files import Files
@@ -131,6 +132,20 @@ class TestRefusals:
         assert hub.cur(".Sent") == []
         run(mailbox.move(mailbox.uids, "Sent"))  # a move needs no room
         assert len(hub.cur(".Sent")) == 2
+
+    def test_instead(self, tmp_path: Path) -> None:
+        """What goes when a message is there is counted as gone (RFC 8508 §3.4)."""
+        hub = Hub(tmp_path, quota=Quota(octets=SIZE, messages=1))
+        hub.append(TEXT)
+        with pytest.raises(StoreRefused):
+            run(hub.store.upload(SIZE + 1, freed=SIZE))
+        upload = run(hub.store.upload(SIZE, freed=SIZE))
+        run(upload.write(TEXT))
+        assert len(run(hub.store.append("INBOX", [Appending(upload)], SIZE)).uids) == 1
+        with pytest.raises(StoreRefused):
+            run(hub.store.upload(1))
+        upload = run(hub.store.upload(SIZE - 1, freed=SIZE))  # though it is over by now
+        run(upload.abort())
 
     def test_recipient(self, tmp_path: Path) -> None:
         """RCPT learns whether one more message of a size would fit."""
