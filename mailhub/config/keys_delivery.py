@@ -344,6 +344,13 @@ RELAY: Final = Section(
             "How many connections wait so.",
         ),
         Key(
+            "singly",
+            DURATION,
+            "relay.pool.singly",
+            "How long a host that announces PIPELINING, and then loses its way among several"
+            " commands at once, gets one at a time.",
+        ),
+        Key(
             "grace",
             DURATION,
             "relay.pool.grace",

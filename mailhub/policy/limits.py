@@ -190,6 +190,8 @@ class PoolLimits:
         idle: Seconds that a connection is kept for the next message.
         idle_total: Connections kept so.
         connect: Seconds for a TCP connection to be made.
+        singly: Seconds for which a host that lost its way among several commands gets one at
+            a time.
         grace: Seconds that `Pool.stop` lets messages finish.
     """
 
@@ -199,6 +201,7 @@ class PoolLimits:
     idle: float = 10
     idle_total: int = 100
     connect: float = 30
+    singly: float = 86_400
     grace: float = 10
 
 

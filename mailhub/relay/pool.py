@@ -40,6 +40,7 @@ from mailhub.net.tls import reason
 from mailhub.policy.limits import PoolLimits
 from mailhub.policy.provider import ANY_SOURCE, Source
 from mailhub.policy.route import TlsDemand
+from mailhub.relay.reach import Astray
 from mailhub.sasl.client import Credentials, chooser
 from mailhub.smtp.client import ClientSession
 from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Job
@@ -199,6 +200,7 @@ class Link(RelayClient):
             login=login,
             timeouts=self.timeouts,
             limits=self._limits(),
+            together=not self._pool.astray.has(self.peer.host, self._pool.reactor.seconds()),
             record=self.record,
         )
 
@@ -260,6 +262,7 @@ class Pool:
     Attributes:
         name: What we call ourselves in EHLO.
         nonce: For SCRAM; see `sasl.client.choose`.
+        astray: Hosts that get one command at a time.
     """
 
     def __init__(
@@ -286,6 +289,7 @@ class Pool:
         self._idle_count = 0
         self._open: Counter[tuple[str, str]] = Counter()  # connections, made and being made
         self._connecting: set[Any] = set()
+        self.astray = Astray()
         self._stopping = False
         self._hurried = False
         self._over: Deferred[None] | None = None
@@ -400,6 +404,8 @@ class Pool:
 
     def end(self, link: Link, fault: Broken) -> None:
         """Something went wrong on this connection: nobody gets it."""
+        if fault.together:
+            self.astray.add(link.peer.host, self.reactor.seconds() + self._limits.singly)
         self._followed(link)
         self._uncount(link)
         follower, link.follower = link.follower, None

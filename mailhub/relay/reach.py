@@ -31,6 +31,27 @@ class UnnamedAddresses:
         return any(until > now for until in self._until.values())
 
 
+class Astray:
+    """Hosts that lose their way among several commands at once, remembered for a while."""
+
+    MOST = 10_000
+    """How many; then the oldest go, which cost one connection to learn of again."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, host: str, until: float) -> None:
+        """It does, as far as we know until then."""
+        self._until.pop(host, None)
+        self._until[host] = until
+        if len(self._until) > self.MOST:
+            del self._until[next(iter(self._until))]
+
+    def has(self, host: str, now: float) -> bool:
+        """Whether it does."""
+        return self._until.get(host, now) > now
+
+
 def usable(host: str, found: Sequence[str], source: Source, *, unnamed: bool) -> list[str]:
     """Those that a source reaches; `unnamed` says that it must not show itself over IPv6.
 

@@ -11,6 +11,8 @@ where the RFCs leave room:
 - A refusal of ours, because a host lacks SMTPUTF8 or the like, also leads to
   the next host: another may have it.
 - A 5yz greeting is temporary for the message (`smtp.wire.Unwelcome`).
+- A host that loses its way among several commands is called again at once, and
+  gets one at a time for a day (`Pool.astray`): nothing that it said is believed.
 - A message that may have been accepted (in doubt) is not tried elsewhere now;
   the queue decides whether it risks a duplicate.
 """
@@ -48,7 +50,14 @@ from mailhub.relay.reach import UnnamedAddresses, in_order, usable
 from mailhub.relay.traffic import Gate, PutOff
 from mailhub.sasl.client import Credentials
 from mailhub.smtp.handover import Handover
-from mailhub.smtp.wire import Broken, LoginFailed, Unreadable, Untrusted, Unwelcome
+from mailhub.smtp.wire import (
+    Broken,
+    Incomprehensible,
+    LoginFailed,
+    Unreadable,
+    Untrusted,
+    Unwelcome,
+)
 
 CUT: Final = Broken(Reply(451, "3.2", ("Cut short",)), "content")
 """What ends a connection whose message was called off."""
@@ -416,6 +425,8 @@ class Walk:
             return Next.STOP  # the same password again would soon have us locked out
         if fault.handshake and link.tls is TlsDemand.OPPORTUNISTIC and not link.peer.implicit:
             return Next.CLEAR
+        if fault.together and isinstance(fault, Incomprehensible):
+            return Next.AGAIN
         return Next.STALE if reused and fault.stage == "mail" else Next.ELSEWHERE
 
     # ---- Bookkeeping -----------------------------------------------------------------------

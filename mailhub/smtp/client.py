@@ -23,6 +23,7 @@ from typing import Final
 
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import replace
 from mailhub.policy.route import TlsDemand
 from mailhub.ports.message import Content
 from mailhub.smtp.dialogue import Dialogue, why
@@ -63,13 +64,15 @@ class ClientSession:
         timeouts: Timeouts = TIMEOUTS,
         limits: ClientLimits = CLIENT_LIMITS,
         helo: bool = True,
+        together: bool = True,
         record: Callable[[str], None] | None = None,
     ) -> None:
         """Nothing is said before `open`.
 
         `name` is ours, for EHLO: a domain or an address literal (RFC 5321
         §4.1.1.1). With `login` we must log in. A server that refuses EHLO may
-        be spoken to with HELO if `helo` says so. `record` is told each line of
+        be spoken to with HELO if `helo` says so. Without `together` it gets one
+        command at a time, although it announces PIPELINING. `record` is told each line of
         the dialogue, without secrets and content.
         """
         self.secured: Secured | None = None
@@ -80,6 +83,7 @@ class ClientSession:
         self._login = login
         self._timeouts = timeouts
         self._helo = helo
+        self._together = together
         self.feed = self._dialogue.feed
 
     # ---- Facts -----------------------------------------------------------------------------
@@ -142,7 +146,10 @@ class ClientSession:
             f"EHLO {self._name}\r\n".encode(), "ehlo", self._timeouts.ehlo
         )
         if reply.positive:
-            self._handing.features = parse_features(reply.lines)
+            features = parse_features(reply.lines)
+            if not self._together:
+                features = replace(features, pipelining=False)
+            self._handing.features = features
             return
         self._handing.features = NOTHING
         demands = self._login is not None or (self._tls.mandatory and self.secured is None)

@@ -10,6 +10,8 @@ Invariants:
    doubt*: the message may have been accepted (RFC 1047 §2).
 4. Content is sent only to a server that has asked for it, or has accepted a
    recipient: what is sent before might be read as commands by one that errs.
+5. Where a reply is seen to belong to another command, none of the transaction is
+   believed, and the connection ends: the server may be waiting for content.
 
 A message that is to follow on the same connection is announced right behind the
 content before it (RFC 2920 §3.1), so that on a long line each message takes one
@@ -29,8 +31,9 @@ from mailhub.ports.message import Content
 from mailhub.smtp import announce
 from mailhub.smtp.dialogue import Dialogue
 from mailhub.smtp.features import NOTHING, Features
+from mailhub.smtp.instep import about_another, fits
 from mailhub.smtp.stuffing import Stuffer
-from mailhub.smtp.wire import Broken, Timeouts, Unreadable
+from mailhub.smtp.wire import Broken, Incomprehensible, TimedOut, Timeouts, Unreadable
 
 PIECE: Final = 64 * 1024
 """Octets of content read, and handed to the transport, at once."""
@@ -178,6 +181,9 @@ class Handing:
             while (batch := result.open[: self._batch]) and not self.exhausted:
                 await self._transact(job, batch)
         except Broken as fault:
+            early = fault.stage in ("mail", "rcpt", "data")
+            lost = isinstance(fault, Incomprehensible) or (isinstance(fault, TimedOut) and early)
+            fault.together = lost and self.features.pipelining
             result.fault = fault
         return result
 
@@ -219,6 +225,13 @@ class Handing:
             else:
                 self.messages += 1
                 await self._envelope(job, batch, heard, data=not chunked)
+            paths = (job.envelope.recipients[number].path for number in batch)
+            strange = about_another(list(zip(paths, heard[1:], strict=False)))
+            if strange is not None and self.features.pipelining:
+                raise self._dialogue.nonsense(strange, "rcpt")
+        except Incomprehensible:
+            heard.clear()
+            raise
         finally:
             # Even if the connection broke: what was said before it did, was said.
             accepted = _settle(job.result, batch, heard)
@@ -262,8 +275,6 @@ class Handing:
         finally:
             self._ended = False
         self._dirty = True
-        if answered.positive:
-            raise self._dialogue.nonsense(answered, "data")
         return answered
 
     async def _envelope(
@@ -280,14 +291,14 @@ class Handing:
             self._dialogue.say(b"".join([self._reset(), *(line for _, line, _ in commands)]))
             await self._was_reset()
             for stage, _, seconds in commands:
-                heard.append(await self._dialogue.reply(stage, seconds))
+                heard.append(self._in_step(stage, await self._dialogue.reply(stage, seconds)))
             return
         self._dialogue.say(self._reset())
         await self._was_reset()
         for stage, line, seconds in commands:
             if stage == "data" and not any(reply.positive for reply in heard[1:]):
                 return
-            heard.append(await self._dialogue.ask(line, stage, seconds))
+            heard.append(self._in_step(stage, await self._dialogue.ask(line, stage, seconds)))
             if not heard[0].positive:
                 return
 
@@ -331,7 +342,17 @@ class Handing:
             await self._was_reset()
         data = not self._by_bdat(ahead.job.need)
         for stage, _, seconds in self._commands(ahead.job, ahead.batch, data=data):
-            heard.append(await self._dialogue.reply(stage, seconds))
+            heard.append(self._in_step(stage, await self._dialogue.reply(stage, seconds)))
+
+    def _in_step(self, stage: str, reply: Reply) -> Reply:
+        """A reply to a command of the envelope.
+
+        Raises:
+            Incomprehensible: It is none.
+        """
+        if not fits(stage, reply):
+            raise self._dialogue.nonsense(reply, stage)
+        return reply
 
     def _reset(self) -> bytes:
         return b"RSET\r\n" if self._dirty else b""

@@ -138,7 +138,11 @@ class Broken(Exception):
         heard: `reply` is the server's.
         in_doubt: The message may have been accepted: `smtp.handover`, invariant 3.
         handshake: TLS failed: it may work in the clear, if that is allowed.
+        together: Several commands were sent at once (RFC 2920), and the server
+            lost its way among them: it may do with one at a time.
     """
+
+    together = False
 
     def __init__(
         self,

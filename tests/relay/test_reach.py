@@ -7,7 +7,7 @@ import pytest
 from mailhub.mail.reply import Refusal
 from mailhub.policy.limits import Family
 from mailhub.policy.provider import Source
-from mailhub.relay.reach import UnnamedAddresses, in_order, usable
+from mailhub.relay.reach import Astray, UnnamedAddresses, in_order, usable
 
 ONE, TWO, SIX, OURS = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::99"
 
@@ -41,3 +41,16 @@ def test_unnamed_for_an_hour() -> None:
     assert unnamed.any("", 1001.0)
     assert not unnamed.any("2001:db8::5", 1001.0)
     assert not unnamed.any("", 1000.0 + UnnamedAddresses.LONGEST)
+
+
+def test_astray() -> None:
+    """Hosts that lose their way are remembered for a while, and not without end."""
+    astray = Astray()
+    astray.add("a.example", 100.0)
+    assert astray.has("a.example", 99.0)
+    assert not astray.has("a.example", 100.0)
+    assert not astray.has("b.example", 99.0)
+    for number in range(Astray.MOST):
+        astray.add(f"{number}.example", 200.0)
+    assert not astray.has("a.example", 99.0)
+    assert astray.has("0.example", 99.0)

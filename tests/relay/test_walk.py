@@ -189,6 +189,40 @@ class TestGroup:
         assert outcome.causes == (Cause.TLS,)
 
 
+class TestAstray:
+    """A host that announces PIPELINING and answers out of order."""
+
+    def test_one_at_a_time(self, world: World) -> None:
+        """It is called again at once, gets one command at a time, and the message once."""
+
+        def model(**words: Any) -> Model:
+            """On the first connection the replies to RCPT and DATA change places."""
+            swapped = {"RCPT": "354 Go", "DATA": "250 Ok"}
+            return Model(**words, answers={} if world.host.models else swapped)
+
+        world.host = Host(model)
+        world.network.hosts[ONE, 25] = world.host
+        outcome = world.deliver()
+        assert told(outcome) == ["250 2.0.0"]
+        assert [it.stage for it in outcome.attempts] == ["rcpt", "done"]
+        assert [len(it.taken) for it in world.host.models] == [0, 1]
+        assert "Unexpected reply" in outcome.attempts[0].reply.text
+        assert world.pool.astray.has("mx.big.example", world.network.seconds())
+        world.deliver()
+        assert len(world.host.models) == 2, "the connection is kept"
+
+    def test_for_a_while(self, world: World) -> None:
+        """After a day it may try again."""
+        now = world.network.seconds
+        world.answers(RCPT="354 Go", DATA="250 Ok")
+        outcome = world.deliver()
+        assert [code for code, *_ in told(outcome)] == ["4"]
+        assert len(outcome.attempts) == 2
+        assert outcome.causes == (Cause.PROTOCOL,)
+        assert world.pool.astray.has("mx.big.example", now() + 86_000)
+        assert not world.pool.astray.has("mx.big.example", now() + 87_000)
+
+
 class TestOtherDirections:
     def test_obeyed(self, world: World) -> None:
         """What is configured anew counts at once, also where a domain's provider is known."""

@@ -97,6 +97,18 @@ def test_another_seed() -> None:
     assert run(seed="1").digest == run(seed="1").digest != run(seed="2").digest
 
 
+@pytest.mark.parametrize("together", [1, 4])
+def test_answers_out_of_order(together: int) -> None:
+    """A provider that loses its way among several commands gets one at a time, and all its mail."""
+    disordered = world("[provider Far]\ndomains = *\nweight = 1\npipelining = out of order\n")
+    done = run(disordered, f"recipients = 80\nrecipients per message = {together}\n")
+    assert everything(done) == (80, 80, 0, 0, 0)
+    (far,) = (it for it in done.ledger.accounts if it.delivered)
+    faults = sum(slot.refused[Why.FAULTS] for slot in far.slots.values())
+    assert 0 < faults <= 20, "connections that were under way when that was learnt, and no more"
+    assert done.errors == []
+
+
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_nothing_is_lost(seed: str) -> None:
     """In the worst of worlds every recipient is delivered, bounced or still waits."""

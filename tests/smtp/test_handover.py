@@ -403,6 +403,48 @@ class TestBrokenConnections:
             assert "Unexpected reply" in handover.fault.reply.text
             assert handover.fault.in_doubt == (verb == ".")
 
+    @pytest.mark.parametrize("extensions", [EVERYTHING, ()])
+    def test_out_of_step(self, extensions: tuple[str, ...]) -> None:
+        """Where a reply belongs to another command nothing is believed, and nothing more is said.
+
+        A server that waits for content would take the next commands for it.
+        """
+        answers = {"RCPT": ["550 5.1.1 Who?", "354 Go"], "DATA": "250 Ok"}
+        session, wire = opened(Model(extensions, answers=answers))
+        handover = run(session.deliver(envelope("ann", "bea"), Octets(SMALL)))
+        assert codes(handover) == [None, None]
+        assert handover.fault is not None
+        assert handover.fault.together == bool(extensions)
+        assert wire.sent.endswith(b"DATA\r\n" if extensions else b"RCPT TO:<bea@example.org>\r\n")
+
+    def test_names_of_others(self) -> None:
+        """A refusal that names another recipient than the one asked for is no reply to it."""
+        answers = {"RCPT": ["550 5.1.1 <bea@example.org>: who?", "250 Ok"]}
+        handover = deliver(Model(answers=answers), envelope("ann", "bea"))
+        assert codes(handover) == [None, None]
+        assert handover.fault is not None
+        assert handover.fault.together
+        one_by_one = deliver(Model((), answers=answers), envelope("ann", "bea"))
+        assert codes(one_by_one) == [550, 250], "there can be no doubt whose it is"
+
+    @pytest.mark.parametrize("extensions", [EVERYTHING, ()])
+    @pytest.mark.parametrize(("verb", "lost"), [("RCPT", True), (".", False)])
+    def test_silence_among_several(
+        self, extensions: tuple[str, ...], verb: str, lost: bool
+    ) -> None:
+        """Silence behind several commands may be for their number; behind content it is not."""
+        handover = deliver(Model(extensions, answers={verb: SILENCE}))
+        assert handover.fault is not None
+        assert handover.fault.together == (lost and bool(extensions))
+
+    def test_one_at_a_time(self) -> None:
+        """A server may be spared what it announces."""
+        wire = FakeWire(Model(), 0)
+        wire.session = ClientSession(wire, "hub.example", together=False)
+        run(wire.session.open())
+        assert not wire.session.features.pipelining
+        assert wire.session.features.chunking
+
     def test_reset_refused(self) -> None:
         """A server that refuses RSET is of no further use."""
         server = Model(answers={"RCPT": "550 Who?", "RSET": "500 What?"})
