@@ -409,7 +409,7 @@ class TestBrokenConnections:
 
         A server that waits for content would take the next commands for it.
         """
-        answers = {"RCPT": ["550 5.1.1 Who?", "354 Go"], "DATA": "250 Ok"}
+        answers: dict[str, Any] = {"RCPT": ["550 5.1.1 Who?", "354 Go"], "DATA": "250 Ok"}
         session, wire = opened(Model(extensions, answers=answers))
         handover = run(session.deliver(envelope("ann", "bea"), Octets(SMALL)))
         assert codes(handover) == [None, None]
@@ -419,7 +419,7 @@ class TestBrokenConnections:
 
     def test_names_of_others(self) -> None:
         """A refusal that names another recipient than the one asked for is no reply to it."""
-        answers = {"RCPT": ["550 5.1.1 <bea@example.org>: who?", "250 Ok"]}
+        answers: dict[str, Any] = {"RCPT": ["550 5.1.1 <bea@example.org>: who?", "250 Ok"]}
         handover = deliver(Model(answers=answers), envelope("ann", "bea"))
         assert codes(handover) == [None, None]
         assert handover.fault is not None
