@@ -17,7 +17,7 @@ KILLS ?= 300
 FUZZ ?= session mime header words sequence deflate
 FUZZ_SECONDS ?= 60
 
-.PHONY: run test check lint types bench soak fuzz sections sizes clean help
+.PHONY: run test check lint types bench soak proof fuzz sections sizes clean help
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,9 @@ bench: $(VENV)/run.stamp  ## the same work, against Postfix and Dovecot if they 
 
 soak: $(VENV)/dev.stamp  ## the long tests, among them KILLS=300 times SIGKILL under load
 	@MAILHUB_KILLS=$(KILLS) $(BIN)/python -m pytest -m "soak or crash" $(PYTEST_ARGS)
+
+proof: $(VENV)/dev.stamp  ## a crash at each call to the disk, and at each word on the wire
+	@$(BIN)/python -m pytest -m soak tests/sim/test_proof.py $(PYTEST_ARGS)
 
 fuzz: $(VENV)/dev.stamp  ## what is parsed, by atheris, FUZZ_SECONDS=60 for each of FUZZ=...
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \

@@ -1,8 +1,9 @@
 """How much an account, or a domain's together, may send: so that a stolen password is worth little.
 
-Pure: what was sent is an argument. A day is the last 24 hours, by the hour; the
-last hour is the one that began, and of the one before the part that is not an
-hour ago yet.
+Pure: what was sent is an argument, counted by stretches of `SLOT` seconds.
+
+Invariant: in no hour and no day, whenever it begins, is more sent than an allowance says. A
+stretch that has partly passed counts whole: what is over is over by so much later at most.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from mailhub.mail.reply import Refusal
 from mailhub.policy.queueclass import named
 from mailhub.policy.rule import Rule
 
-HOUR: Final = 3600
-DAY_HOURS: Final = 24
+SLOT: Final = 600
+"""Seconds of a stretch: six of them are an hour."""
+SLOTS: Final = {"hour": 6, "day": 144}
+"""Stretches behind the one that has begun, some of which may still count."""
 
 
 class Action(Enum):
@@ -77,9 +80,9 @@ SHIPPED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What was sent in one hour."""
+    """What was sent in one stretch."""
 
-    hour: int
+    slot: int
     messages: int
     recipients: int
     new: int
@@ -115,27 +118,25 @@ class Excess:
         return Refusal(452, "7.1", words).by(self.rule)
 
 
-def hour_of(now: float) -> int:
-    """The hour that a moment is in."""
-    return int(now // HOUR)
+def slot_of(now: float) -> int:
+    """The stretch that a moment is in."""
+    return int(now // SLOT)
 
 
 def spent(
     allowance: Allowance, used: Iterable[Used], now: float
-) -> list[tuple[str, int, str, float]]:
+) -> list[tuple[str, int, str, int]]:
     """How much of an allowance is gone: key, limit, what is counted for it, and how much that is.
 
     What is counted is ``messages``, ``recipients`` or ``new``.
     """
-    hour = hour_of(now)
-    day = [each for each in used if hour - DAY_HOURS < each.hour <= hour]
-    left = 1 - (now / HOUR - hour)
-    share = {hour: 1.0, hour - 1: left}
+    slot = slot_of(now)
+    known = list(used)
     found = []
     for key, limit in allowance.limits():
-        name = key.split()[0]
-        weights = [share.get(it.hour, 0.0) if key.endswith("hour") else 1.0 for it in day]
-        total = sum(getattr(it, name) * w for it, w in zip(day, weights, strict=True))
+        name, *_, span = key.split()
+        first = slot - SLOTS[span]
+        total = sum(getattr(it, name) for it in known if first <= it.slot <= slot)
         found.append((key, limit, name, total))
     return found
 

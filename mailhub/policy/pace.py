@@ -105,6 +105,17 @@ class Window:
         counts = window.counts or (0,)
         return Window(window.last, (*counts[:-1], counts[-1] + 1))
 
+    def moved(self, then: float, now: float, length: float) -> Window | None:
+        """The window with a message of `then` counted at `now` instead; None if it has left."""
+        window = self.at(now, length)
+        place = len(window.counts) - 1 - window.last + int(then * SLOTS // length)
+        if not 0 <= place < len(window.counts) or not window.counts[place]:
+            return None
+        counts = list(window.counts)
+        counts[place] -= 1
+        counts[-1] += 1
+        return Window(window.last, tuple(counts))
+
 
 @value(frozen=True, slots=True)
 class Pace:
@@ -173,6 +184,18 @@ def sent(pace: Pace, now: float) -> Pace:
         hour=pace.hour.counted(now, HOUR),
         day=pace.day.counted(now, DAY),
     )
+
+
+def moved(pace: Pace, then: float, now: float) -> Pace | None:
+    """The pace where a message that had its slot at `then` begins only `now`.
+
+    None if that slot is too long ago: it needs another one.
+    """
+    minute = pace.minute.moved(then, now, MINUTE)
+    if minute is None:
+        return None
+    hour, day = pace.hour.moved(then, now, HOUR), pace.day.moved(then, now, DAY)
+    return replace(pace, minute=minute, hour=hour or pace.hour, day=day or pace.day)
 
 
 def fell(pace: Pace, limits: Limits, now: float, *, of_connections: bool) -> Pace:

@@ -84,10 +84,10 @@ class Outcome:
         lookups: Every name that was looked up, in order.
         provider: Who was to take it: the name of a ``[provider NAME]``, else
             the exchanges that were found; ``""`` where none were.
-        put_off: Nothing was attempted now, for the pace's sake or because the
-            provider is suspended: this is no failure and no attempt, and the
-            moment (seconds since the epoch) is when to come again. `replies`
-            then say why, all of them temporary and ours.
+        put_off: When to come again (seconds since the epoch) for those who were not
+            attempted now, for the pace's sake or because the provider is suspended: this is
+            no failure and no attempt. Theirs are the replies that are temporary and ours,
+            and whose cause is `Cause.LOCAL`.
     """
 
     replies: tuple[Reply, ...]

@@ -211,7 +211,7 @@ class Count:
     """
 
     subject: str
-    hour: int
+    slot: int
     recipients: tuple[int, ...]
 
 

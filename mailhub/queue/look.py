@@ -233,9 +233,9 @@ class Reading:
 
     # ---- What was sent ---------------------------------------------------------------------
 
-    def used(self, subject: str, hour: int) -> list[Used]:
-        """What a subject has sent, hour by hour, in the day up to this hour."""
-        return usage.used(self._database, subject, hour)
+    def used(self, subject: str, slot: int) -> list[Used]:
+        """What a subject has sent, slot by slot, in the day up to this one."""
+        return usage.used(self._database, subject, slot)
 
     def strangers(self, subject: str, recipients: Sequence[int]) -> int:
         """How many of these a subject has not written to before."""

@@ -108,16 +108,16 @@ MIGRATIONS: Final = (
     CREATE INDEX attempted ON attempt (item);
     CREATE TABLE used (  -- what was sent: see policy.allowance
         subject TEXT NOT NULL,
-        hour INTEGER NOT NULL,
+        slot INTEGER NOT NULL,
         messages INTEGER NOT NULL,
         recipients INTEGER NOT NULL,
         new INTEGER NOT NULL,
-        PRIMARY KEY (subject, hour)
+        PRIMARY KEY (subject, slot)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE acquaintance (  -- whom a subject has written to, and in which hour last
+    CREATE TABLE acquaintance (  -- whom a subject has written to, and in which slot last
         subject TEXT NOT NULL,
         recipient INTEGER NOT NULL,
-        hour INTEGER NOT NULL,
+        slot INTEGER NOT NULL,
         PRIMARY KEY (subject, recipient)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE sent (  -- with a return path of ours: who is to hear if it comes back

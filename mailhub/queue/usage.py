@@ -1,4 +1,4 @@
-"""What each account has sent, and to whom, hour by hour: kept with the mail, in the same commit."""
+"""What each account has sent, and to whom, and when: kept with the mail, in the same commit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from hashlib import blake2b
 from typing import Final
 
 from mailhub.mail.address import Path
-from mailhub.policy.allowance import DAY_HOURS, Used
+from mailhub.policy.allowance import SLOTS, Used
 from mailhub.queue.change import Count
 from mailhub.queue.database import Database
 
-REMEMBERED: Final = 180 * DAY_HOURS
-"""Hours for which a recipient is an acquaintance."""
+_DAY: Final = SLOTS["day"]
+REMEMBERED: Final = 180 * _DAY
+"""Slots for which a recipient is an acquaintance."""
 
 
 def number_of(path: Path) -> int:
@@ -22,12 +23,12 @@ def number_of(path: Path) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def used(database: Database, subject: str, hour: int) -> list[Used]:
-    """What a subject has sent in the day up to this hour."""
+def used(database: Database, subject: str, slot: int) -> list[Used]:
+    """What a subject has sent in the day up to this slot."""
     found = database.rows(
-        "SELECT hour, messages, recipients, new FROM used WHERE subject=? AND hour>?",
+        "SELECT slot, messages, recipients, new FROM used WHERE subject=? AND slot>=?",
         subject,
-        hour - DAY_HOURS,
+        slot - _DAY,
     )
     return [Used(*row) for row in found]
 
@@ -46,25 +47,25 @@ def strangers(database: Database, subject: str, recipients: Sequence[int]) -> in
 
 def count(database: Database, change: Count) -> None:
     """Add a message, within a transaction."""
-    subject, hour = change.subject, change.hour
+    subject, slot = change.subject, change.slot
     new = strangers(database, subject, change.recipients)
     database.execute_many(
-        "INSERT INTO acquaintance VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET hour=excluded.hour",
-        [(subject, recipient, hour) for recipient in dict.fromkeys(change.recipients)],
+        "INSERT INTO acquaintance VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET slot=excluded.slot",
+        [(subject, recipient, slot) for recipient in dict.fromkeys(change.recipients)],
     )
-    row = database.row("SELECT 1 FROM used WHERE subject=? AND hour=?", subject, hour)
+    row = database.row("SELECT 1 FROM used WHERE subject=? AND slot=?", subject, slot)
     if row is None:
-        _forget(database, subject, hour)
+        _forget(database, subject, slot)
     database.execute(
         "INSERT INTO used VALUES (?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET messages=messages+1,"
         " recipients=recipients+excluded.recipients, new=new+excluded.new",
-        (subject, hour, len(change.recipients), new),
+        (subject, slot, len(change.recipients), new),
     )
 
 
-def _forget(database: Database, subject: str, hour: int) -> None:
-    """Once an hour: what is too old to count."""
-    database.execute("DELETE FROM used WHERE subject=? AND hour<=?", (subject, hour - DAY_HOURS))
+def _forget(database: Database, subject: str, slot: int) -> None:
+    """Once in a slot: what is too old to count."""
+    database.execute("DELETE FROM used WHERE subject=? AND slot<?", (subject, slot - _DAY))
     database.execute(
-        "DELETE FROM acquaintance WHERE subject=? AND hour<?", (subject, hour - REMEMBERED)
+        "DELETE FROM acquaintance WHERE subject=? AND slot<?", (subject, slot - REMEMBERED)
     )

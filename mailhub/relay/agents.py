@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Reply
+from mailhub.policy.cause import Cause
 from mailhub.policy.returnpath import Ticket
 from mailhub.ports.message import Content
 from mailhub.ports.outgoing import Outcome
@@ -117,7 +118,15 @@ def answers(outcome: Outcome, ticket: Ticket | None = None) -> list[Answer]:
     dsn = outcome.dsn or (False,) * count
     causes = outcome.causes or (None,) * count
     return [
-        Answer(reply, host, knows, outcome.put_off, cause, ticket=ticket)
+        # Whoever was answered by the far side was attempted, whatever became of the others.
+        Answer(
+            reply,
+            host,
+            knows,
+            outcome.put_off if cause is Cause.LOCAL else None,
+            cause,
+            ticket=ticket,
+        )
         for reply, host, knows, cause in zip(outcome.replies, hosts, dsn, causes, strict=True)
     ]
 

@@ -1,8 +1,9 @@
 """Keeps each account within its allowance, as mail comes in.
 
 What was sent is counted in the spool, in the commit that takes the mail in; so
-a restart forgets nothing, and what was not accepted does not count. Messages
-that come at the very same time may together go a little beyond a limit.
+a restart forgets nothing, and what was not accepted does not count. What is on its
+way to that commit counts already: messages that come at the very same time are
+together no more than others.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from mailhub.mail.address import Path
-from mailhub.policy.allowance import Action, Allowance, Excess, Used, exceeded, hour_of, spent
+from mailhub.policy.allowance import Action, Allowance, Excess, Used, exceeded, slot_of, spent
 from mailhub.queue.change import Count
 from mailhub.queue.item import Held, Item, Pending
 from mailhub.queue.usage import number_of
 
-QUIET: Final = 24
-"""Hours for which the postmaster is not told the same again."""
+QUIET: Final = 86400.0
+"""Seconds for which the postmaster is not told the same again."""
 
 Tell = Callable[[str, str], None]
 """Writes a note to the postmaster: its subject and its text."""
@@ -27,14 +28,14 @@ Tell = Callable[[str, str], None]
 class Sent(Protocol):
     """What was sent: see `queue.look.Reading`."""
 
-    def used(self, subject: str, hour: int) -> list[Used]: ...
+    def used(self, subject: str, slot: int) -> list[Used]: ...
     def strangers(self, subject: str, recipients: Sequence[int]) -> int: ...
 
 
 class NothingSent:
     """Of a hub that has had no mail yet."""
 
-    def used(self, subject: str, hour: int) -> list[Used]:  # noqa: ARG002
+    def used(self, subject: str, slot: int) -> list[Used]:  # noqa: ARG002
         """Nothing."""
         return []
 
@@ -61,7 +62,8 @@ class Allowances:
         self._reads = reads
         self._now = now
         self._tell = tell
-        self._told: dict[tuple[str, str], int] = {}
+        self._told: dict[tuple[str, str], float] = {}
+        self._coming: dict[str, list[Count]] = {}  # on their way into the spool
 
     def of(self, account: Path) -> list[Allowance]:
         """Those that are this account's."""
@@ -70,8 +72,8 @@ class Allowances:
     def spent(self, each: Allowance, account: Path) -> list[tuple[str, int, int]]:
         """Of an allowance of this account's each limit: its key, what it is, how much is gone."""
         now = self._now()
-        used = self._reads.used(each.subject(account), hour_of(now))
-        return [(key, limit, round(gone)) for key, limit, _, gone in spent(each, used, now)]
+        used = self._used(each.subject(account), now)
+        return [(key, limit, gone) for key, limit, _, gone in spent(each, used, now)]
 
     def check(self, account: Path, recipients: Sequence[Path]) -> None:
         """Judge a message on its way, by the recipients that it has so far.
@@ -89,30 +91,55 @@ class Allowances:
     def settle(
         self, account: Path, recipients: Sequence[Path]
     ) -> tuple[list[Count], Excess | None]:
-        """What is to be counted for a message that is taken, and why it is to be held, if it is."""
+        """What is to be counted for a message that is taken, and why it is to be held, if it is.
+
+        It counts from here on; `settled` is to be called once it is in the spool, or is not.
+
+        Raises:
+            Refusal: As `check`: others have come meanwhile.
+        """
         held: Excess | None = None
         counts = {}
-        hour = hour_of(self._now())
+        slot = slot_of(self._now())
         numbers = tuple(map(number_of, recipients))
         for each in self.of(account):
-            counts[each.subject(account)] = Count(each.subject(account), hour, numbers)
-            if each.action is Action.REFUSE:
-                continue
+            counts[each.subject(account)] = Count(each.subject(account), slot, numbers)
             excess = self._exceeded(each, account, recipients)
             if excess is None:
                 continue
+            if each.action is Action.REFUSE:
+                self._warn(excess, "Further mail is refused.")
+                raise excess.refusal()
             if each.action is Action.HOLD:
                 held = held or excess
                 self._warn(excess, _HELD.format(account=account))
             else:
                 self._warn(excess, "Nothing is held back.")
+        for count in counts.values():
+            self._coming.setdefault(count.subject, []).append(count)
         return list(counts.values()), held
+
+    def settled(self, counts: Sequence[Count]) -> None:
+        """These are in the spool, or will not come there."""
+        for count in counts:
+            coming = self._coming[count.subject]
+            coming.remove(count)
+            if not coming:
+                del self._coming[count.subject]
+
+    def _used(self, subject: str, now: float) -> list[Used]:
+        """What a subject has sent, and is about to have sent; to strangers, as far as one knows."""
+        coming = [
+            Used(it.slot, 1, len(it.recipients), len(it.recipients))
+            for it in self._coming.get(subject, ())
+        ]
+        return [*self._reads.used(subject, slot_of(now)), *coming]
 
     def _exceeded(
         self, each: Allowance, account: Path, recipients: Sequence[Path]
     ) -> Excess | None:
         now, subject = self._now(), each.subject(account)
-        used = self._reads.used(subject, hour_of(now))
+        used = self._used(subject, now)
         new = 0
         if each.new_per_day and sum(it.new for it in used) + len(recipients) > each.new_per_day:
             new = self._reads.strangers(subject, list(map(number_of, recipients)))
@@ -120,11 +147,11 @@ class Allowances:
 
     def _warn(self, excess: Excess, consequence: str) -> None:
         """Tell the postmaster, once a day."""
-        hour, key = hour_of(self._now()), (excess.subject, excess.key)
-        if hour - self._told.get(key, -QUIET) < QUIET:
+        now, key = self._now(), (excess.subject, excess.key)
+        self._told = {it: at for it, at in self._told.items() if now - at < QUIET}
+        if key in self._told:
             return
-        self._told = {it: at for it, at in self._told.items() if hour - at < QUIET}
-        self._told[key] = hour
+        self._told[key] = now
         self._tell(
             f"{excess.subject}: limit of mail exceeded",
             f"{excess.text} ({excess.rule}).\n\n{consequence}\n\n"

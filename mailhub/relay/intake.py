@@ -456,6 +456,7 @@ class HubDraft:
                 await self._flush(self._large)
             content, head = self._large, self._large.head
         item, intake = self._item(head), self._intake
+        counts: list[Count] = []
         try:
             item, counts = self._allowed(item)
             notices = []
@@ -464,6 +465,9 @@ class HubDraft:
             await intake.journal.accept(item, content, *notices, *counts)
         except OSError as error:
             raise refusal(error) from None
+        finally:
+            if intake.allowances is not None:
+                intake.allowances.settled(counts)
         self._note(item, notices)
         stored = Octets(content) if isinstance(content, bytes) else content.stored()
         intake.announce(item, stored)

@@ -205,7 +205,7 @@ class Link(RelayClient):
         )
 
     def _limits(self) -> ClientLimits:
-        limits = self._pool.client_limits
+        limits = replace(self._pool.client_limits, messages=self._pool.most(self))
         if self.peer.recipients is None:
             return limits
         return replace(limits, recipients=min(limits.recipients, self.peer.recipients))
@@ -380,7 +380,8 @@ class Pool:
 
     def at_work(self, link: Link) -> bool:
         """A message is about to be sent on it; whether another may follow right behind."""
-        follows = link.session.features.pipelining and link.sent + 1 < self._most(link)
+        session = link.session
+        follows = session.features.pipelining and session.messages + 1 < self.most(link)
         if follows:
             link.berth.at_work[link] = None
         return follows
@@ -399,7 +400,8 @@ class Pool:
         """Nobody else may follow."""
         link.berth.at_work.pop(link, None)
 
-    def _most(self, link: Link) -> int:
+    def most(self, link: Link) -> int:
+        """Messages that there may be on a connection."""
         return link.peer.messages or self._limits.messages
 
     def end(self, link: Link, fault: Broken) -> None:
@@ -429,7 +431,7 @@ class Pool:
             self._uncount(link)
             link.abort()  # by somebody who gave up: the server waits for what will not come
             return
-        room = self._idle_count < self._limits.idle_total and link.sent < self._most(link)
+        room = self._idle_count < self._limits.idle_total
         if not link.usable or self._stopping or not room:
             self._uncount(link)
             link.leave()

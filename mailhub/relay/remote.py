@@ -43,7 +43,7 @@ from mailhub.relay.pool import Pool
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
 from mailhub.relay.reach import UnnamedAddresses
-from mailhub.relay.traffic import Gate, PutOff, Stopping, Traffic
+from mailhub.relay.traffic import Gate, PutOff, Stopping, Traffic, Turn
 from mailhub.relay.walk import Means, Walk
 
 REMOTE_LIMITS: Final = RemoteLimits()
@@ -169,8 +169,7 @@ class Remote:
             progress.excuse(Excuse(refusal.reply, blame.of_lookup(refusal.reply)))
         except PutOff as later:
             progress.excuse(Excuse(later.reply, Cause.LOCAL))
-            # Only if nothing was tried at all: else this is an attempt like others.
-            put_off = later.until if len(progress.open) == len(progress.fates) else None
+            put_off = later.until
             self._note_put_off(progress)
         except Stopping:
             reply = Reply(451, "3.2", ("We are shutting down",))
@@ -311,8 +310,8 @@ class Remote:
         if detour is not None and self.traffic.way(gate) is Way.DETOUR:
             await self._round(detour, progress, content)
             return
-        async with self.traffic.turn(gate):
-            await self._walk(hop, plan, gate, progress, content)
+        async with self.traffic.turn(gate) as turn:
+            await self._walk(hop, plan, gate, turn, progress, content)
         if detour is not None and (blocked := progress.blocked()):
             progress.reopen(blocked)
             await self._round(detour, progress, content)
@@ -321,10 +320,18 @@ class Remote:
         """Take the detour. Raises as `_go` does."""
         plan = await self._plan(detour, progress.names)
         gate = self._gate(plan.provider)
-        async with self.traffic.turn(gate):
-            await self._walk(detour, plan, gate, progress, content)
+        async with self.traffic.turn(gate) as turn:
+            await self._walk(detour, plan, gate, turn, progress, content)
 
     async def _walk(
-        self, hop: Hop, plan: _Plan, gate: Gate, progress: Progress, content: Content
+        self,
+        hop: Hop,
+        plan: _Plan,
+        gate: Gate,
+        turn: Turn,
+        progress: Progress,
+        content: Content,
     ) -> None:
-        await Walk(self._means, hop, plan.hosts, gate, progress, content, plan.assurance).run()
+        await Walk(
+            self._means, hop, plan.hosts, gate, turn, progress, content, plan.assurance
+        ).run()

@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final, Protocol, Self
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -135,6 +136,24 @@ class Gate:
         """No other may."""
         self._seats.discard(link)
 
+    def begins(self, slot: float | None) -> float | None:
+        """A transaction is about to begin, which has a slot or needs one; when it may, if not now.
+
+        Time has passed since its slot was taken: it counts where it is seen to begin.
+        """
+        pace, now = self.repute.pace, self._traffic.now()
+        if slot is not None and not self.limits.rated:
+            return None
+        moved = pacing.moved(pace, slot, now) if slot is not None else None
+        if moved is not None:
+            self.repute = replace(self.repute, pace=moved)
+            return None
+        soonest = pacing.slot(pace, self.limits, now)
+        if soonest > now:
+            return self._traffic.ticket(self, soonest)
+        self._traffic.change(self, standing.begun(self.repute, self.provider, now))
+        return None
+
     # ---- What happens ----------------------------------------------------------------------
 
     def taken(self, reply: Reply) -> None:
@@ -155,23 +174,41 @@ class Gate:
         self._traffic.change(self, standing.unreached(self.repute, reply, self._traffic.now()))
 
 
-class Turn(AbstractAsyncContextManager[None]):
-    """One message's turn at a gate."""
+class Turn(AbstractAsyncContextManager["Turn"]):
+    """The right to send one message at a gate, at its slot; and more, as far as there are slots.
 
-    __slots__ = ("_gate", "_started", "_traffic")
+    Attributes:
+        over: When there may be another transaction, if there was one too many.
+    """
+
+    __slots__ = ("_gate", "_slot", "_started", "_traffic", "over")
 
     def __init__(self, traffic: Traffic, gate: Gate) -> None:
+        self.over: float | None = None
         self._traffic = traffic
         self._gate = gate
+        self._slot: float | None = None
         self._started = 0.0
 
-    async def __aenter__(self) -> None:
-        await self._traffic.begin(self._gate)
+    async def __aenter__(self) -> Self:
+        self._slot = await self._traffic.begin(self._gate)
         self._started = self._traffic.seconds()
+        return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         took = self._traffic.seconds() - self._started
         self._traffic.end(self._gate, took if kind is None else None)
+
+    def begins(self) -> bool:
+        """Whether a transaction may begin now: the first at our slot, the others at their own."""
+        slot, self._slot = self._slot, None
+        self.over = self._gate.begins(slot)
+        return self.over is None
+
+    def put_off(self) -> PutOff:
+        """Why nothing more is sent now."""
+        assert self.over is not None, "there was one too many"
+        return PutOff(_slower(self._gate), self.over)
 
 
 class Traffic:
@@ -273,14 +310,14 @@ class Traffic:
         """
         return Turn(self, gate)
 
-    async def begin(self, gate: Gate) -> None:
-        """What a turn begins with. Raises as `turn`."""
+    async def begin(self, gate: Gate) -> float:
+        """What a turn begins with: its slot. Raises as `turn`."""
         gate.users += 1
         try:
             self._check(gate)
             await self._enter(gate)
             try:
-                await self._slot(gate)
+                return await self._slot(gate)
             except BaseException:
                 self._leave(gate)
                 raise
@@ -308,25 +345,26 @@ class Traffic:
             raise Refusal(451, "4.1", words)
         slot = pacing.slot(repute.pace, gate.limits, now)
         if slot > now + WAIT:
-            raise PutOff(_slower(gate), self._ticket(gate, slot))
+            raise PutOff(_slower(gate), self.ticket(gate, slot))
         if len(gate.waiting) >= gate.limits.connections + FEW:
             words = f"Much mail for {name}: this waits for its turn"
             soon = now + gate.service * 2
-            raise PutOff(Reply(451, "3.2", (words,)), self._ticket(gate, soon))
+            raise PutOff(Reply(451, "3.2", (words,)), self.ticket(gate, soon))
 
-    async def _slot(self, gate: Gate) -> None:
-        """Take the next slot of the pace, and wait for it."""
+    async def _slot(self, gate: Gate) -> float:
+        """Take the next slot of the pace, and wait for it; when it was."""
         if self.way(gate) is not Way.DIRECT:
             self._check(gate)  # things have changed while we waited for a place
         now = self.now()
         slot = pacing.slot(gate.repute.pace, gate.limits, now)
         if slot > now + 2 * WAIT:
-            raise PutOff(_slower(gate), self._ticket(gate, slot))
+            raise PutOff(_slower(gate), self.ticket(gate, slot))
         self.change(gate, standing.begun(gate.repute, gate.provider, slot))
         if slot > now:
             await deferLater(self._clock, slot - now)
+        return slot
 
-    def _ticket(self, gate: Gate, soonest: float) -> float:
+    def ticket(self, gate: Gate, soonest: float) -> float:
         """When to come again: each a little later, so that not all come back at once."""
         rate = gate.repute.pace.rate
         apart = max(

@@ -47,7 +47,7 @@ from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
 from mailhub.relay.race import race
 from mailhub.relay.reach import UnnamedAddresses, in_order, usable
-from mailhub.relay.traffic import Gate, PutOff
+from mailhub.relay.traffic import Gate, PutOff, Turn
 from mailhub.sasl.client import Credentials
 from mailhub.smtp.handover import Handover
 from mailhub.smtp.wire import (
@@ -109,6 +109,7 @@ class Walk:
         hop: Hop,
         hosts: Sequence[Mx],
         gate: Gate,
+        turn: Turn,
         progress: Progress,
         content: Content,
         assurance: Assurance = NOTHING,
@@ -119,6 +120,7 @@ class Walk:
         self._hop = hop
         self._hosts = hosts
         self._gate = gate
+        self._turn = turn
         self._provider: Provider = gate.provider
         self._progress = progress
         self._content = content
@@ -127,7 +129,7 @@ class Walk:
         """Try host after host.
 
         Raises:
-            PutOff: There is no connection to be had, and nobody was tried.
+            PutOff: There is no connection to be had, or no slot for another transaction.
         """
         progress = self._progress
         await self._hosts_in_order()
@@ -279,7 +281,7 @@ class Walk:
         numbers = self._progress.open
         part = _part(self._progress.envelope, numbers)
         try:
-            job = await link.session.prepare(part, self._content)
+            job = await link.session.prepare(part, self._content, self._turn.begins)
         except Broken as fault:  # unreadable: nothing was announced
             self._note_fault(link, fault)
             seat.leave()
@@ -373,7 +375,8 @@ class Walk:
             if not link.sent:
                 await session.open(implicit=link.peer.implicit)
             self._seat(link)
-            return await session.deliver(_part(self._progress.envelope, numbers), self._content)
+            part = _part(self._progress.envelope, numbers)
+            return await session.deliver(part, self._content, self._turn.begins)
 
         return await self._hand_over(link, opened(), started, numbers)
 
@@ -416,6 +419,8 @@ class Walk:
         fault = handover.fault
         if not self._progress.open:
             return Next.STOP
+        if fault is None and handover.open and self._turn.over is not None:
+            raise self._turn.put_off()
         if fault is None:
             # Without replies of our own there are transactions that the server put off.
             return Next.AGAIN if handover.open else Next.ELSEWHERE

@@ -46,14 +46,16 @@ class Life(Ground):
     Attributes:
         clock: Its world's.
         over: Whether it has ended.
+        wakes: Until this moment nothing of it runs, and what is due does so then.
         remains: What leads to whatever was under way when it did, until that is closed down.
     """
 
-    __slots__ = ("clock", "over", "remains")
+    __slots__ = ("clock", "over", "remains", "wakes")
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock
         self.over = False
+        self.wakes = 0.0
         self.remains: list[object] = []
 
     def call(self, function: Callable[..., T], /, *arguments: Any, **words: Any) -> T:
@@ -144,6 +146,10 @@ class Call:
         life = self._life
         if life is not None and life.over:
             life.remains.append(self)
+            return
+        if life is not None and life.wakes > self._clock.seconds():
+            self._when = life.wakes
+            self._clock.push(self)
             return
         function, arguments, keywords = self._function, self._arguments, self._keywords
         self._state = "called"

@@ -56,7 +56,7 @@ class SimHub(Ground):
         disk: What its spool and store change the disk by.
         state: The state directory of this life.
         starts: How many there were.
-        addresses: Of the accounts.
+        addresses: Of the accounts; `passwords` has theirs.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class SimHub(Ground):
         self._costs = costs
         self._faulty = faulty
         self.addresses = tuple(accounts or ())
+        self.passwords = dict(accounts or {})
         self._given = replace(settings, auth=replace(settings.auth, cost=CHEAP))
         self.state = self._directory()
         self.disk: QuickDisk
@@ -134,7 +135,7 @@ class SimHub(Ground):
         costs, host = self._costs, self.host
         return Surroundings(
             reactor=host.reactor,
-            now=host.reactor.seconds,
+            now=host.now,
             entropy=self.world.chance(f"{name}/entropy").randbytes,
             chance=self.world.chance(f"{name}/chance"),
             boot_id=f"{self.host.name} boot {self.boots}",

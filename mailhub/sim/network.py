@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from errno import ECONNRESET
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.error import (
     CannotListenError,
@@ -41,6 +41,24 @@ WILDCARDS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # how they ar
 LOOPBACK: Final = ("127.0.0.1", "::1")
 EPHEMERAL: Final = 32_768
 """The first port of those that connect: Linux."""
+LAG: Final = 30.0
+"""Seconds at most by which what a middlebox says twice comes later: see `Link.doubled`."""
+
+
+class Witness(Protocol):
+    """Listens in on every connection, at both ends; not to what is encrypted."""
+
+    def opened(self, near: Any, far: Any, *, copied: bool) -> None:
+        """A connection stands, the client's end first; or the copy that a middlebox makes."""
+
+    def wrote(self, end: Any, octets: bytes) -> None:
+        """Something is said at an end."""
+
+    def heard(self, end: Any, octets: bytes) -> None:
+        """Something is heard at an end."""
+
+    def ended(self, end: Any) -> None:
+        """A connection is no more at an end."""
 
 
 class Network(Ground):
@@ -49,6 +67,7 @@ class Network(Ground):
     Attributes:
         connections: The clients' ends of all connections that stand, in order.
         opened: Called with the client's end of each new connection, if it is set.
+        witness: Who listens in, if anybody does.
     """
 
     def __init__(self, clock: Clock, trace: Trace, chance: random.Random) -> None:
@@ -57,6 +76,7 @@ class Network(Ground):
         self.chance = chance
         self.connections: dict[End, None] = {}
         self.opened: Callable[[End], object] | None = None
+        self.witness: Witness | None = None
         self._hosts: dict[str, Host] = {}
         self._cuts: set[tuple[str, str]] = set()
         self._isolated: dict[str, None] = {}
@@ -115,7 +135,9 @@ class Network(Ground):
 
     # ---- Connections -----------------------------------------------------------------------
 
-    def join(self, client: Host, here: Place, server: Host, there: Place) -> tuple[End, End]:
+    def join(
+        self, client: Host, here: Place, server: Host, there: Place, *, copied: bool = False
+    ) -> tuple[End, End]:
         """The two ends of a new connection."""
         near = End(self, client, here, there, client=True)
         far = End(self, server, there, here, client=False)
@@ -126,6 +148,8 @@ class Network(Ground):
         self.trace.note(self.clock.seconds(), f"{near} opened")
         if self.opened is not None:
             self.opened(near)
+        if self.witness is not None:
+            self.witness.opened(near, far, copied=copied)
         return near, far
 
     def ended(self, end: Any) -> None:
@@ -135,6 +159,8 @@ class Network(Ground):
             self.trace.note(self.clock.seconds(), f"{end} ended {end.sums}")
         if end.client:
             self.connections.pop(end, None)
+        if self.witness is not None:
+            self.witness.ended(end)
 
 
 class Host(Ground):
@@ -142,6 +168,7 @@ class Host(Ground):
 
     Attributes:
         up: Whether it runs at all: a machine that does not answers nothing.
+        ahead: Seconds by which its clock is ahead of the world's: `now`.
         reactor: What its programs are given; a new one after each crash.
         ends: Its ends of connections that stand.
     """
@@ -152,6 +179,7 @@ class Host(Ground):
         self.addresses = list(addresses)
         self.link = link
         self.up = True
+        self.ahead = 0.0
         self.life = Life(network.clock)
         self.ends: dict[End, None] = {}
         self.ports: dict[int, list[Port]] = {}
@@ -191,6 +219,17 @@ class Host(Ground):
     def boot(self) -> None:
         """Run again."""
         self.up = True
+
+    def now(self) -> float:
+        """The moment, by its own clock; what it waits for goes by the world's."""
+        return self.network.clock.seconds() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        """Stand still for a while, as a laptop that is closed: nothing runs, and nothing passes."""
+        clock = self.network.clock
+        self.life.wakes = clock.seconds() + seconds
+        self.network.isolate(self)
+        clock.callLater(seconds, self.network.rejoin, self)
 
     def listening(self, address: str, port: int) -> Port | None:
         """What listens there."""
@@ -336,6 +375,9 @@ class Connector:
         near._last_arrival = far._last_arrival = self.host.network.clock.seconds() + delay  # noqa: SLF001
         self._calls.append(self.host.reactor.callLater(delay, self._connected, near))
         target.life.call(self._answered, port, far)
+        twice = max(self.host.link.doubled, target.link.doubled)
+        if twice and number and self.host.network.chance.random() < twice:
+            self._double(near, target, here, port)
 
     @staticmethod
     def _answered(port: Port, far: End) -> None:
@@ -347,6 +389,16 @@ class Connector:
             return
         far.protocol = protocol
         protocol.makeConnection(far)
+
+    def _double(self, near: End, target: Host, here: str, port: Port) -> None:
+        """A middlebox calls a second time, and will say there what is said here."""
+        network = self.host.network
+        source = (here, self.host.ephemeral())
+        copy, far = network.join(self.host, source, target, self.place, copied=True)
+        copy.protocol = _Nobody()
+        near.copy = copy
+        near.lag = network.chance.random() * LAG
+        target.life.call(self._answered, port, far)
 
     def _connected(self, near: End) -> None:
         self._settle()

@@ -6,6 +6,7 @@ once for each attempt, with what was said.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,7 @@ class Errand:
     """A message to hand in.
 
     Attributes:
+        notify: Of what its sender wants to be told (RFC 3461 §4.1); ``""`` says nothing of it.
         done: Called with the code of the final reply (0 for none) and those of the recipients.
     """
 
@@ -32,7 +34,11 @@ class Errand:
     recipients: tuple[str, ...]
     content: bytes
     done: Callable[[int, tuple[int, ...]], object]
+    notify: str = ""
 
+
+Login = tuple[str, str]
+"""An account and its password."""
 
 Next = Callable[[], Errand | float | None]
 """The next errand; the seconds to wait for it; or None where there will be none."""
@@ -43,10 +49,11 @@ class Sender(TwistedProtocol):
 
     transport: Any
 
-    def __init__(self, host: Host, following: Next, name: str) -> None:
+    def __init__(self, host: Host, following: Next, name: str, login: Login | None) -> None:
         self._host = host
         self._following = following
         self._name = name
+        self._login = login
         self._errand: Errand | None = None
         self._buffer = b""
         self._codes: list[int] = []
@@ -73,7 +80,11 @@ class Sender(TwistedProtocol):
         elif self._stage in ("banner", "quit"):
             self._ask("over", b"", 1)
             self.transport.loseConnection()
-        elif self._stage == "ehlo":
+        elif self._stage == "ehlo" and self._login is not None:
+            account, password = self._login
+            response = b64encode(f"\0{account}\0{password}".encode())
+            self._ask("auth", b"AUTH PLAIN " + response + b"\r\n", 1)
+        elif self._stage in ("ehlo", "auth"):
             self._next()
         elif self._stage == "envelope":
             self._envelope(codes)
@@ -100,7 +111,8 @@ class Sender(TwistedProtocol):
         else:
             self._errand = found
             lines = [f"MAIL FROM:<{found.sender}>"]
-            lines += [f"RCPT TO:<{path}>" for path in found.recipients]
+            wish = f" NOTIFY={found.notify}" if found.notify else ""
+            lines += [f"RCPT TO:<{path}>{wish}" for path in found.recipients]
             octets = "\r\n".join((*lines, "DATA\r\n")).encode()
             self._ask("envelope", octets, len(found.recipients) + 2)
 
@@ -128,13 +140,20 @@ class SenderFactory(ClientFactory):
 
     noisy = False
 
-    def __init__(self, host: Host, following: Next, gone: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        following: Next,
+        gone: Callable[[], object],
+        login: Login | None = None,
+    ) -> None:
+        self._login = login
         self._host = host
         self._following = following
         self._gone = gone
 
     def buildProtocol(self, addr: Any) -> Sender:  # noqa: ARG002
-        return Sender(self._host, self._following, self._host.name)
+        return Sender(self._host, self._following, self._host.name, self._login)
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: ARG002
         self._gone()

@@ -59,6 +59,9 @@ class Link:
         bandwidth: Octets a second each way, shared by all its connections; 0 for any.
         segment: Octets that travel together; 0 for all there are.
         resets: The share of segments that arrive as a reset.
+        doubled: The share of connections that a middlebox makes twice: all that the client
+            says is said to the server a second time, a little later, on a connection of
+            which the client knows nothing.
     """
 
     latency: float = 0.01
@@ -66,6 +69,7 @@ class Link:
     bandwidth: float = 0.0
     segment: int = 0
     resets: float = 0.0
+    doubled: float = 0.0
     up_free: float = 0.0
     down_free: float = 0.0
 
@@ -106,7 +110,7 @@ class _Plain(Ground):
         self.streamingProducer = False
         self.producerPaused = False
         self.client = client
-        self._here, self._there = here, there
+        self.here, self.there = here, there
         self._clock = network.clock
         self._reading = True
         self._draining = False
@@ -121,6 +125,8 @@ class _Plain(Ground):
         self.heard = 0
         self._sum = 0
         self._patience: Any = None
+        self.copy: Any = None  # the end at which a middlebox says all of this again,
+        self.lag = 0.0  # so many seconds later
 
     def part_of(self, life: Life) -> bool:
         """Whether it is an end of its connections."""
@@ -134,6 +140,10 @@ class _Plain(Ground):
             return
         if not isinstance(data, bytes):
             data = bytes(data)
+        if self.copy is not None:
+            self._clock.callLater(self.lag, self.copy.write, data)
+        if self.network.witness is not None and not self._opaque:
+            self.network.witness.wrote(self, data)
         self._flying += len(data)
         if (
             self._chunk is not None
@@ -262,6 +272,8 @@ class _Plain(Ground):
                 self.heard += chunk.size
                 if not self._opaque:  # what OpenSSL says is its own affair
                     self._sum = crc32(octets, self._sum)
+                    if self.network.witness is not None:
+                        self.network.witness.heard(self, octets)
                 self.protocol.dataReceived(octets)
                 self.other.consumed(chunk.size)
         finally:
@@ -393,6 +405,8 @@ class _Plain(Ground):
         self.connected = False
         self.disconnected = True
         self.network.ended(self)
+        if self.copy is not None:
+            self._clock.callLater(self.lag, self.copy.loseConnection)
         if self._patience is not None and not self._held:
             self._patience.cancel()
             self._patience = None
@@ -408,11 +422,11 @@ class _Plain(Ground):
 
     def getHost(self) -> Any:
         """This end's address."""
-        return address_of(self._here)
+        return address_of(self.here)
 
     def getPeer(self) -> Any:
         """The other end's."""
-        return address_of(self._there)
+        return address_of(self.there)
 
     def getTcpNoDelay(self) -> bool:
         """Nagle's algorithm is not simulated."""
@@ -443,7 +457,7 @@ class _Plain(Ground):
         return f"{self.heard}/{self._sum:08x} {there.heard}/{there._sum:08x}"  # noqa: SLF001
 
     def __repr__(self) -> str:
-        return "{}:{} to {}:{}".format(*self._here, *self._there)
+        return "{}:{} to {}:{}".format(*self.here, *self.there)
 
 
 @implementer(ITCPTransport, ITLSTransport, IConsumer)

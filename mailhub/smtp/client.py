@@ -28,7 +28,15 @@ from mailhub.policy.route import TlsDemand
 from mailhub.ports.message import Content
 from mailhub.smtp.dialogue import Dialogue, why
 from mailhub.smtp.features import NOTHING, Features, parse_features
-from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Handing, Handover, Job
+from mailhub.smtp.handover import (
+    CLIENT_LIMITS,
+    ClientLimits,
+    Handing,
+    Handover,
+    Job,
+    May,
+    always,
+)
 from mailhub.smtp.wire import (
     TIMEOUTS,
     Broken,
@@ -102,11 +110,6 @@ class ClientSession:
     def features(self) -> Features:
         """What the server announced last."""
         return self._handing.features
-
-    @property
-    def messages(self) -> int:
-        """Transactions begun so far."""
-        return self._handing.messages
 
     @property
     def surprised(self) -> bool:
@@ -241,16 +244,21 @@ class ClientSession:
 
     # ---- Messages, and the end -------------------------------------------------------------
 
-    async def deliver(self, envelope: Envelope, content: Content) -> Handover:
+    async def deliver(self, envelope: Envelope, content: Content, may: May = always) -> Handover:
         """Hand a message on to as many of the recipients as the server takes it for.
 
         Nothing is raised: see `Handover`.
         """
-        return await self._handing.deliver(envelope, content)
+        return await self._handing.deliver(envelope, content, may)
 
-    async def prepare(self, envelope: Envelope, content: Content) -> Job:
+    async def prepare(self, envelope: Envelope, content: Content, may: May = always) -> Job:
         """Get a message ready while another is under way. Raises `smtp.wire.Unreadable`."""
-        return await self._handing.prepare(envelope, content)
+        return await self._handing.prepare(envelope, content, may)
+
+    @property
+    def messages(self) -> int:
+        """Transactions begun so far."""
+        return self._handing.messages
 
     def follow(self, job: Job | None) -> None:
         """Announce this message as soon as the server allows; see `hand_over`."""

@@ -20,7 +20,7 @@ round trip, and not four. It is handed over when its turn has come (`hand_over`)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -46,18 +46,28 @@ class ClientLimits:
     Attributes:
         recipients: The most in one transaction: what every server must take
             (RFC 5321 §4.5.3.1.8). LIMITS may lower it.
+        messages: Transactions on one connection; 0 for any. Likewise.
         bdat: Content of more octets goes by BDAT where that is announced.
         chunk: Octets of one BDAT.
         ahead: How many BDATs may be unanswered, if the server pipelines.
     """
 
     recipients: int = 100
+    messages: int = 0
     bdat: int = 256 * 1024
     chunk: int = 1024 * 1024
     ahead: int = 2
 
 
 CLIENT_LIMITS: Final = ClientLimits()
+
+May = Callable[[], bool]
+"""Asked right before each transaction whether it may begin."""
+
+
+def always() -> bool:
+    """It may."""
+    return True
 
 
 @value(frozen=True, slots=True)
@@ -108,6 +118,7 @@ class Job:
     beginning: bytes
     need: announce.Needs
     result: Handover
+    may: May = always
 
 
 class Handing:
@@ -133,31 +144,32 @@ class Handing:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the server wants no more messages on this connection (RFC 9422 §4.1)."""
-        return self.features.messages is not None and self.messages >= self.features.messages
+        """Whether there are to be no more messages on this connection (RFC 9422 §4.1)."""
+        theirs, ours = self.features.messages, self._limits.messages
+        return (theirs is not None and self.messages >= theirs) or 0 < ours <= self.messages
 
-    async def deliver(self, envelope: Envelope, content: Content) -> Handover:
+    async def deliver(self, envelope: Envelope, content: Content, may: May = always) -> Handover:
         """Hand a message on to as many of the recipients as the server takes it for.
 
         Several transactions are made where one cannot hold them all
-        (RFC 5321 §4.5.3.1.8); recipients without a reply are left where the
-        server wants no more of them on this connection. Nothing is raised: a
+        (RFC 5321 §4.5.3.1.8); recipients without a reply are left where there
+        are to be no more of them on this connection, or now (`may`). Nothing is raised: a
         broken connection is `Handover.fault`, and the session of no further use.
         """
         try:
-            job = await self.prepare(envelope, content)
+            job = await self.prepare(envelope, content, may)
         except Broken as fault:
             return Handover([None] * len(envelope.recipients), fault=fault)
         return await self.hand_over(job)
 
-    async def prepare(self, envelope: Envelope, content: Content) -> Job:
+    async def prepare(self, envelope: Envelope, content: Content, may: May = always) -> Job:
         """Get a message ready, while another may be under way.
 
         Raises:
             Unreadable: Its content is.
         """
         result = Handover([None] * len(envelope.recipients))
-        return await self._survey(envelope, content, result)
+        return await self._survey(envelope, content, result, may)
 
     def follow(self, job: Job | None) -> None:
         """Announce this message as soon as may be: it is the next to be handed over."""
@@ -178,7 +190,7 @@ class Handing:
                 self._refuse_here(job)
             elif self._ahead.job is job:
                 await self._transact(job, self._ahead.batch)
-            while (batch := result.open[: self._batch]) and not self.exhausted:
+            while (batch := result.open[: self._batch]) and not self.exhausted and job.may():
                 await self._transact(job, batch)
         except Broken as fault:
             early = fault.stage in ("mail", "rcpt", "data")
@@ -191,7 +203,9 @@ class Handing:
     def _batch(self) -> int:
         return min(self._limits.recipients, self.features.recipients or self._limits.recipients)
 
-    async def _survey(self, envelope: Envelope, content: Content, result: Handover) -> Job:
+    async def _survey(
+        self, envelope: Envelope, content: Content, result: Handover, may: May
+    ) -> Job:
         self._dialogue.stage = "mail"
         beginning = await self._read(content, 0)
         ascii_only = beginning.isascii()
@@ -202,7 +216,7 @@ class Handing:
                 offset += len(piece)
                 ascii_only = piece.isascii()
         need = announce.needs(envelope, beginning, content.size, ascii_only=ascii_only)
-        return Job(envelope, content, beginning, need, result)
+        return Job(envelope, content, beginning, need, result, may)
 
     def _refuse_here(self, job: Job) -> None:
         """Answer for what this server cannot take at all."""
@@ -323,7 +337,7 @@ class Handing:
             return b""
         self._refuse_here(job)
         batch = job.result.open[: self._batch]
-        if not batch:
+        if not batch or not job.may():
             return b""
         self.messages += 1
         # Content in chunks may be refused, and then waits for RSET (RFC 3030 §2).

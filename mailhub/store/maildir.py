@@ -45,10 +45,13 @@ def make(files: Files, path: bytes, *, folder: bool) -> None:
     if folder:
         descriptor = files.open(path + b"/" + FOLDER, os.O_WRONLY | os.O_CREAT, MODE)
         files.close(descriptor)
-    for name in (b"/tmp", b"/new", b"/cur"):  # cur last: it is what `exists` asks for
-        with suppress(FileExistsError):
-            files.mkdir(path + name, DIRECTORY_MODE)
-    sync_directory(files, path)
+    # cur last, for it is what `exists` asks for; and when the others are durable: else a power
+    # cut could leave it alone, and nothing would ever come into this mailbox again.
+    for names in ((b"/tmp", b"/new"), (b"/cur",)):
+        for name in names:
+            with suppress(FileExistsError):
+                files.mkdir(path + name, DIRECTORY_MODE)
+        sync_directory(files, path)
 
 
 def make_directories(files: Files, path: bytes) -> None:

@@ -20,6 +20,7 @@ from mailhub.policy.pace import (
     Window,
     fell,
     grew,
+    moved,
     sent,
     slot,
 )
@@ -76,6 +77,35 @@ class TestLimits:
             pace = sent(pace, now)
         for early, late in zip(moments, moments[limit:], strict=False):
             assert late - early >= MINUTE * 0.999
+
+    @given(
+        st.lists(st.tuples(st.floats(0, 60), st.floats(0, 50)), min_size=1, max_size=60),
+        st.integers(1, 9),
+    )
+    def test_late(self, waits: list[tuple[float, float]], limit: int) -> None:
+        """Messages that begin later than their slots keep the limit too, each where it begins."""
+        limits, pace, now = Limits(per_minute=limit), Pace(), NOW
+        begun, late = list[float](), list[tuple[float, float]]()
+        for wait, more in waits:
+            now += wait
+            while late and late[0][0] <= now:
+                due, then = late.pop(0)
+                after = moved(pace, then, due)
+                assert after is not None
+                pace = after
+                begun.append(due)
+            if slot(pace, limits, now) == now:
+                pace = sent(pace, now)
+                late = sorted([*late, (now + more, now)])
+        for early, later in zip(begun, begun[limit:], strict=False):
+            assert later - early >= MINUTE * 0.999
+
+    def test_too_late(self) -> None:
+        """A slot that has left its minute is worth nothing any more."""
+        pace = sent(Pace(), NOW)
+        assert moved(pace, NOW, NOW + 1) is not None
+        assert moved(pace, NOW, NOW + 2 * MINUTE) is None
+        assert moved(pace, NOW + 10 * MINUTE, NOW) is None
 
     def test_clock_set_back(self) -> None:
         """A clock that goes back a year holds nothing up."""

@@ -12,11 +12,11 @@ from mailhub.queue.usage import REMEMBERED, number_of
 from tests.queue import given as make
 
 
-def test_counted_by_the_hour(spool: Spool) -> None:
+def test_counted_by_the_slot(spool: Spool) -> None:
     """Messages, recipients, and those of them that are new; subjects are told apart."""
     spool.apply([Count("ann", 100, (1, 2)), Count("ann", 100, (2, 3)), Count("bob", 100, (1,))])
     spool.apply([Count("ann", 101, (1, 9))])
-    assert sorted(spool.used("ann", 101), key=lambda it: it.hour) == [
+    assert sorted(spool.used("ann", 101), key=lambda it: it.slot) == [
         Used(100, 2, 4, 3),
         Used(101, 1, 2, 1),
     ]
@@ -33,7 +33,7 @@ def test_not_accepted_not_counted(spool: Spool) -> None:
 
 
 def test_what_is_old_is_forgotten(spool: Spool) -> None:
-    """Hours after a day, acquaintances after half a year."""
+    """Slots after a day, acquaintances after half a year."""
     spool.apply([Count("ann", 100, (1,))])
     later = 101 + REMEMBERED
     spool.apply([Count("ann", later, (2,))])

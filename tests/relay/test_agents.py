@@ -13,13 +13,19 @@ from tests.queue.given import LATER, OK
 
 
 def test_all_that_is_known() -> None:
-    """Each recipient has the words, their host, who reports, and why."""
+    """Each recipient has the words, their host, who reports, and why; who had no turn, when."""
     outcome = Outcome(
-        (OK, LATER), (), ("mx1", "mx2"), (True, False), (None, Cause.GREYLISTED), put_off=5.0
+        (OK, LATER, LATER),
+        (),
+        ("mx1", "mx2", ""),
+        (True, False, False),
+        (None, Cause.GREYLISTED, Cause.LOCAL),
+        put_off=5.0,
     )
     assert answers(outcome) == [
-        Answer(OK, "mx1", dsn=True, again=5.0),
-        Answer(LATER, "mx2", again=5.0, cause=Cause.GREYLISTED),
+        Answer(OK, "mx1", dsn=True),
+        Answer(LATER, "mx2", cause=Cause.GREYLISTED),
+        Answer(LATER, again=5.0, cause=Cause.LOCAL),
     ]
 
 

@@ -35,6 +35,7 @@ class Rig:
         """Send a message; whether it is held."""
         counts, excess = allowances.settle(ANN, to)
         self.spool.apply(counts)
+        allowances.settled(counts)
         return excess is not None
 
 
@@ -75,6 +76,28 @@ def test_refused(rig: Rig) -> None:
         allowances.check(ANN, paths(1))
     allowances.check(ANN, ())
     allowances.check(Path("bob", "hub.example"), paths(5))
+
+
+@pytest.mark.parametrize("action", [Action.REFUSE, Action.HOLD])
+def test_at_the_same_time(rig: Rig, action: Action) -> None:
+    """What is on its way into the spool counts, until it is there or is not."""
+    allowances = rig.allow(Allowance("x", recipients_per_day=5, action=action))
+    counts, excess = allowances.settle(ANN, paths(3))
+    assert excess is None
+
+    def beyond() -> bool:
+        try:
+            counts, excess = allowances.settle(ANN, paths(3))
+        except Refusal:
+            return True
+        allowances.settled(counts)
+        return excess is not None
+
+    assert beyond()
+    allowances.settled(counts)
+    assert not beyond(), "it has not come into the spool"
+    rig.spool.apply(counts)
+    assert beyond()
 
 
 def test_warned(rig: Rig) -> None:

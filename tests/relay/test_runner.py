@@ -21,6 +21,7 @@ from mailhub.mail.envelope import Envelope, Notify, Recipient
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
+from mailhub.policy.cause import Cause
 from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
 from mailhub.ports.accounts import AccountId
@@ -84,7 +85,8 @@ class Outbound:
         if self.fails is not None:
             raise self.fails
         if self.put_off is not None:
-            return Outcome((LATER,) * len(paths), (), put_off=self.put_off)
+            causes = (Cause.LOCAL,) * len(paths)
+            return Outcome((LATER,) * len(paths), (), causes=causes, put_off=self.put_off)
         replies = tuple(self.says(hop, path) for path in paths)
         attempts = (replace(make.attempt("mx", replies[-1]), stage=self.stage),)
         if not self.facts:
@@ -367,7 +369,7 @@ class TestTime:
         rig.outbound.put_off = START + 1234.0
         item = rig.accept(make.item(BOB))
         rig.pass_time()
-        assert rig.fates(item) == (Pending(START + 1234.0, 0, LATER),)
+        assert rig.fates(item) == (Pending(START + 1234.0, 0, LATER, cause=Cause.LOCAL),)
         rig.outbound.put_off = None
         rig.pass_time(1233)
         assert len(rig.outbound.asked) == 1

@@ -20,7 +20,17 @@ from mailhub.policy.pace import Pace
 from mailhub.policy.provider import Provider, Source
 from mailhub.policy.repute import FAILURES, News, Repute
 from mailhub.relay import traffic as module
-from mailhub.relay.traffic import AHEAD, LOOK, SAVE, SPREAD, Gate, PutOff, Stopping, Traffic
+from mailhub.relay.traffic import (
+    AHEAD,
+    LOOK,
+    SAVE,
+    SPREAD,
+    Gate,
+    PutOff,
+    Stopping,
+    Traffic,
+    Turn,
+)
 from tests.network import Network
 from tests.relay.sending import start, traffic
 from tests.rig import InlineDisk
@@ -215,6 +225,41 @@ class TestPace:
         network.pass_time(1)
         assert jobs.at_work == ["one", "two", "three"]
         jobs.end_all()
+
+    def test_transactions(self, network: Network) -> None:
+        """The first transaction of a turn has its slot, whenever it begins; others need one."""
+        it = traffic(network)
+        gate = it.gate(replace(A, per_minute=2))
+        turns: list[Turn] = []
+
+        async def work() -> None:
+            async with it.turn(gate) as turn:
+                turns.append(turn)
+                await Deferred()
+
+        start(work())
+        network.pass_time(30)
+        [turn] = turns
+        assert [turn.begins() for _ in range(3)] == [True, True, False]
+        # Both count where they began, and not where the turn was given.
+        assert turn.put_off().until == pytest.approx(1030 + 60, abs=6.0)
+        network.pass_time(66)
+        assert turn.begins()
+        assert turn.over is None
+
+    def test_unlimited(self, network: Network) -> None:
+        """Where nothing is limited, nothing is counted twice, and all may begin."""
+        it = traffic(network)
+        gate = it.gate(A)
+
+        async def work() -> None:
+            async with it.turn(gate) as turn:
+                before = gate.repute
+                assert turn.begins()
+                assert gate.repute is before
+                assert turn.begins()
+
+        assert start(work()) == [None]
 
     def test_tickets(self, network: Network) -> None:
         """Those who are to come again do not come all at once."""

@@ -19,6 +19,7 @@ from twisted.internet.error import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from zope.interface.verify import verifyObject
 
+from mailhub.sim.wire import Link
 from tests.sim.machines import Client, Pair, Server, Talker
 
 
@@ -217,3 +218,61 @@ def test_a_power_cut() -> None:
     near.transport.write(b"hello?")
     pair.world.run(1)
     assert near.lost is not None
+
+
+def test_a_middlebox_that_calls_twice() -> None:
+    """Whatever the client says is said a second time, a little later; it hears one answer."""
+    pair = Pair(link=Link(0.01, doubled=1.0))
+    near, _ = pair.joined(b"hello ")
+    near.transport.write(b"again")
+    near.transport.loseConnection()
+    pair.world.run(60)
+    far, copy = pair.server.made
+    assert [far.octets, copy.octets] == [b"hello again"] * 2
+    assert copy.heard[0][0] > far.heard[0][0]
+    assert copy.lost is not None
+
+
+def test_what_is_said_to_the_copy() -> None:
+    """Nobody hears it, and who is called twice may hang up once."""
+    pair = Pair(link=Link(0.01, doubled=1.0))
+    near, _ = pair.joined(b"hello")
+    pair.world.run(60)
+    copy = pair.server.made[1]
+    copy.transport.write(b"not for you")
+    copy.transport.abortConnection()
+    near.transport.write(b" there")
+    pair.world.run(60)
+    assert near.octets == b""
+    assert near.lost is None
+    assert pair.server.made[0].octets == b"hello there"
+
+
+def test_a_clock_that_is_set() -> None:
+    """Dates jump; what is waited for does not."""
+    pair = Pair()
+    ran: list[float] = []
+    pair.far.reactor.callLater(10, lambda: ran.append(pair.far.now()))
+    pair.far.ahead = 86400.0
+    pair.world.run(10)
+    assert ran == [pair.world.now + 86400.0]
+    assert pair.near.now() == pair.world.now
+
+
+def test_asleep() -> None:
+    """A machine that sleeps does nothing and hears nothing, and then all of it, in order."""
+    pair = Pair()
+    near, far = pair.joined()
+    ran: list[tuple[str, float]] = []
+    for name, delay in (("soon", 1.0), ("next", 2.0), ("late", 100.0)):
+        pair.far.reactor.callLater(delay, lambda name=name: ran.append((name, pair.world.age)))
+    began = pair.world.age
+    pair.far.sleep(60.0)
+    near.transport.write(b"wake up")
+    pair.world.run(59)
+    assert (ran, far.octets) == ([], b"")
+    pair.world.run(60)
+    assert [(name, round(at - began)) for name, at in ran] == [
+        ("soon", 60), ("next", 60), ("late", 100),
+    ]  # fmt: skip
+    assert far.octets == b"wake up"

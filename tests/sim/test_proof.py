@@ -1,89 +1,81 @@
-"""Nothing that got 250 is lost, whatever call to the disk is the last one."""
+"""Nothing that got 250 is lost, whatever goes wrong, and whenever it does."""
 
 from __future__ import annotations
 
-import errno
+from collections.abc import Iterator
 
 import pytest
 
-from mailhub.sim.disk import Operation
-from mailhub.sim.hub import SimHub
-from tests.sim.cycle import Harm, Pair, cycle
+from tests.sim.cycle import HARMED, STORIES, cycle
+from tests.sim.harms import ON_DISK, ON_WIRE, kill
+
+CASES = [(story, which) for story in STORIES for which in HARMED[story] if story != "reading"]
+STRIDE = 97
+"""Of an ordinary run: which moments are tried is another for each harm. `make proof` tries all."""
 
 
-def power(keep: str) -> Harm:
-    """The power fails; of what was not synced, the disk keeps nothing, all, or something."""
-
-    def harm(pair: Pair, hub: SimHub, _: Operation) -> None:
-        coin = pair.world.chance("coin")
-        hub.crash(
-            power=True,
-            keep=lambda: {"nothing": False, "all": True, "some": coin.random() < 0.5}[keep],
-        )
-        pair.judge.disturbed()
-
-    return harm
+def moments(story: str, which: int, *, wire: bool) -> int:
+    """How many there are at which something can go wrong in a story."""
+    found = cycle(story, which, 0, kill)
+    return found.words if wire else len(found.calls)
 
 
-def kill(pair: Pair, hub: SimHub, _: Operation) -> None:
-    """As by SIGKILL: the network hears of it at once, and the disk keeps all."""
-    hub.crash()
-    pair.judge.disturbed()
+def harmed(story: str, which: int, name: str, numbers: range, *, wire: bool) -> Iterator[str]:
+    """What is wrong after cycles in which something happens at each of these moments."""
+    harm = (ON_WIRE if wire else ON_DISK)[name]
+    for number in numbers:
+        found = cycle(story, which, number, harm, wire=wire)
+        where = "word" if wire else str(found.calls[number - 1])
+        yield from (f"{name} at {number}, {where}: {fault}" for fault in found.wrong)
 
 
-def failing(code: int) -> Harm:
-    """The call fails."""
-
-    def harm(pair: Pair, _: SimHub, operation: Operation) -> None:
-        pair.judge.disturbed()
-        raise OSError(code, f"{operation.name} fails")
-
-    return harm
-
-
-HARMS: dict[str, Harm] = {
-    "power, nothing kept": power("nothing"),
-    "power, some kept": power("some"),
-    "power, all kept": power("all"),
-    "killed": kill,
-    "broken": failing(errno.EIO),
-    "full": failing(errno.ENOSPC),
-}
-STRIDE = 29
-"""Of an ordinary run: which calls are tried is another for each harm. `make soak` tries all."""
-
-
-def harmed(which: int, name: str, first: int, stride: int) -> list[str]:
-    """What is wrong after cycles in which every `stride`-th call is harmed."""
-    wrong = []
-    _, calls, _ = cycle(which, 0, kill)
-    for number in range(first + 1, len(calls) + 1, stride):
-        found, told, _ = cycle(which, number, HARMS[name])
-        wrong += [f"{name} at {told[number - 1]}: {fault}" for fault in found]
-    return wrong
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_cycle(which: int) -> None:
+@pytest.mark.parametrize(("story", "which"), CASES)
+def test_a_cycle(story: str, which: int) -> None:
     """Without harm nothing is wrong, nothing is sent twice, and there are calls of each kind."""
-    found, calls, judge = cycle(which, 0, kill)
-    assert (found, judge.duplicates) == ([], 0)
-    assert len(judge.sent) == sum(sent.heard is not None for sent in judge.sent.values())
-    names = {call.name for call in calls}
-    assert names >= {"open", "write", "fsync", "rename", "commit", "mkdir", "unlink"}
+    found = cycle(story, which, 0, kill)
+    assert (found.wrong, found.judge.duplicates) == ([], 0)
+    letters = [sent for sent in found.judge.sent.values() if sent.recipients]
+    assert all(sent.heard is not None for sent in letters)
+    names = {call.name for call in found.calls}
+    assert names >= {"open", "write", "fsync", "rename", "commit", "unlink"}
+    assert found.words > 8
 
 
-@pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize("name", HARMS)
-def test_some_calls(name: str, which: int) -> None:
-    """Crashes and failures at some calls, others for each kind of harm."""
-    first = (3 * list(HARMS).index(name) + which) % STRIDE
-    assert harmed(which, name, first, STRIDE) == []
+def some(names: dict[str, object], name: str, case: int, count: int) -> range:
+    """Some of so many moments, others for each kind of harm and each case."""
+    first = (13 * list(names).index(name) + 29 * case) % STRIDE
+    return range(first + 1, count + 1, STRIDE)
+
+
+@pytest.mark.parametrize("name", ON_DISK)
+def test_some_calls(name: str) -> None:
+    """Crashes and failures at some calls to the disk."""
+    for case, (story, which) in enumerate(CASES):
+        numbers = some({**ON_DISK}, name, case, moments(story, which, wire=False))
+        assert list(harmed(story, which, name, numbers, wire=False)) == []
+
+
+@pytest.mark.parametrize("name", ON_WIRE)
+def test_some_words(name: str) -> None:
+    """Crashes, partitions and resets at some words that are said."""
+    for case, (story, which) in enumerate(CASES):
+        numbers = some({**ON_WIRE}, name, case, moments(story, which, wire=True))
+        assert list(harmed(story, which, name, numbers, wire=True)) == []
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize("name", HARMS)
-def test_every_call(name: str, which: int) -> None:
+@pytest.mark.parametrize(("story", "which"), CASES)
+@pytest.mark.parametrize("name", ON_DISK)
+def test_every_call(name: str, story: str, which: int) -> None:
     """Crashes and failures at each call of a cycle, one after the other."""
-    assert harmed(which, name, 0, 1) == []
+    numbers = range(1, moments(story, which, wire=False) + 1)
+    assert list(harmed(story, which, name, numbers, wire=False)) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("story", "which"), CASES)
+@pytest.mark.parametrize("name", ON_WIRE)
+def test_every_word(name: str, story: str, which: int) -> None:
+    """Likewise at each word that is said between machines."""
+    numbers = range(1, moments(story, which, wire=True) + 1)
+    assert list(harmed(story, which, name, numbers, wire=True)) == []

@@ -194,6 +194,25 @@ class TestBatches:
         server = Model(answers={"RCPT": ["250 Ok", "452 4.2.2 Full"]})
         assert codes(deliver(server, envelope("a", "b"))) == [250, 452]
 
+    def test_our_messages(self) -> None:
+        """Our own limit of messages on a connection counts every transaction."""
+        server = Model()
+        limits = ClientLimits(recipients=1, messages=2)
+        handover = deliver(server, envelope("a", "b", "c"), limits=limits)
+        assert codes(handover) == [250, 250, None]
+        assert len(server.taken) == 2
+
+    def test_not_now(self) -> None:
+        """A transaction that may not begin leaves its recipients open, and nothing is said."""
+        server = Model()
+        session, _ = opened(server, limits=ClientLimits(recipients=1))
+        asked = iter([True, True, False])
+        what = envelope("a", "b", "c")
+        handover = run(session.deliver(what, Octets(SMALL), lambda: next(asked)))
+        assert codes(handover) == [250, 250, None]
+        assert handover.fault is None
+        assert len(server.taken) == 2
+
     def test_messages(self) -> None:
         """A server that wants one message for each connection leaves the rest open."""
         server = Model((*EVERYTHING, "LIMITS MAILMAX=1 RCPTMAX=1"))
@@ -534,6 +553,19 @@ class TestAhead:
         assert len(wire.writes) == before + 1, "only the content was left to be sent"
         assert not session.announced
         assert len(server.taken) == 2
+
+    def test_not_now(self) -> None:
+        """One that may not begin yet is not announced, and asks again when its turn has come."""
+        server = Model()
+        session, _ = self.session(server)
+        first = run(session.prepare(envelope(), Octets(SMALL)))
+        asked = iter([False, True])
+        second = run(session.prepare(envelope("zoe"), Octets(SMALL), lambda: next(asked)))
+        session.follow(second)
+        assert codes(run(session.hand_over(first))) == [250]
+        assert not session.announced
+        assert codes(run(session.hand_over(second))) == [250]
+        assert list(asked) == []
 
     def test_late(self) -> None:
         """One that comes while the end of the content is answered is announced at once."""

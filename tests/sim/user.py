@@ -1,0 +1,159 @@
+"""Somebody who arranges mailboxes over IMAP, and knows what must be where afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import Deferred
+
+from mailhub.sim.evidence import message_id_of
+from mailhub.sim.hub import SimHub
+from mailhub.sim.judge import Judge, id_of
+from mailhub.sim.reading import Refused, Talk, login
+
+Places = dict[str, int]
+"""How often a message is in which mailboxes."""
+QUEUE = "Queue"
+
+
+class User:
+    """One of a hub's users.
+
+    Attributes:
+        done: How much of what was to be done was answered with OK.
+    """
+
+    def __init__(self, judge: Judge, hub: SimHub, address: str) -> None:
+        self.done = 0
+        self._judge = judge
+        self._hub = hub
+        self._address = address
+        self._may: dict[str, list[Places]] = {}  # where a message may be, as far as is known
+        self._flags: dict[str, list[frozenset[str]]] = {}  # flags that it may have
+        self._talk: Talk
+
+    def begin(self, *steps: Callable[[], Awaitable[None]]) -> None:
+        """Do these, one after the other, as far as the connection stands."""
+
+        async def work() -> None:
+            self._talk = await login(
+                self._hub.host, self._address, self._hub.passwords[self._address]
+            )
+            for step in steps:
+                try:
+                    await step()
+                except Refused:
+                    continue
+
+        Deferred.fromCoroutine(work()).addErrback(lambda _: None)
+
+    # ---- Steps -----------------------------------------------------------------------------
+
+    async def append(self, name: str, mailbox: str) -> None:
+        content = self._judge.letter(name, self._address, ())
+        await self._change(name, {}, {mailbox: 1}, f"APPEND {mailbox} {{{len(content)}}}", content)
+
+    async def move(self, name: str, source: str, target: str) -> None:
+        uid, before = await self._find(name, source), self._places(name, source)
+        after = {**before, target: before.get(target, 0) + 1, source: before[source] - 1}
+        await self._change(name, before, after, f"UID MOVE {uid} {target}")
+
+    async def copy(self, name: str, source: str, target: str) -> None:
+        uid, before = await self._find(name, source), self._places(name, source)
+        after = {**before, target: before.get(target, 0) + 1}
+        await self._change(name, before, after, f"UID COPY {uid} {target}")
+
+    async def expunge(self, name: str, mailbox: str) -> None:
+        uid, before = await self._find(name, mailbox), self._places(name, mailbox)
+        await self._talk.command(f"UID STORE {uid} +FLAGS (\\Deleted)")
+        after = {**before, mailbox: before[mailbox] - 1}
+        await self._change(name, before, after, f"UID EXPUNGE {uid}")
+
+    async def flag(self, name: str, mailbox: str, flag: str) -> None:
+        uid = await self._find(name, mailbox)
+        self._flags[name] = [frozenset(), frozenset({flag})]
+        await self._talk.command(f"UID STORE {uid} +FLAGS ({flag})")
+        self._flags[name] = [frozenset({flag})]
+        self.done += 1
+
+    async def cancel(self, name: str) -> None:
+        """Remove a letter from the mailbox of what is sent."""
+        uid = await self._waiting(name)
+        self._judge.cancelled(name)
+        await self._talk.command(f"UID STORE {uid} +FLAGS (\\Deleted)")
+        await self._talk.command(f"UID EXPUNGE {uid}")
+        self._judge.cancelled(name, surely=self._hub)
+        self.done += 1
+
+    async def take_back(self, name: str) -> None:
+        """Move a letter from there to the drafts."""
+        uid = await self._waiting(name)
+        self._judge.cancelled(name)
+        await self._change(name, {}, {"Drafts": 1}, f"UID MOVE {uid} Drafts")
+        self._judge.cancelled(name, surely=self._hub)
+
+    # ---- What they share -------------------------------------------------------------------
+
+    def _places(self, name: str, known: str) -> Places:
+        [places] = self._may.get(name, [{known: 1}])
+        return places
+
+    async def _change(
+        self, name: str, before: Places, after: Places, command: str, literal: bytes | None = None
+    ) -> None:
+        """Give a command; until it is answered the message may be where it was, or is to be."""
+        self._may[name] = [before, after]
+        try:
+            await self._talk.command(command, literal)
+        except Refused:
+            self._may[name] = [before]
+            raise
+        self._may[name] = [after]
+        self.done += 1
+
+    async def _find(self, name: str, mailbox: str) -> int:
+        await self._talk.command(f"SELECT {mailbox}")
+        return await self._search(f"HEADER Message-ID {id_of(name)}")
+
+    async def _waiting(self, name: str) -> int:
+        await self._talk.command(f"SELECT {QUEUE}")
+        return await self._search(f'SUBJECT "{name}"')
+
+    async def _search(self, key: str) -> int:
+        """The one message that fits."""
+        answers = await self._talk.command(f"UID SEARCH {key}")
+        found = [line.split()[2:] for line, _ in answers if line.startswith(b"* SEARCH")]
+        if len(found[0]) != 1:
+            raise Refused(f"{key}: {found}")
+        return int(found[0][0])
+
+    # ---- The verdict -----------------------------------------------------------------------
+
+    def verdict(self) -> list[str]:
+        """What is not where it must be, as the judge has seen it last."""
+        found = []
+        for name, allowed in self._may.items():
+            places = Counter(
+                shelf.name
+                for shelf in self._judge.shelves[self._address].values()
+                for octets in shelf.messages.values()
+                if message_id_of(octets) == id_of(name)
+            )
+            if places not in [+Counter(each) for each in allowed]:
+                found.append(f"{name} is in {dict(places)}, and not in {allowed}")
+        for name, flags in self._flags.items():
+            found += self._missing(name, flags)
+        return found
+
+    def _missing(self, name: str, allowed: list[frozenset[str]]) -> list[str]:
+        """Flags that are nowhere to be seen."""
+        seen = [
+            shelf.flags[uid]
+            for shelf in self._judge.shelves[self._address].values()
+            for uid, octets in shelf.messages.items()
+            if message_id_of(octets) == id_of(name)
+        ]
+        if any(flags >= each for flags in seen for each in allowed):
+            return []
+        return [f"{name} has {seen}, and not {allowed}"]
