@@ -6,7 +6,8 @@ For each length a spool is filled: nine tenths of it one recipient each for a
 provider that does not answer, the rest in messages of 1,000 recipients for a
 thousand others. Then, by CPU time, in this process: a message is accepted, found
 by the runner's finder, and settled; a recipient is put off; an operator holds and
-releases one domain. At last a whole hub is started on the spool (a smarthost takes
+releases one domain, and looks for one sender, one account, one recipient, and the mail for a
+hundred domains of one provider. At last a whole hub is started on the spool (a smarthost takes
 connections and says nothing), and its memory is compared with that of an empty one.
 """
 
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import Schedule
 from mailhub.queue.amend import START, At
 from mailhub.queue.change import Accept, Amend, Due, Hold, Release, Select, Settle
+from mailhub.queue.choosing import INDEXED
 from mailhub.queue.flow import Flow
 from mailhub.queue.ids import QueueIds
 from mailhub.queue.item import Answer, Item, attempted, new_item
@@ -58,6 +61,7 @@ class Measured:
     relay: float
     defer: float
     amend: float
+    choose: float
     start: float
     memory: float
 
@@ -99,7 +103,7 @@ def fill(directory: str, recipients: int) -> None:
     spool.close()
 
 
-def each(operation: Callable[[], None], times: int) -> float:
+def each(operation: Callable[[], object], times: int) -> float:
     """Microseconds of CPU that an operation takes."""
     operation()
     begun = time.process_time()
@@ -108,8 +112,8 @@ def each(operation: Callable[[], None], times: int) -> float:
     return (time.process_time() - begun) / times * 1e6
 
 
-def operations(directory: str) -> tuple[float, float, float]:
-    """What relaying, putting off and an operator's change cost, in microseconds."""
+def operations(directory: str) -> tuple[float, float, float, float]:
+    """What relaying, putting off, an operator's change and looking cost, in microseconds."""
     spool, filler = Spool(directory), Filler()
     lanes = Lanes(LIMITS)
     finder = Finder(spool, lanes, lambda due: due.path.domain, LIMITS.page)
@@ -151,8 +155,18 @@ def operations(directory: str) -> tuple[float, float, float]:
     _amend(spool, Hold(only, "x"))
     held = _amend(spool, Release(only, now))
     found = each(relay, OPERATIONS), each(defer, OPERATIONS), each(amend, 5) / 2 / max(held, 1)
+    chosen = [each(partial(spool.find, it, None, 200, INDEXED), 3) for it in CHOSEN]
     spool.close()
-    return found
+    return *found, max(chosen)
+
+
+CHOSEN = (
+    Select(sender=Address("nobody", "bench.example")),
+    Select(account=Address("nobody", "bench.example")),
+    Select(recipient=Address("u7", "dead.example")),
+    Select(domains=tuple(f"d{n}.example" for n in range(100))),
+)
+"""What an operator looks for."""
 
 
 def _amend(spool: Spool, change: Amend) -> int:
@@ -209,9 +223,9 @@ def measure(recipients: int, home: Path, idle: float) -> Measured:
     fill(str(state / "spool"), recipients)
     with silence() as port:
         seconds, octets = hub(state, port)
-    relay, defer, amend = operations(str(state / "spool"))
+    relay, defer, amend, choose = operations(str(state / "spool"))
     shutil.rmtree(state)
-    return Measured(recipients, relay, defer, amend, seconds, octets - idle)
+    return Measured(recipients, relay, defer, amend, choose, seconds, octets - idle)
 
 
 # ---- Telling it ----------------------------------------------------------------------------
@@ -219,12 +233,12 @@ def measure(recipients: int, home: Path, idle: float) -> Measured:
 
 def table(found: list[Measured]) -> Iterator[str]:
     """As Markdown."""
-    yield "| recipients | relay one | put one off | hold one | start | memory over idle |"
-    yield "|---|---|---|---|---|---|"
+    yield "| recipients | relay one | put one off | hold one | look | start | memory over idle |"
+    yield "|---|---|---|---|---|---|---|"
     for it in found:
         yield (
             f"| {it.recipients:,} | {it.relay:.0f} µs | {it.defer:.0f} µs | {it.amend:.0f} µs"
-            f" | {it.start:.1f} s | {it.memory / (1 << 20):.0f} MiB |"
+            f" | {it.choose / 1000:.0f} ms | {it.start:.1f} s | {it.memory / (1 << 20):.0f} MiB |"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from mailhub.accounts.record import address
-from mailhub.cli.place import Place
+from mailhub.cli.place import Place, at_once
 from mailhub.cli.provider import stands
 from mailhub.cli.show import json_option, print_json
 from mailhub.mail.address import NULL, Path
@@ -175,19 +175,9 @@ def _asked(
         return [step async for step in explained(letter, client, making(resolver, web, clock))]
 
     if offline:
-        return _at_once(collected(None, _NoWeb(), None))
+        return at_once(collected(None, _NoWeb(), None))
     found: list[Step] = _in_reactor(settings, collected)
     return found
-
-
-def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    raise AssertionError("nothing is waited for offline")
 
 
 def _in_reactor(settings: Settings, work: Any) -> Any:

@@ -125,6 +125,14 @@ def overview(settings: Settings, now: float) -> list[Line]:
     return sorted(lines.values(), key=lambda line: (-line.waiting, -line.held, line.provider))
 
 
+def domains_of(settings: Settings, name: str, now: float) -> list[str]:
+    """The domains with mail waiting that are counted for a provider in the overview."""
+    from mailhub.cli.provider import rows  # noqa: PLC0415
+
+    groups = _Groups(Providers(settings.providers), rows(settings, now))
+    return [it.domain for it in totals(settings.hub.spool, now) if groups.of(it) == name]
+
+
 def show(settings: Settings, *, watch: bool, as_json: bool) -> None:
     """Print the overview; with `watch` again and again."""
     now = time.time()

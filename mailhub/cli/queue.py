@@ -6,23 +6,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mailhub.accounts.record import AccountsError, address, domain_name
+from mailhub.accounts.record import address
 from mailhub.cli import queued
+from mailhub.cli.chosen import all_option, chosen, known_id, looked_for, selectors
 from mailhub.cli.control import wake
+from mailhub.cli.edited import additions, changes
 from mailhub.cli.place import Place
 from mailhub.cli.show import done, json_option, listing, print_json
-from mailhub.mail.address import NULL, Path
+from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.route import DIRECT, sent_by
-from mailhub.ports.accounts import AccountId
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.amend import START, At, Key
-from mailhub.queue.change import Amend, Cancel, Edit, Flush, Hold, Release, Reroute, Select
-from mailhub.queue.ids import to_number
+from mailhub.queue.change import Amend, Cancel, Flush, Hold, Release, Reroute, Select
+from mailhub.queue.choosing import INDEXED, Way, way_of
 from mailhub.queue.item import Item
 from mailhub.queue.journeys import Journeys
 from mailhub.queue.noting import noted
@@ -32,7 +33,6 @@ from mailhub.queue.spool import Spool
 if TYPE_CHECKING:
     from mailhub.config.settings import Settings
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 PAGE: Final = 500
 """Items loaded at once while listing."""
@@ -72,52 +72,29 @@ def queue(context: click.Context, *, watch: bool, as_json: bool) -> None:
     show(context.obj.existing(), watch=watch, as_json=as_json)
 
 
-def _selectors(command: F) -> F:
-    """Give a command its ways to choose messages."""
-    for option in (
-        click.option("--domain", metavar="NAME", help="Recipients in this domain."),
-        click.option("--to", "to", metavar="ADDRESS", help="This recipient."),
-        click.option("--account", metavar="ADDRESS", help="Mail that this account has submitted."),
-        click.option("--from-domain", metavar="NAME", help="Mail from senders in this domain."),
-        click.option(
-            "--from", "sender", metavar="ADDRESS", help='Mail from this sender; "" is <>.'
-        ),
-        click.argument("ids", metavar="[QUEUE-ID]...", nargs=-1),
-    ):
-        command = option(command)
-    return command
-
-
-def _all_option(command: F) -> F:
-    return click.option("--all", "everything", is_flag=True, help="All messages.")(command)
-
-
 # ---- Looking -------------------------------------------------------------------------------
 
 
 @queue.command(name="list")
-@_selectors
+@selectors
 @click.option("--held", is_flag=True, help="Only what is on hold.")
 @click.option("--limit", default=200, show_default=True, help="Messages shown; 0 for all.")
 @json_option
 @click.pass_obj
 def list_(
     place: Place,
-    ids: tuple[str, ...],
-    sender: str | None,
-    from_domain: str | None,
-    to: str | None,
-    domain: str | None,
-    account: str | None,
+    /,
     *,
     held: bool,
     limit: int,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """List messages, the oldest first."""
-    select = _select(ids, sender, from_domain, to, domain, account)
+    select = looked_for(place, **given)
     now = time.time()
-    states = (State.HELD,) if held else OPEN_STATES
+    quick = way_of(select) in (Way.DOMAINS, Way.ACCOUNT)
+    states = (State.HELD,) if held else tuple(INDEXED) if quick else OPEN_STATES
     with _spool(place) as spool:
         found, more = _found(spool, select, states, limit)
     rows = [queued.as_json(item) if as_json else queued.row(item, now) for item in found]
@@ -133,7 +110,7 @@ def list_(
 @click.pass_obj
 def show(place: Place, queue_id: str, *, content: bool, as_json: bool) -> None:
     """Show a message: its recipients, and every attempt so far."""
-    number = _queue_id(queue_id)
+    number = known_id(queue_id)
     with _spool(place) as spool:
         item, attempts = spool.load(number), spool.attempts(number)
         if item is not None and content:
@@ -154,50 +131,50 @@ def show(place: Place, queue_id: str, *, content: bool, as_json: bool) -> None:
 
 
 @queue.command()
-@_selectors
-@_all_option
+@selectors
+@all_option
 @click.pass_obj
-def flush(place: Place, /, **chosen: Any) -> None:
+def flush(place: Place, /, **given: Any) -> None:
     """Attempt messages now instead of later."""
-    select = _chosen(chosen)
+    select = chosen(place, given)
     _amend(place, Flush(select, time.time()), "to be attempted now")
 
 
 @queue.command()
-@_selectors
-@_all_option
+@selectors
+@all_option
 @click.option("--why", default="by the operator", show_default=True, help="Kept with the message.")
 @click.pass_obj
-def hold(place: Place, /, *, why: str, **chosen: Any) -> None:
+def hold(place: Place, /, *, why: str, **given: Any) -> None:
     """Keep messages from being attempted, until they are released."""
-    _amend(place, Hold(_chosen(chosen), why), "on hold")
+    _amend(place, Hold(chosen(place, given), why), "on hold")
 
 
 @queue.command()
-@_selectors
-@_all_option
+@selectors
+@all_option
 @click.pass_obj
-def release(place: Place, /, **chosen: Any) -> None:
+def release(place: Place, /, **given: Any) -> None:
     """Let held messages go, now."""
-    _amend(place, Release(_chosen(chosen), time.time()), "released")
+    _amend(place, Release(chosen(place, given), time.time()), "released")
 
 
 @queue.command()
-@_selectors
-@_all_option
+@selectors
+@all_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def drop(place: Place, /, *, yes: bool, **chosen: Any) -> None:
+def drop(place: Place, /, *, yes: bool, **given: Any) -> None:
     """Remove messages; nobody is told."""
-    select = _chosen(chosen)
+    select = chosen(place, given)
     if select == Select() and not yes:
         click.confirm("Drop the whole queue?", abort=True)
     _amend(place, Cancel(select, time.time()), "dropped")
 
 
 @queue.command()
-@_selectors
-@_all_option
+@selectors
+@all_option
 @click.option(
     "--via",
     metavar="WAY",
@@ -205,7 +182,7 @@ def drop(place: Place, /, *, yes: bool, **chosen: Any) -> None:
     help="direct, the name of a [route], or host:port; without it, as configured.",
 )
 @click.pass_obj
-def reroute(place: Place, /, *, via: str, **chosen: Any) -> None:
+def reroute(place: Place, /, *, via: str, **given: Any) -> None:
     """Send messages another way, now: for as long as they wait."""
     settings = place.existing()
     try:
@@ -214,7 +191,7 @@ def reroute(place: Place, /, *, via: str, **chosen: Any) -> None:
         routes = ", ".join(route.name for route in settings.routes) or "none"
         text = f"{via!r} is neither direct, host:port nor a route; there are: {routes}"
         raise click.UsageError(text) from None
-    _amend(place, Reroute(_chosen(chosen), via, time.time()), "sent another way")
+    _amend(place, Reroute(chosen(place, given), via, time.time()), "sent another way")
 
 
 @queue.command()
@@ -235,11 +212,16 @@ def edit(
     """Change the recipients of a message that are not settled.
 
     What was tried for an address that is replaced is forgotten; the sender is not told.
+    An alias of ours stands for its members.
     """
-    number, now = _queue_id(queue_id), time.time()
+    number, now = known_id(queue_id), time.time()
     if not (change or add or remove):
         raise click.UsageError("What? Name --change, --add or --remove.")
-    edits = [*_changes(place, number, change, now), *_additions(place, number, add, now)]
+    with _spool(place) as spool:
+        item = spool.load(number)
+    if item is None:
+        raise click.ClickException(f"{number} is not in the queue")
+    edits = [*changes(place, item, change, now), *additions(place, number, add, now)]
     done_ = 0
     settings = place.existing()
     with _spool(place) as spool:
@@ -252,41 +234,6 @@ def edit(
     done(f"{done_} recipient{'' if done_ == 1 else 's'} changed")
     if done_ < len(edits) + len(remove):
         raise click.ClickException("the others are settled, or were never there")
-
-
-def _changes(
-    place: Place, queue_id: QueueId, change: Sequence[tuple[str, str]], now: float
-) -> Iterator[Edit]:
-    with _spool(place) as spool:
-        item = spool.load(queue_id)
-    if item is None:
-        raise click.ClickException(f"{queue_id} is not in the queue")
-    for old, new in change:
-        key = str(address(old)).casefold()
-        for at, recipient in enumerate(item.envelope.recipients):
-            if str(recipient.path).casefold() == key:
-                yield Edit(queue_id, at, *_placed(place, new), now)
-                break
-        else:
-            raise click.ClickException(f"{queue_id} has no recipient {old}")
-
-
-def _additions(place: Place, queue_id: QueueId, add: Sequence[str], now: float) -> Iterator[Edit]:
-    return (Edit(queue_id, None, *_placed(place, new), now) for new in add)
-
-
-def _placed(place: Place, text: str) -> tuple[Path, AccountId | None]:
-    """An address, with the account where it ends here."""
-    path = address(text)
-    with closing(place.accounts()) as accounts:
-        key = str(path).casefold()
-        for account in accounts.accounts(path.domain):
-            if str(account.path).casefold() == key:
-                return path, account.id
-        if any(each.name == path.domain for each in accounts.domains()):
-            text = f"{path} is no account here; of an alias, name the members"
-            raise click.ClickException(text)
-    return path, None
 
 
 def _amend(place: Place, change: Amend, what: str) -> None:
@@ -322,52 +269,6 @@ def _journeys(settings: Settings) -> Iterator[Callable[[Amend, Sequence[Key]], N
                     journeys.write(noted(change, keys, time.time()))
 
         yield note
-
-
-# ---- Choosing ------------------------------------------------------------------------------
-
-
-def _chosen(given: dict[str, Any]) -> Select:
-    select = _select(
-        given["ids"],
-        given["sender"],
-        given["from_domain"],
-        given["to"],
-        given["domain"],
-        given["account"],
-    )
-    if given["everything"]:
-        if select != Select():
-            raise click.UsageError("--all excludes every other choice.")
-    elif select == Select():
-        raise click.UsageError("Which? Name queue ids, --from, --to, --domain, or --all.")
-    return select
-
-
-def _select(
-    ids: Sequence[str],
-    sender: str | None,
-    from_domain: str | None,
-    to: str | None,
-    domain: str | None,
-    account: str | None,
-) -> Select:
-    return Select(
-        tuple(_queue_id(it) for it in ids),
-        None if sender is None else NULL if sender in ("", "<>") else address(sender),
-        domain_name(from_domain) if from_domain else None,
-        address(to) if to else None,
-        domain_name(domain) if domain else None,
-        address(account) if account else None,
-    )
-
-
-def _queue_id(text: str) -> QueueId:
-    try:
-        to_number(text)
-    except ValueError:
-        raise AccountsError(f"{text!r} is no queue id") from None
-    return QueueId(text)
 
 
 @contextmanager

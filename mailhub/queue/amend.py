@@ -2,7 +2,7 @@
 
 An amendment is made in steps, each a transaction of its own, so that others can
 write in between. Each step goes on where the one before ended: the whole costs
-one pass over what is selected, and where a domain is selected only over that.
+one pass over what `queue.choosing` finds for what is selected.
 """
 # ruff: noqa: S608  # what is put into SQL here are constants; values are bound
 
@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from mailhub.queue import rows
 from mailhub.queue.change import Amend, Cancel, Flush, Hold, Release, Reroute, Respread
+from mailhub.queue.choosing import Part, Way, conditions, found_by, way_of
 from mailhub.queue.database import Database
-from mailhub.queue.look import conditions
 from mailhub.queue.rows import State
 
 LIMIT: Final = 5000
@@ -22,11 +22,16 @@ LIMIT: Final = 5000
 
 
 class At(NamedTuple):
-    """How far an amendment has got: the place in its states, and the last recipient."""
+    """How far an amendment has got: the place in its states, and the last recipient.
+
+    Attributes:
+        local: Of the last item's reverse-path, where senders are gone through.
+    """
 
     state: int = 0
     item: int = -1
     number: int = -1
+    local: str = ""
 
 
 START: Final = At()
@@ -90,41 +95,42 @@ def step(database: Database, change: Amend, at: At, limit: int) -> tuple[list[Ke
 
     What the recipients' strands and items need is for the caller to do.
     """
-    plan = _plan(change)
-    where, parameters = conditions(change.select)
+    plan, select = _plan(change), change.select
+    where, way = conditions(select), way_of(select)
     state = plan.states[at.state]
-    if change.select.domain is not None and not change.select.queue_ids:
-        # What was amended is not found again: each step begins at the beginning.
-        tables, order = _BY_DOMAIN
-        behind: tuple[int, ...] = ()
-    else:
-        tables, order = _BY_ITEM
-        behind = (at.item, at.number)
+    tables, order, behind = _order(way, at)
+    by = found_by(select, state) if way in (Way.DOMAINS, Way.ACCOUNT) else Part("true")
     found = database.rows(
-        "SELECT r.item, r.number, r.flow, r.domain"
-        f" FROM {tables} WHERE r.state={state:d} {plan.also} {where} {order} LIMIT ?",
+        "SELECT r.item, r.number, r.flow, r.domain, i.reverse_local"
+        f" FROM {tables} WHERE r.state={state:d} AND {by.sql} {plan.also} {where.sql} {order}"
+        " LIMIT ?",
+        *by.parameters,
         *plan.parameters,
-        *parameters,
+        *where.parameters,
         *behind,
         limit,
     )
-    keys = [Key(*row) for row in found]
+    keys = [Key(*row[:4]) for row in found]
     database.execute_many(
         f"UPDATE recipient SET {plan.sets} WHERE item=? AND number=?",
         [(*plan.values, key.item, key.number) for key in keys],
     )
     if len(keys) == limit:
-        return keys, At(at.state, keys[-1].item, keys[-1].number)
+        return keys, At(at.state, keys[-1].item, keys[-1].number, found[-1][4])
     after = at.state + 1
     return keys, At(after) if after < len(plan.states) else None
 
 
-_BY_DOMAIN: Final = (
-    # The flows are few: so the index of strands serves for a domain alone, too.
-    "recipient r CROSS JOIN item i ON i.id=r.item",
-    "AND r.flow IN (SELECT id FROM flow)",
-)
-_BY_ITEM: Final = (
-    "recipient r JOIN item i ON i.id=r.item",
-    "AND (r.item, r.number)>(?, ?) ORDER BY r.item, r.number",
-)
+def _order(way: Way, at: At) -> tuple[str, str, tuple[Any, ...]]:
+    """Tables, conditions on where to go on, and what these are given."""
+    if way in (Way.DOMAINS, Way.ACCOUNT):
+        # What was amended is not found again: each step begins at the beginning.
+        return "recipient r CROSS JOIN item i ON i.id=r.item", "", ()
+    if way is Way.SENDER:
+        tables = "item i INDEXED BY sender CROSS JOIN recipient r ON r.item=i.id"
+        place = "(i.reverse_local, i.id, r.number)"
+        behind: tuple[Any, ...] = (at.local, at.item, at.number)
+        order = f"AND {place}>(?, ?, ?) ORDER BY i.reverse_local, i.id, r.number"
+        return tables, order, behind
+    order = "AND (r.item, r.number)>(?, ?) ORDER BY r.item, r.number"
+    return "recipient r JOIN item i ON i.id=r.item", order, (at.item, at.number)

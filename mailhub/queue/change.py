@@ -108,7 +108,7 @@ class Select:
         sender: Only items from this reverse-path.
         sender_domain: Only items from reverse-paths of this domain.
         recipient: Only this forward-path.
-        domain: Only forward-paths of this domain.
+        domain: Only forward-paths of this domain, or of one of these `domains`.
         account: Only items that this account has submitted.
     """
 
@@ -118,6 +118,7 @@ class Select:
     recipient: Path | None = None
     domain: str | None = None
     account: Path | None = None
+    domains: tuple[str, ...] = ()
 
 
 @value(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Looking into the spool: what is due, items and their content, what a person asks for.
 
-None of these queries but `counts`, and `find` by sender, takes longer in a long queue.
+None of these queries but `counts` takes longer because more waits that is not asked for.
 """
 # ruff: noqa: S608  # what is put into SQL here are constants; values are bound
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from mailhub.mail.address import Path
@@ -15,9 +16,10 @@ from mailhub.policy.allowance import Used
 from mailhub.policy.returnpath import Ticket
 from mailhub.ports.accounts import AccountId
 from mailhub.ports.outgoing import QueueId
-from mailhub.queue import rows, sent, usage
+from mailhub.queue import choosing, rows, sent, usage
 from mailhub.queue.ceiling import ceiling
 from mailhub.queue.change import Counts, Due, Promised, Select, Sent, Strand, Unfiled
+from mailhub.queue.choosing import Part, Way
 from mailhub.queue.content import path_of
 from mailhub.queue.database import Database
 from mailhub.queue.flow import Flow
@@ -39,11 +41,6 @@ _DUE: Final = (
     " WHERE r.state=0 AND r.flow=? AND r.domain=? AND r.due<=?"
     " ORDER BY r.due, r.item, r.number LIMIT ?"
 )
-_OF_DOMAIN: Final = {
-    # The flows are few: so the index of strands serves for a domain alone, too.
-    State.PENDING: "state=0 AND flow IN (SELECT id FROM flow) AND domain=?",
-    State.HELD: "state=1 AND domain=?",
-}
 
 
 class Reading:
@@ -251,25 +248,49 @@ class Reading:
         states: Iterable[State] = tuple(State),
     ) -> list[Item]:
         """Items with a recipient that fits, whole, in order of their ids, from `after` on."""
-        where, parameters = conditions(select)
-        wanted = set(states)
-        codes = ", ".join(str(int(state)) for state in wanted)
-        among = ""
-        domain = select.domain or (select.recipient.domain if select.recipient else None)
-        if domain is not None and wanted <= _OF_DOMAIN.keys():
-            each = [f"SELECT item FROM recipient WHERE {_OF_DOMAIN[state]}" for state in wanted]
-            among = f"AND i.id IN ({' UNION '.join(each)})"
-        found = self._database.rows(
-            f"SELECT i.id FROM item i WHERE i.id>? {among} AND EXISTS"
-            f" (SELECT 1 FROM recipient r WHERE r.item=i.id AND r.state IN ({codes}) {where})"
-            " ORDER BY i.id LIMIT ?",
-            to_number(after) if after else -1,
-            *([domain] * len(wanted) if among else ()),
-            *parameters,
+        start = to_number(after) if after else -1
+        wanted = frozenset(states)
+        way = choosing.way_of(select)
+        if way in (Way.DOMAINS, Way.ACCOUNT) and wanted <= choosing.INDEXED:
+            each = (self._of_recipients(select, state, start, limit) for state in wanted)
+            numbers = sorted({number for found in each for number in found})[:limit]
+        else:
+            numbers = self._of_items(select, wanted, start, limit)
+        items = [self.load(to_queue_id(number)) for number in numbers]
+        return [item for item in items if item is not None]
+
+    def _of_recipients(self, select: Select, state: State, start: int, limit: int) -> list[int]:
+        """Items with recipients of a state, which has an index."""
+        found, where = choosing.found_by(select, state), choosing.conditions(select)
+        rows_ = self._database.rows(
+            "SELECT DISTINCT r.item FROM recipient r CROSS JOIN item i ON i.id=r.item"
+            f" WHERE r.state={state:d} AND {found.sql} {where.sql} AND r.item>?"
+            " ORDER BY r.item LIMIT ?",
+            *found.parameters,
+            *where.parameters,
+            start,
             limit,
         )
-        items = [self.load(to_queue_id(number)) for (number,) in found]
-        return [item for item in items if item is not None]
+        return [number for (number,) in rows_]
+
+    def _of_items(
+        self, select: Select, states: Iterable[State], start: int, limit: int
+    ) -> list[int]:
+        """Items that fit, with a recipient that does."""
+        where = choosing.conditions(select)
+        codes = ", ".join(str(int(state)) for state in states)
+        by = "INDEXED BY sender" if choosing.way_of(select) is Way.SENDER else ""
+        senders = choosing.conditions(replace(_ANY, **_senders(select))) if by else Part("")
+        rows_ = self._database.rows(
+            f"SELECT i.id FROM item i {by} WHERE i.id>? {senders.sql} AND EXISTS"
+            f" (SELECT 1 FROM recipient r WHERE r.item=i.id AND r.state IN ({codes}) {where.sql})"
+            " ORDER BY i.id LIMIT ?",
+            start,
+            *senders.parameters,
+            *where.parameters,
+            limit,
+        )
+        return [number for (number,) in rows_]
 
     def counts(self) -> Counts:
         """How much there is. Looks at every recipient: not for the hub's own loop."""
@@ -279,25 +300,8 @@ class Reading:
         return Counts(items, recipients, oldest)
 
 
-def conditions(select: Select) -> tuple[str, list[Any]]:
-    """SQL of a selection, with tables i and r, and its parameters."""
-    where: list[str] = []
-    parameters: list[Any] = []
-    if select.queue_ids:
-        where.append("AND i.id IN (SELECT value FROM json_each(?))")
-        parameters.append(json.dumps([to_number(each) for each in select.queue_ids]))
-    for table, path in (("i.reverse_", select.sender), ("r.", select.recipient)):
-        if path is not None:
-            where.append(f"AND lower({table}local)=lower(?) AND {table}domain=?")
-            parameters += [path.local, path.domain]
-    if select.account is not None:
-        where.append("AND lower(i.account)=lower(?)")
-        parameters.append(str(select.account))
-    for column, domain in (
-        ("i.reverse_domain", select.sender_domain),
-        ("r.domain", select.domain),
-    ):
-        if domain is not None:
-            where.append(f"AND {column}=?")
-            parameters.append(domain)
-    return " ".join(where), parameters
+_ANY: Final = Select()
+
+
+def _senders(select: Select) -> dict[str, Any]:
+    return {"sender": select.sender, "sender_domain": select.sender_domain}

@@ -8,6 +8,9 @@ looks for the others. The index `waiting` holds the recipients themselves, in
 the order of their moments within each strand. Fresh local recipients are in
 neither: they are filed at once, and found by a scan after a crash.
 
+What a person asks for is found by the same indexes, by that of held recipients, and by
+that of senders (`queue.choosing`).
+
 Whoever changes a pending recipient brings its strand up to date in the same
 transaction (`queue.strands`).
 """
@@ -32,7 +35,7 @@ MIGRATIONS: Final = (
         id INTEGER PRIMARY KEY,  -- the number of its queue id
         arrived REAL NOT NULL,
         size INTEGER NOT NULL,
-        reverse_local TEXT NOT NULL,
+        reverse_local TEXT NOT NULL COLLATE NOCASE,
         reverse_domain TEXT NOT NULL,
         body TEXT NOT NULL,
         ret TEXT,
@@ -56,6 +59,7 @@ MIGRATIONS: Final = (
         open INTEGER NOT NULL,  -- recipients that are not settled
         owed REAL  -- the moment when its sender is to be told what is owed, if something is
     ) STRICT;
+    CREATE INDEX sender ON item (reverse_domain, reverse_local);
     CREATE INDEX owing ON item (owed) WHERE owed IS NOT NULL;
     CREATE TABLE content (item INTEGER PRIMARY KEY, octets BLOB NOT NULL) STRICT;
     CREATE TABLE recipient (
@@ -80,8 +84,9 @@ MIGRATIONS: Final = (
         owed INTEGER NOT NULL DEFAULT 0,  -- its sender is still to be told
         PRIMARY KEY (item, number)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX waiting ON recipient (flow, domain, due) WHERE state = 0;
-    CREATE INDEX held ON recipient (domain) WHERE state = 1;
+    -- The key's own columns stand in it so that addresses behind them are compared in it.
+    CREATE INDEX waiting ON recipient (flow, domain, due, item, number, local) WHERE state = 0;
+    CREATE INDEX held ON recipient (flow, domain, item, number, local) WHERE state = 1;
     CREATE TABLE strand (
         flow INTEGER NOT NULL,
         domain TEXT NOT NULL,

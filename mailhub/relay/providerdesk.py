@@ -1,7 +1,7 @@
 """Shows the operator how we stand with providers, and carries out what is ordered.
 
 Asked over the control socket: ``{"do": "provider", "order": …}``; without an order
-it tells all that is known.
+it tells all that is known, and with ``"domains": NAME`` whose mail a provider takes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from mailhub.relay.traffic import Gate
 
 ROWS: Final = 2000
 """Rows of an answer: those that mail was sent to last."""
+DOMAINS: Final = 20_000
+"""Domains of an answer, likewise."""
 
 
 class ProviderDesk:
@@ -35,6 +37,8 @@ class ProviderDesk:
 
     def request(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """One request of the command line."""
+        if "domains" in request:
+            return {"domains": self._remote.domains_of(str(request["domains"]))[-DOMAINS:]}
         if "order" not in request:
             return {"rows": [asdict(it) for it in self.rows()]}
         try:

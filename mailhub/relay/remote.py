@@ -206,6 +206,10 @@ class Remote:
             sources = self.directions.sources_of(provider)
         return self.traffic.room(provider, sources)
 
+    def domains_of(self, name: str) -> list[str]:
+        """Domains of which it is known that this provider runs their hosts."""
+        return [domain for domain, it in self._providers.items() if it.name == name]
+
     def waiting(self, name: str) -> list[str]:
         """Domains whose mail was put off for a provider's sake; they are forgotten with this."""
         return list(self._put_off.pop(name, ()))
