@@ -362,10 +362,10 @@ STORE: Final = Section(
             restart=True,
         ),
         Key(
-            "warm messages",
-            COUNT,
-            "store.warm_messages",
-            "Messages in all of them together; each takes some 60 octets.",
+            "warm memory",
+            SIZE,
+            "store.warm_memory",
+            "Memory that all of them together may take: some 40 octets for each message.",
             restart=True,
         ),
         Key(

@@ -25,6 +25,11 @@ class Changes:
         self._first = 0
         self._runs: deque[tuple[Change, array[int]]] = deque()
 
+    @property
+    def octets(self) -> int:
+        """What is remembered takes so much memory."""
+        return 4 * (self.cursor - self._first)
+
     def add(self, change: Change, uids: Iterable[int]) -> None:
         """The same has happened to each of these messages."""
         run = array("I", uids)

@@ -45,6 +45,13 @@ class Memo(dict[Hashable, object]):
         if len(self) > MEMOS:
             del self[next(iter(self))]
 
+    @property
+    def octets(self) -> int:
+        """About how much memory they take."""
+        arrays = (it for it in self.values() if isinstance(it, array))
+        strings = (it for it in self.values() if isinstance(it, bytes))
+        return sum(len(it) * it.itemsize for it in arrays) + sum(map(len, strings))
+
 
 class IndexedMailbox(MailboxState):
     """A mailbox's state, and what the index knows of its messages.
@@ -80,6 +87,11 @@ class IndexedMailbox(MailboxState):
         if delta.added:
             self.arrived = self.box.ground.clock()
         super().apply(delta)
+
+    @property
+    def octets(self) -> int:
+        """About how much memory it takes, with what is remembered."""
+        return super().octets + self.memo.octets
 
     # ---- Teaching the index --------------------------------------------------------------------
 

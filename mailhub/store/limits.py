@@ -27,7 +27,7 @@ class Limits:
         read_batch: Messages of which headers or summaries are read likewise.
         changes: Entries of a mailbox's change log, or one for each message if that is more.
         warm_mailboxes: Closed mailboxes kept ready to be opened again.
-        warm_messages: Messages in all of them together.
+        warm_memory: What all of them together may take of memory, about.
         recent_accounts: Accounts whose store is kept at hand though nobody uses it.
         open_indexes: Index databases held open.
         uid_block: How far the ceiling of UIDs is raised at once.
@@ -70,7 +70,7 @@ class Limits:
     read_batch: int = 2_048
     changes: int = 4_096
     warm_mailboxes: int = 256
-    warm_messages: int = 500_000
+    warm_memory: int = 64 << 20
     recent_accounts: int = 256
     open_indexes: int = 64
     uid_block: int = 512

@@ -14,11 +14,15 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import compress
+from typing import Final
 
 from mailhub.ports.message import Change, ModSeq, Uid, UidValidity
 from mailhub.store.box import Box, Delta
 from mailhub.store.changes import Changes
 from mailhub.store.rows import Columns, Row, columns
+
+BARE: Final = 8_192
+"""Octets that a mailbox takes without messages."""
 
 
 class MailboxState:
@@ -46,6 +50,12 @@ class MailboxState:
         """Take these arrays for the truth."""
         self.columns = found
         self.uids, self.flags, self.modseqs, self.sizes, self.dates = found
+
+    @property
+    def octets(self) -> int:
+        """About how much memory it takes."""
+        arrays = sum(len(column) * column.itemsize for column in self.columns)
+        return BARE + arrays + self._changes.octets
 
     # ---- What is true now ---------------------------------------------------------------------
 

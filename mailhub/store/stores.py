@@ -64,26 +64,25 @@ class Warm:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._mailboxes: OrderedDict[SharedMailbox, None] = OrderedDict()
-        self._messages = 0
+        self._mailboxes: OrderedDict[SharedMailbox, int] = OrderedDict()  # and their octets
+        self._octets = 0
 
     def add(self, mailbox: SharedMailbox) -> None:
         """The last one has left it."""
         self._drop(mailbox)
-        self._mailboxes[mailbox] = None
-        self._messages = sum(len(kept.uids) for kept in self._mailboxes)
+        self._mailboxes[mailbox] = octets = mailbox.octets
+        self._octets += octets
         limits = self._limits
         while len(self._mailboxes) > limits.warm_mailboxes or (
-            self._messages > limits.warm_messages and self._mailboxes
+            self._octets > limits.warm_memory and self._mailboxes
         ):
             oldest = next(iter(self._mailboxes))
             self._drop(oldest)
-            self._messages -= len(oldest.uids)
             if not oldest.users:
                 oldest.account.forget(oldest)
 
     def _drop(self, mailbox: SharedMailbox) -> None:
-        self._mailboxes.pop(mailbox, None)
+        self._octets -= self._mailboxes.pop(mailbox, 0)
 
 
 class Stores:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import shutil
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from mailhub.ports.accounts import AccountId, Quota
+from mailhub.ports.message import FlagAction
 from mailhub.ports.store import MailStores
 from mailhub.store.limits import Limits
+from mailhub.store.state import BARE
 from tests.rig import run
 from tests.store.world import TEXT, Hub
 
@@ -97,15 +100,24 @@ class TestWarm:
             run(hub.open(name).release())
         assert list(store.mailboxes) == [b".Sent"]
 
-    def test_messages(self, tmp_path: Path) -> None:
-        """So many messages are kept in all."""
-        hub = Hub(tmp_path, limits=Limits(warm_messages=3))
+    def test_memory(self, tmp_path: Path) -> None:
+        """So much memory may all of them take, each for what it holds and what it remembers."""
+        hub = Hub(tmp_path, limits=Limits(warm_memory=2 * BARE + 4 * 32 - 1))
         store = hub.store
         hub.append(TEXT, TEXT)
         hub.append(TEXT, TEXT, name="Sent")
         for name in ("INBOX", "Sent"):
             run(hub.open(name).release())
         assert list(store.mailboxes) == [b".Sent"]
+        sent = hub.open("Sent")
+        assert sent.octets == BARE + 2 * 32
+        sent.memo["order"], sent.memo["said"] = array("I", (2, 1)), bytes(100)
+        assert sent.octets == BARE + 2 * 32 + 8 + 100
+        run(sent.store([1], FlagAction.ADD, ["\\Seen"]))
+        assert sent.octets == BARE + 2 * 32 + 4 + 8 + 100
+        sent.memo["said"] = bytes(2 * BARE)
+        run(sent.release())
+        assert store.mailboxes == {}
 
     def test_one_in_use_stays(self, tmp_path: Path) -> None:
         """A mailbox that was opened again is not taken away."""
