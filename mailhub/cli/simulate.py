@@ -24,10 +24,20 @@ SPARK_WIDTH: Final = 16
 NONE: Final = "·"
 ALWAYS: Final = frozenset({"provider", "limited by", "sent", "deferred", "bounced", "pace"})
 """Columns that are shown even if there is nothing in them."""
-DISPENSABLE: Final = ("50 %", "in doubt", "deferred", "pace", "95 %", "reputation")
+DISPENSABLE: Final = ("50 %", "returned", "in doubt", "deferred", "pace", "95 %", "reputation")
 """Columns that are left out, in this order, where the terminal is narrow."""
 COLUMNS: Final = (
-    *("provider", "limited by", "sent", "deferred", "bounced", "waiting", "twice", "in doubt"),
+    *(
+        "provider",
+        "limited by",
+        "sent",
+        "deferred",
+        "bounced",
+        "suppressed",
+        "returned",
+        "complaints",
+    ),
+    *("waiting", "twice", "in doubt"),
     *("pace", "50 %", "95 %", "100 %", "blocks", "reputation"),
 )
 
@@ -249,6 +259,9 @@ def _row(outcome: Outcome) -> dict[str, str]:
         "sent": number(outcome.delivered),
         "deferred": number(outcome.deferred),
         "bounced": number(outcome.bounced + outcome.refused),
+        "suppressed": number(outcome.suppressed),
+        "returned": number(outcome.returned),
+        "complaints": number(outcome.complaints),
         "waiting": number(outcome.waiting),
         "twice": number(outcome.duplicates),
         "in doubt": number(outcome.in_doubt),

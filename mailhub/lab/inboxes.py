@@ -66,6 +66,9 @@ class Inboxes(NoBooks):
     def refused(self, receiver: Receiver, why: Why, number: int, now: float) -> None:
         """See `Books`: journeys tell that."""
 
+    def afterwards(self, receiver: Receiver, now: float, *, bounced: bool) -> None:
+        """See `Books`: likewise."""
+
     async def _file(self, host: str, recipient: str, message: Message, now: float) -> None:
         path = parse_address(recipient)
         content = _traced(host, path, message, now)

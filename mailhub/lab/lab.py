@@ -29,7 +29,7 @@ from mailhub.sim import worldfile
 from mailhub.sim.disk import QuickDisk
 from mailhub.sim.manners import Manners
 from mailhub.sim.names import SimResolver
-from mailhub.sim.providers import Providers
+from mailhub.sim.providers import PORT, Providers
 from mailhub.sim.threads import SimThreads
 from mailhub.sim.web import SimWeb
 from mailhub.sim.wire import Link
@@ -112,7 +112,12 @@ class Lab:
         surface = self.atlas.surface
         link = Link(surface.latency, surface.jitter, surface.bandwidth)
         host = self.world.host(settings.hub.hostname, link=link)
-        reactor = LabReactor(host, self._machine.reactor)
+        for domain in settings.suppression.return_domains:
+            self.world.names.mail(domain, host.name)
+        ports = self.prepared.ports
+        # What comes back comes from the world.
+        also = {ports["smtp"]: PORT} if settings.listen.smtp else {}
+        reactor = LabReactor(host, self._machine.reactor, also)
         around = replace(
             self._machine,
             reactor=reactor,

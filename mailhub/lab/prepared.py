@@ -55,6 +55,10 @@ trusted networks = 127.0.0.0/8
 [submission]
 own addresses only = no
 {patience}
+
+[suppression]
+return paths = bulk
+return domain = returns.{domain}
 """
 )
 _READS: Final = (

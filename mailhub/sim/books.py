@@ -10,10 +10,12 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from mailhub.policy.returnpath import PREFIX
 from mailhub.sim.campaign import Addresses
 from mailhub.sim.manners import Why
 from mailhub.sim.receiver import Message, Receiver
@@ -21,6 +23,7 @@ from mailhub.sim.receiver import Message, Receiver
 SLOT: Final = 10.0
 """Seconds: the finest that is told of the course of things."""
 
+_AUTHOR: Final = re.compile(rb"^From: <([^>]*)>", re.MULTILINE)
 _TO_COME, _WAITING, _DELIVERED, _BOUNCED, _REFUSED = range(5)
 
 
@@ -48,6 +51,10 @@ class Account:
     refused: int = 0
     duplicates: int = 0
     in_doubt: int = 0
+    suppressed: int = 0
+    """Of those bounced: the hub did not send to them, for they are on a suppression list."""
+    returned: int = 0
+    """Bounced after they had been delivered."""
     complaints: int = 0
     first: float = -1.0
     last: float = -1.0
@@ -139,14 +146,15 @@ class Ledger:
         self._whose[number] = place
         return self.accounts[place]
 
-    def bounced(self, sender: str, path: str, now: float) -> None:
-        """The sender was told that a recipient will not have it."""
+    def bounced(self, sender: str, path: str, now: float, *, suppressed: bool = False) -> None:
+        """The sender was told that a recipient will not have it; perhaps it was not even sent."""
         number = self._addresses.number(sender, path)
         if number is None or self._state[number] != _WAITING:
             return
         account = self.accounts[self._whose[number]]
         self._state[number] = _BOUNCED
         account.bounced += 1
+        account.suppressed += suppressed
         account.slot(now - self.start).gone += 1
         self.settled += 1
 
@@ -157,8 +165,9 @@ class Ledger:
         account = self.accounts[self._names[receiver.manners.name]]
         age = now - self.start
         slot = account.slot(age)
+        sender = author(message)
         for path in message.recipients:
-            number = self._addresses.number(message.sender, path)
+            number = self._addresses.number(sender, path)
             if number is None:
                 self.others += 1
                 continue
@@ -184,6 +193,11 @@ class Ledger:
         slot.delivered += 1
         self.settled += 1
 
+    def afterwards(self, receiver: Receiver, now: float, *, bounced: bool) -> None:  # noqa: ARG002
+        account = self.accounts[self._names[receiver.manners.name]]
+        account.returned += bounced
+        account.complaints += not bounced
+
     def refused(self, receiver: Receiver, why: Why, number: int, now: float) -> None:
         account = self.accounts[self._names[receiver.manners.name]]
         account.deferrals[why] += max(number, 1)
@@ -192,3 +206,11 @@ class Ledger:
     def calls(self, receiver: Receiver, open_: int, now: float) -> None:
         slot = self.accounts[self._names[receiver.manners.name]].slot(now - self.start)
         slot.connections = max(slot.connections, open_)
+
+
+def author(message: Message) -> str:
+    """Who has sent a message: its author, where the reverse-path is one of the hub's own."""
+    if not message.sender.startswith(PREFIX):
+        return message.sender
+    found = _AUTHOR.search(message.content)
+    return message.sender if found is None else found[1].decode("utf-8", "replace")

@@ -22,7 +22,17 @@ from typing import Any, Final
 from mailhub.config.ini import Mistake
 from mailhub.config.key import AT_LEAST_ONE, Key, Section
 from mailhub.config.load import ConfigError
-from mailhub.config.values import DURATION, MAIL_ADDRESS, SIZE, TEXT, Kind, bounded, items
+from mailhub.config.values import (
+    DURATION,
+    FIELD,
+    MAIL_ADDRESS,
+    SIZE,
+    TEXT,
+    Kind,
+    bounded,
+    items,
+    lines,
+)
 from mailhub.mail.address import Path, parse_address
 from mailhub.mail.date import format_date
 from mailhub.mail.reply import Refusal
@@ -53,6 +63,7 @@ class Stream:
         domains: Domains and their weights, in place of the world's.
         together: Recipients of one message.
         size: Octets of a message.
+        fields: Further fields of its header.
         start: Seconds after the beginning of the world.
         rate: Messages handed in; 0 for as fast as the hub takes them.
         connections: Over which they are.
@@ -66,6 +77,7 @@ class Stream:
     together: int = 1
     size: int = 12 * 1024
     subject: str = "News"
+    fields: tuple[str, ...] = ()
     start: float = 0.0
     rate: Rate = _ANY
     connections: int = 10
@@ -169,8 +181,9 @@ def content(stream: Stream, posting: Posting, now: float) -> bytes:
     head = (
         f"From: <{stream.sender}>\r\nTo: <{posting.recipients[0]}>\r\n"
         f"Subject: {stream.subject}\r\nDate: {format_date(now, 0)}\r\n"
-        f"Message-ID: <m{posting.first}.campaign@{stream.sender.domain}>\r\n\r\n"
+        f"Message-ID: <m{posting.first}.campaign@{stream.sender.domain}>\r\n"
     ).encode()
+    head += b"".join(f"{field}\r\n".encode() for field in stream.fields) + b"\r\n"
     return head + _body(max(0, stream.size - len(head)))
 
 
@@ -225,6 +238,13 @@ SECTIONS: Final = (
             Key("recipients per message", AT_LEAST_ONE, "together", "Each message is for so many."),
             Key("size", bounded(SIZE, 512), "size", "Octets of a message."),
             Key("subject", TEXT, "subject", "What it is called."),
+            Key(
+                "fields",
+                lines(FIELD),
+                "fields",
+                "Further fields of its header, such as List-Unsubscribe: <https://x.example/u>, by"
+                " which the hub sees that it is bulk mail.",
+            ),
             Key("start", DURATION, "start", "Seconds after the beginning."),
             Key("rate", RATE, "rate", "Messages handed in; 0 for as fast as the hub takes them."),
             Key("connections", bounded(AT_LEAST_ONE, 1, 90), "connections", "So many at once."),

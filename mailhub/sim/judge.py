@@ -215,6 +215,7 @@ class Judge:
     def refused(self, receiver: Receiver, why: Why, number: int, now: float) -> None:
         """See `sim.receiver.Books`, here and below: nothing to judge."""
 
+    def afterwards(self, receiver: Receiver, now: float, *, bounced: bool) -> None: ...
     def calls(self, receiver: Receiver, open_: int, now: float) -> None: ...
 
     def _answered(self, host: Host, transaction: Transaction, copied: bool) -> None:

@@ -12,7 +12,7 @@ _HEAD_LIMIT = 8192
 def bounce(host: str, path: str, message: Message, now: float, age: float) -> bytes:
     """A provider's notice that it could not deliver after all."""
     status = f"Reporting-MTA: dns;{host}\n\nFinal-Recipient: rfc822;{path}\nAction: failed\n"
-    status += "Status: 5.2.2\nDiagnostic-Code: smtp;552 5.2.2 Delivered late, and full by then\n"
+    status += "Status: 5.1.1\nDiagnostic-Code: smtp;550 5.1.1 No such user, as it turned out\n"
     human = f"Your message could not be delivered to {path} after all."
     return _report("delivery-status", host, message, human, status, (now, age))
 

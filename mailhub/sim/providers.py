@@ -143,6 +143,7 @@ class Providers:
     def _happen(self, receiver: Receiver, message: Message, path: str, bounced: bool) -> None:
         self.pending -= 1
         now = self.world.now
+        receiver.books.afterwards(receiver, now, bounced=bounced)
         if not bounced:
             receiver.memory.complained(message.source, now)
             receiver.note(f"complaint of {message.source}")

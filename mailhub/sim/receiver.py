@@ -60,6 +60,9 @@ class Books(Protocol):
     def refused(self, receiver: Receiver, why: Why, number: int, now: float) -> None:
         """So many recipients were refused, for now or for good."""
 
+    def afterwards(self, receiver: Receiver, now: float, *, bounced: bool) -> None:
+        """A message that was taken was returned, or somebody has complained of it."""
+
     def calls(self, receiver: Receiver, open_: int, now: float) -> None:
         """So many connections are open."""
 
@@ -71,6 +74,7 @@ class NoBooks:
         """See `Books`, here and below."""
 
     def refused(self, receiver: Receiver, why: Why, number: int, now: float) -> None: ...
+    def afterwards(self, receiver: Receiver, now: float, *, bounced: bool) -> None: ...
     def calls(self, receiver: Receiver, open_: int, now: float) -> None: ...
 
 

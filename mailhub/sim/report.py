@@ -121,6 +121,8 @@ def _tiles(result: Result, before: Result | None) -> str:
         + tile("refused", "not taken by the hub", "bad")
         + tile("in_doubt", "in doubt: a final reply was lost")
         + tile("duplicates", "delivered twice", "bad")
+        + (tile("complaints", "complaints", "bad") if result.complaints else "")
+        + (tile("suppressed", "of the bounced: suppressed") if result.suppressed else "")
         + "</div>"
     )
 
@@ -256,6 +258,9 @@ def _card(outcome: Outcome, before: Outcome | None, number: int, width: float) -
         ("delivered", outcome.delivered, before.delivered if before else None),
         ("refused for now", outcome.deferred, before.deferred if before else None),
         ("bounced", outcome.bounced, before.bounced if before else None),
+        ("suppressed", outcome.suppressed, before.suppressed if before else None),
+        ("returned later", outcome.returned, before.returned if before else None),
+        ("complaints", outcome.complaints, before.complaints if before else None),
         ("waiting", outcome.waiting, before.waiting if before else None),
         ("in doubt", outcome.in_doubt, before.in_doubt if before else None),
         ("twice", outcome.duplicates, before.duplicates if before else None),

@@ -53,6 +53,8 @@ class Outcome:
     Attributes:
         recipients: Those handed in; each is delivered, bounced, refused by the hub or waiting.
         duplicates: Recipients that got it again; `in_doubt` replies were lost.
+        suppressed: Of those bounced, whom a suppression list kept it from.
+        returned: Of those delivered, for whom it was returned afterwards; `complaints` likewise.
         deferrals: Refusals by their cause, for now or for good.
         half, most, nearly_all, all: Ages at which so many of those delivered had it.
         behind: Seconds from when nearly all were handed in to when nearly all had it.
@@ -73,6 +75,9 @@ class Outcome:
     waiting: int
     duplicates: int
     in_doubt: int
+    suppressed: int
+    returned: int
+    complaints: int
     deferrals: dict[str, int]
     first: float
     half: float | None
@@ -120,6 +125,9 @@ class Result:
     waiting: int
     duplicates: int
     in_doubt: int
+    suppressed: int
+    returned: int
+    complaints: int
     bin: float
     first: float
     done: float | None
@@ -164,6 +172,7 @@ def concluded(run: Run) -> Result:
         for name in (
             *("recipients", "delivered", "bounced", "refused"),
             *("waiting", "duplicates", "in_doubt"),
+            *("suppressed", "returned", "complaints"),
         )
     }
     bottleneck = _bottleneck(outcomes)
@@ -203,6 +212,9 @@ def _outcome(
         waiting=account.waiting,
         duplicates=account.duplicates,
         in_doubt=account.in_doubt,
+        suppressed=account.suppressed,
+        returned=account.returned,
+        complaints=account.complaints,
         deferrals={why.value: account.deferrals[why] for why in Why if account.deferrals[why]},
         first=account.first,
         half=account.reached(0.5),
@@ -353,6 +365,7 @@ def _answer(
         f"{_number(sums[name])} {words}"
         for name, words in (
             ("bounced", "bounced"),
+            ("suppressed", "of them are on a suppression list"),
             ("refused", "were not taken by the hub"),
             ("duplicates", "came twice"),
         )

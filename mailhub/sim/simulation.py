@@ -2,15 +2,16 @@
 
 The hub is the operator's as far as it goes: everything that a configuration says about
 queue, relaying and bounces is obeyed. Replaced are its state directory, its listeners (the
-application is on the same machine, at port 25), its name servers (the world's) and its
-authorities, to which the world's own is added.
+application is on the same machine, at port 25), its name servers (the world's), its
+authorities, to which the world's own is added, and the domain of its return paths, if that is
+the senders' own.
 
 Invariant: the result is a function of what is handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Final
@@ -43,6 +44,8 @@ _STOP: Final = 300.0
 _RECONNECT: Final = 1.0
 """Seconds after which an application calls again."""
 _PORT: Final = 25
+_SUPPRESSED: Final = b"on the suppression list"
+"""What notices say of mail that was not sent."""
 COLLECTOR: Final = "the sender"
 SMARTHOST: Final = "smarthost"
 LOOPBACK: Final = ip_network("127.0.0.0/8")
@@ -77,7 +80,6 @@ class Run:
         ended: The age of the world.
         reputation: By provider, the worst of our addresses' there at the end, of 100.
         blocks: By provider, how often it blocked us.
-        complaints: By provider.
         queued: Recipients that still wait in the hub.
     """
 
@@ -103,8 +105,10 @@ class Collector(Receiver):
     def take(self, message: Message, *, heard: bool) -> float:  # noqa: ARG002
         """Read bounces; the rest is counted by whoever sent it."""
         if not message.sender and b"Action: failed" in message.content:
+            suppressed = _SUPPRESSED in message.content
             for path in failures(message.content):
-                self.ledger.bounced(message.recipients[0], path, self.world.now)
+                who, now = message.recipients[0], self.world.now
+                self.ledger.bounced(who, path, now, suppressed=suppressed)
         self.note(f"took a notice for {message.recipients[0]}")
         return 0.0
 
@@ -153,7 +157,11 @@ class _Simulation:
         self._collect()
         surface = atlas.surface
         link = Link(surface.latency, surface.jitter, surface.bandwidth)
-        self.hub = hub_of(world, plan.settings, self.providers.authorities, link)
+        domains = sorted({stream.sender.domain for stream in plan.campaign.streams})
+        settings = returning(plan.settings, domains)
+        self.hub = hub_of(world, settings, self.providers.authorities, link)
+        for domain in sorted(settings.suppression.return_domains):
+            world.names.mail(domain, self.hub.host.name)
         self._whose: dict[tuple[Path, str], str] = {}
 
     def _collect(self) -> None:
@@ -240,6 +248,23 @@ class _Simulation:
             blocks,
             waiting,
         )
+
+
+def returning(settings: Settings, domains: Sequence[str]) -> Settings:
+    """The settings with return paths of ours in domains of their own.
+
+    What comes back to the campaign's senders goes to whoever reads their mail, and not to
+    the hub; so what it is to hear of must come to another domain.
+    """
+    suppression = settings.suppression
+    made = []
+    for domain in domains:
+        sending = suppression.of(domain)
+        if sending.terms.returns and not sending.terms.return_domain:
+            terms = replace(sending.terms, return_domain=f"bounces.{domain}")
+            made.append(replace(sending, name=sending.name, senders=(domain,), terms=terms))
+    sendings = (*made, *suppression.sendings)
+    return replace(settings, suppression=replace(suppression, sendings=sendings))
 
 
 def hub_of(world: World, given: Settings, authorities: str, link: Link | None = None) -> SimHub:

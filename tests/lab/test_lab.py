@@ -77,6 +77,21 @@ def test_bounces_later(lab: Lab, hand_in: Hand) -> None:
     assert "abuse" in sender.wait(subject="ann@complains.test").subject
 
 
+@pytest.mark.parametrize("domain", ["unknown.test", "bounces-later.test", "complains.test"])
+def test_newsletters_come_once(lab: Lab, domain: str) -> None:
+    """Whoever does not exist, or has complained, gets no more newsletters of that sender."""
+    sender, to = lab.inbox(f"news@{domain}.shop.test"), f"reader@{domain}"
+    content = f"From: {sender.address}\r\nList-Id: <news>\r\nSubject: News\r\n\r\nBuy\r\n"
+    for subject, waits in ((to, "2h"), ("Not delivered", "0")):
+        with smtplib.SMTP(lab.host, lab.ports["smtp"]) as smtp:
+            smtp.sendmail(sender.address, [to], content)
+        lab.advance(waits)
+        notice = sender.wait(subject=subject)
+        lab.advance("1m")
+        sender.clear()
+    assert "on the suppression list of" in notice.text
+
+
 def test_rate_limit(lab: Lab, hand_in: Hand) -> None:
     """More than five in a minute wait, and all arrive."""
     for number in range(8):

@@ -27,6 +27,26 @@ def test_ports_are_the_machines() -> None:
     assert machine.unixServers[0][0] == "/control"
 
 
+def test_some_ports_are_the_worlds_too() -> None:
+    """What comes back from the world's hosts is taken where the machine's programs hand in."""
+    machine = MemoryReactorClock()
+    with World() as world:
+        host, other = world.host("hub.test"), world.host("mx.test")
+        reactor = LabReactor(host, machine, {3025: 25})
+        made: list[object] = []
+
+        class Listening(Protocol):
+            def connectionMade(self) -> None:
+                made.append(self)
+
+        factory = Factory.forProtocol(Listening)
+        reactor.listenTCP(3025, factory, interface="127.0.0.1")
+        other.reactor.connectTCP(host.addresses[0], 25, _client())
+        world.run(1)
+        assert len(made) == 1
+    assert machine.tcpServers == [(3025, factory, 50, "127.0.0.1")]
+
+
 def test_time_and_calls_are_the_worlds() -> None:
     """Hosts are called in the world, and the machine is not asked."""
     machine = MemoryReactorClock()

@@ -19,12 +19,16 @@ class Counted:
         self.taken: list[tuple[Message, bool]] = []
         self.refusals: list[Why] = []
         self.open: list[int] = []
+        self.late: list[str] = []
 
     def accepted(self, receiver: Receiver, message: Message, now: float, *, heard: bool) -> None:
         self.taken.append((message, heard))
 
     def refused(self, receiver: Receiver, why: Why, number: int, now: float) -> None:
         self.refusals.append(why)
+
+    def afterwards(self, receiver: Receiver, now: float, *, bounced: bool) -> None:
+        self.late.append("bounce" if bounced else "complaint")
 
     def calls(self, receiver: Receiver, open_: int, now: float) -> None:
         self.open.append(open_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailhub.sim.books import SLOT, Ledger
+from mailhub.sim.books import SLOT, Ledger, author
 from mailhub.sim.campaign import Addresses, parsed
 from mailhub.sim.manners import Manners, Why
 from mailhub.sim.receiver import Message, Receiver
@@ -126,3 +126,33 @@ def test_when_so_many_had_it(books: Bookkeeping) -> None:
         books.take(number, now=now)
     assert books.account.reached(0.5) == 3.0
     assert books.account.reached(1.0) == 100.25
+
+
+def test_what_was_not_sent(books: Bookkeeping) -> None:
+    """Whom a suppression list kept it from is among the bounced, and counted apart."""
+    books.hand_in(0, 1)
+    books.bounce(0)
+    books.ledger.bounced("s@here.example", books.addresses.address(1), 5.0, suppressed=True)
+    assert (books.account.bounced, books.account.suppressed) == (2, 1)
+
+
+def test_afterwards(books: Bookkeeping) -> None:
+    """What comes back later changes nobody's fate, and is counted."""
+    books.hand_in(0)
+    books.take(0)
+    books.ledger.afterwards(books.far, 9.0, bounced=True)
+    books.ledger.afterwards(books.far, 9.0, bounced=False)
+    account = books.account
+    assert (account.delivered, account.returned, account.complaints) == (1, 1, 1)
+
+
+def test_authors() -> None:
+    """A return path of the hub's own is not the sender's address: that is the author's."""
+    content = b"Received: x\r\nFrom: <s@here.example>\r\n\r\nFrom: <x@y.example>\r\n"
+    for sender, expected in (
+        ("bounce+abc@here.example", "s@here.example"),
+        ("other@here.example", "other@here.example"),
+        ("", ""),
+    ):
+        assert author(Message("192.0.2.1", sender, [], content)) == expected
+    assert author(Message("", "bounce+abc@here.example", [], b"")) == "bounce+abc@here.example"

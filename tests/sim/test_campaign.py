@@ -131,6 +131,16 @@ def test_content() -> None:
         assert max(map(len, octets.split(b"\r\n"))) <= 200
 
 
+def test_fields() -> None:
+    """Further fields stand in the header: it may be bulk mail that is sent."""
+    text = "[mail x]\nfields =\n    List-Id: <news>\n    Precedence: bulk\n"
+    [stream] = parsed("c", text).streams
+    octets = content(stream, Posting(0, ("u0@far.example",)), 0.0)
+    head, _, body = octets.partition(b"\r\n\r\n")
+    assert head.endswith(b"\r\nList-Id: <news>\r\nPrecedence: bulk")
+    assert body
+
+
 def test_what_is_shipped(tmp_path: Path) -> None:
     """The sample can be read, and one's own file."""
     sample = load(None)

@@ -17,9 +17,9 @@ from mailhub.policy.route import Hop
 from mailhub.ports.message import Content
 from mailhub.ports.outgoing import Outcome
 from mailhub.relay.remote import Remote
-from mailhub.sim.campaign import parsed
+from mailhub.sim.campaign import Campaign, parsed
 from mailhub.sim.manners import Why
-from mailhub.sim.result import concluded
+from mailhub.sim.result import Result, concluded
 from mailhub.sim.simulation import COLLECTOR, Plan, Run, failures, simulate
 from mailhub.sim.worldfile import Atlas, load
 from mailhub.sim.worldfile import parsed as parsed_world
@@ -304,3 +304,68 @@ class TestManyDomains:
             assert before.all is not None
             assert after.all is not None
             assert after.all <= before.all + 5.0
+
+
+class TestSuppression:
+    """A campaign fills the suppression list, and the next one is not sent to whoever is on it."""
+
+    CONFIG = "[hub]\nhostname = mx.shop.example\nstate = /no\n[suppression]\nreturn paths = bulk\n"
+    WORLD = """
+[world]
+about = Some exist, some do not, some find out later, and some complain.
+[provider Plain]
+domains = plain.example
+[provider Late]
+domains = late.example
+bounces later = 30%
+bounce delay = 2h
+[provider Angry]
+domains = angry.example
+complaints = 25%
+complaint delay = 3h
+feedback = yes
+[provider Gone]
+domains = gone.example
+unknown users = 40%
+"""
+
+    def campaign(self, tmp_path: Path, fields: str) -> Campaign:
+        """Two, to the same addresses, a day apart."""
+        names = ("plain", "late", "angry", "gone")
+        listed = tmp_path / "addresses"
+        listed.write_text("".join(f"a{n}@{names[n % 4]}.example\n" for n in range(160)))
+        streams = "".join(
+            f"[mail {name}]\nfrom = {name}@shop.example\nlist = {listed}\nsize = 1K\n"
+            f"start = {start}\n{fields}"
+            for name, start in (("first", "0"), ("second", "1d"))
+        )
+        return parsed("two", streams)
+
+    def run(self, tmp_path: Path, fields: str) -> Result:
+        settings, mistakes = parse(self.CONFIG)
+        assert mistakes == []
+        world = parsed_world("test", self.WORLD)
+        return concluded(simulate(Plan(settings, world, self.campaign(tmp_path, fields), "3")))
+
+    def test_newsletters(self, tmp_path: Path) -> None:
+        """Nobody is written to again who did not exist, bounced later or complained."""
+        result = self.run(tmp_path, "fields = List-Unsubscribe: <https://shop.example/u>\n")
+        found = {it.name: it for it in result.providers}
+        assert found["Plain"].delivered == 80
+        late, angry, gone = found["Late"], found["Angry"], found["Gone"]
+        assert late.returned > 5
+        assert angry.complaints > 5
+        assert late.suppressed == late.returned, "each of them once, and not again"
+        assert angry.suppressed == angry.complaints
+        assert gone.suppressed == gone.bounced - gone.suppressed > 5
+        assert result.suppressed == late.suppressed + angry.suppressed + gone.suppressed
+        assert "of them are on a suppression list" in result.answer
+        assert result.errors == ()
+        assert result.waiting == 0
+
+    def test_letters(self, tmp_path: Path) -> None:
+        """What is no bulk mail goes to everybody, as ever."""
+        result = self.run(tmp_path, "")
+        assert result.suppressed == 0
+        found = {it.name: it for it in result.providers}
+        assert found["Late"].delivered == found["Angry"].delivered == 80
