@@ -20,6 +20,7 @@ from mailhub.imap.command import Append
 from mailhub.imap.composition import Begun, Ended, Literal, Step, Stretch
 from mailhub.imap.fault import to_target, worded
 from mailhub.imap.grammar import Tokens
+from mailhub.imap.name import canonical
 from mailhub.imap.portion import too_many
 from mailhub.imap.reader import Announced, Reader, Refused, Request
 from mailhub.imap.response import Bad, Condition, No, Ok, number_set
@@ -150,6 +151,7 @@ class Uploading:
             placed = await self._state.store.append(self._name, messages, self._freed)
         except StoreRefused as why:
             raise to_target(why) from None
+        self._state.made(canonical(self._name), placed)
         code = f"APPENDUID {placed.uid_validity} {number_set(placed.uids)}"  # RFC 4315 §3
         return Ok("Append completed", code)
 

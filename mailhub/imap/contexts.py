@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
 from mailhub.imap.command import Search, Sort
 from mailhub.imap.criteria import And, Uids
+from mailhub.imap.fetch import Fetching
 from mailhub.imap.response import number_set, quoted, runs, status
 from mailhub.imap.returning import Source
 from mailhub.imap.search import Searching
@@ -42,14 +43,17 @@ class SearchContext:
         uids: The result, in the order of the search.
     """
 
-    __slots__ = ("_by_uid", "_command", "_cursor", "_tag", "uids")
+    __slots__ = ("_by_uid", "_command", "_cursor", "_latest", "_tag", "uids")
 
-    def __init__(self, command: Search | Sort, tag: bytes, uids: array[int], cursor: int) -> None:
-        """Begin with what was found, and the mailbox's cursor at that time."""
+    def __init__(
+        self, command: Search | Sort, tag: bytes, uids: array[int], cursor: int, latest: int
+    ) -> None:
+        """Begin with what was found, the mailbox's cursor at that time, and its highest UID."""
         self._command = command
         self._tag = tag
         self._by_uid = command.by_uid
         self._cursor = cursor
+        self._latest = latest
         self.uids = uids
 
     # ---- What is gone ----
@@ -84,12 +88,12 @@ class SearchContext:
 
     async def changed(self, box: Selected, now: float) -> AsyncGenerator[bytes, None]:
         """REMOVEFROM and ADDTO of messages that match no more, or now."""
-        mailbox = box.mailbox
+        mailbox, told = box.mailbox, box.view.highest_uid
+        latest, self._latest = self._latest, told
         changes = mailbox.changes(self._cursor)
         self._cursor = mailbox.cursor
         if changes == []:
             return
-        told = box.view.highest_uid
         if changes is None:
             stirred = {uid for uid in mailbox.uids if uid <= told}
         else:
@@ -109,6 +113,13 @@ class SearchContext:
         if lost:
             yield self._removed(box, lost)
         fresh = hits - before
+        returning = self._command.returning
+        arrived = sorted(uid for uid in fresh if uid > latest)
+        if arrived and returning is not None and returning.items:
+            # EXISTS, then this, then ADDTO                                 (RFC 5465 §7)
+            numbers = box.view.within(tuple(runs(arrived)))
+            async for piece in Fetching(box, returning.items).rows(numbers):
+                yield piece
         if fresh:
             yield await self._added(box, fresh)
 

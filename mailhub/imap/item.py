@@ -111,6 +111,21 @@ def parse(tokens: Tokens, limits: Limits, *, by_uid: bool) -> tuple[Item, ...]:
     return tuple(dict.fromkeys(items))
 
 
+def attributes(tokens: Tokens, limits: Limits) -> list[Item]:
+    """``fetch-att *(SP fetch-att) ")"``, for which the parenthesis was opened already.
+
+    Raises:
+        Bad: It does not parse, or they are too many.
+    """
+    found = [single(tokens, limits)]
+    while not tokens.maybe(b")"):
+        tokens.space()
+        found.append(single(tokens, limits))
+        if len(found) > limits.items:
+            raise Bad("Too many items")
+    return found
+
+
 def single(tokens: Tokens, limits: Limits) -> Item:
     """One fetch-att.
 

@@ -19,6 +19,7 @@ from mailhub.imap.fault import to_target
 from mailhub.imap.fetch import Fetching, Rows
 from mailhub.imap.item import Fact
 from mailhub.imap.modifier import Since
+from mailhub.imap.name import canonical
 from mailhub.imap.permission import check_writable
 from mailhub.imap.portion import Portion, portion, too_many
 from mailhub.imap.response import Bad, No, Ok, number_set, status
@@ -103,6 +104,7 @@ async def copy(state: State, command: Copy) -> AsyncGenerator[Output, None]:
         placed = await (box.mailbox.move if command.move else box.mailbox.copy)(uids, name)
     except StoreRefused as why:
         raise to_target(why) from None
+    state.made(canonical(name), placed)
     if not command.move:
         yield Ok("Copy completed", _copyuid(placed))
         return

@@ -12,12 +12,14 @@ Invariants:
 2. Message events of the selected mailbox follow SELECTED or SELECTED-DELAYED alone
    (RFC 5465 §3.1). Where neither was given nothing is told unasked; the end of a
    command brings a client up to date as ever, or its numbers would be of no use.
-3. Mailboxes of other accounts are told of while they are selected, and not otherwise.
+3. Of other accounts' mailboxes those are told of that may be looked up, with message events
+   where they may be read; what a client is told of others' lists is no more than LIST says.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from array import array
+from collections.abc import AsyncGenerator, Container, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -31,11 +33,14 @@ from mailhub.imap.name import SEPARATOR, canonical
 from mailhub.imap.response import No, Ok, status, string
 from mailhub.imap.sequence import HIGHEST
 from mailhub.imap.state import Output, Selected, State
+from mailhub.imap.view import gaps
 from mailhub.imap.watching import Watch
 from mailhub.ports.store import Affair, Notice, StoreRefused
 
 _MESSAGES: Final = frozenset({Affair.MESSAGES, Affair.FLAGS})
 _BIRTHS: Final = frozenset({Affair.CREATED, Affair.DELETED})
+_BEYOND: Final = frozenset({"SUBSCRIBED", "MAILBOXES", "SUBTREE"})
+"""Filters that others' mailboxes may pass."""
 _SERVER: Final = frozenset({watching.SERVER_ANNOTATED})
 _EVENTS: Final = {
     Affair.MESSAGES: frozenset({watching.NEW, watching.EXPUNGED}),
@@ -43,6 +48,8 @@ _EVENTS: Final = {
     Affair.CREATED: frozenset({watching.NAMED}),
     Affair.DELETED: frozenset({watching.NAMED}),
     Affair.RENAMED: frozenset({watching.NAMED}),
+    Affair.GRANTED: frozenset(watching.ALL),  # RFC 5465 §5.9: whatever was asked for
+    Affair.REVOKED: frozenset(watching.ALL),
     Affair.SUBSCRIBED: frozenset({watching.SUBSCRIBED}),
     Affair.UNSUBSCRIBED: frozenset({watching.SUBSCRIBED}),
     Affair.ANNOTATED: frozenset({watching.ANNOTATED}),
@@ -63,13 +70,27 @@ async def notify(state: State, command: Notify) -> AsyncGenerator[Output, None]:
     notifying = Notifying(state, command.watches, subscribed)
     state.notifying = notifying
     state.store.listen(notifying.heard)
-    if command.status:
-        for row in listed:
-            if row.selectable and not row.name.startswith(state.store.others or "\0"):
-                async for line in notifying.numbers(row.name, notifying.events(row.name)):
-                    yield line
-            yield b""
+    if any(watch.which in _BEYOND for watch in command.watches):
+        await state.store.overhear()
+    for row in listed if command.status or state.store.others else ():
+        events = notifying.events(row.name) if row.selectable else frozenset()
+        if notifying.is_foreign(row.name) and not await _readable(state, row.name, events):
+            yield b'* LIST (\\NoAccess) "/" %b\r\n' % state.spelt(row.name)  # RFC 5465 §3.1
+        elif command.status:
+            async for line in notifying.numbers(row.name, events):
+                yield line
+        yield b""
     yield Ok("What happens is told from here on")
+
+
+async def _readable(state: State, name: str, events: Iterable[str]) -> bool:
+    """Whether a mailbox may be read, if message events of it are wanted."""
+    if watching.MESSAGE_EVENTS.isdisjoint(events):
+        return True
+    try:
+        return "r" in await state.store.rights(name)
+    except StoreRefused:
+        return True  # it has gone meanwhile
 
 
 class Notifying:
@@ -80,8 +101,8 @@ class Notifying:
     """
 
     __slots__ = (
-        "_affairs", "_box", "_changed", "_fetched", "_full", "_names", "_state", "_subscribed",
-        "_told", "_watch", "_watches", "immediate",
+        "_affairs", "_box", "_changed", "_fetched", "_full", "_made", "_names", "_state",
+        "_subscribed", "_told", "_watch", "_watches", "immediate",
     )  # fmt: skip
 
     def __init__(self, state: State, watches: Sequence[Watch], subscribed: set[str]) -> None:
@@ -96,6 +117,7 @@ class Notifying:
         self._full = False
         self._box: Selected | None = None
         self._fetched = 0  # new messages up to this UID have been told of
+        self._made = array("I")  # UIDs of later ones that the client has put there itself
         self.immediate = bool(self._watch.events)
 
     def events(self, name: str) -> frozenset[str]:
@@ -103,6 +125,11 @@ class Notifying:
         return frozenset().union(
             *(watch.events for watch in self._watches if self._watched(watch, name))
         )
+
+    def is_foreign(self, name: str) -> bool:
+        """Whether a mailbox belongs to somebody else."""
+        others = self._state.store.others
+        return bool(others) and (name + SEPARATOR).startswith(others)
 
     def _watched(self, watch: Watch, name: str) -> bool:
         match watch.which:
@@ -114,7 +141,7 @@ class Notifying:
                 above = (top + SEPARATOR for top in self._names[watch])
                 return name in self._names[watch] or name.startswith(tuple(above))
             case _:  # all personal mailboxes may be delivered to: RFC 5465 §6.3
-                return True
+                return not self.is_foreign(name)
 
     # ---- What has happened ----
 
@@ -136,6 +163,10 @@ class Notifying:
             self._affairs[notice] = None
         self._full = len(self._changed) + len(self._affairs) > self._state.limits.notices
         self._state.wake()
+
+    def made(self, uids: Iterable[int]) -> None:
+        """The client has put messages into the selected mailbox: it knows them (RFC 5465 §5.2)."""
+        self._made = array("I", sorted({*self._made, *(it for it in uids if it > self._fetched)}))
 
     # ---- What is told ----
 
@@ -159,6 +190,7 @@ class Notifying:
         box, watch = self._state.selected, self._watch
         if box is not self._box:
             self._box, self._fetched = box, box.view.highest_uid if box is not None else 0
+            self._made = array("I")
         if box is None or not watch.events:
             return
         now = idle or watch.which == "SELECTED"
@@ -166,8 +198,9 @@ class Notifying:
             self._state, expunges=now, flags=watching.FLAGGED in watch.events
         ):
             yield piece
-        fresh = box.view.within(((self._fetched + 1, HIGHEST),))
+        fresh = box.view.within(tuple(gaps(self._made, self._fetched + 1, HIGHEST)))
         self._fetched = max(self._fetched, box.view.highest_uid)
+        self._made = array("I")
         if fresh and watch.items:
             async for piece in Fetching(box, watch.items).rows(fresh):
                 yield piece
@@ -194,6 +227,7 @@ class Notifying:
     async def _lists(self, affairs: Iterable[Notice]) -> bytes:
         """LIST responses for names, METADATA for annotations (RFC 5465 §5.4 to §5.7)."""
         names: dict[str, str] = {}
+        revoked: dict[str, bool] = {}
         told = []
         for notice in affairs:
             if notice.affair is Affair.ANNOTATED:
@@ -201,14 +235,16 @@ class Notifying:
                 told.append(changed_response(name, notice.entries))
                 continue
             names[notice.name] = notice.old
+            revoked[notice.name] = notice.affair is Affair.REVOKED
             above = notice.name.rpartition(SEPARATOR)[0]
             if above and notice.affair in _BIRTHS:
                 names.setdefault(above, "")
         if names:
-            told += await self._listed(names)
+            gone = frozenset(name for name, it_is in revoked.items() if it_is)
+            told += await self._listed(names, gone)
         return b"".join(told)
 
-    async def _listed(self, names: dict[str, str]) -> list[bytes]:
+    async def _listed(self, names: dict[str, str], revoked: Container[str]) -> list[bytes]:
         spelt, returned = self._state.spelt, frozenset({"SUBSCRIBED"})
         wanted = Wanted([names.__contains__], frozenset(), returned, extended=True, spell=spelt)
         there = {
@@ -218,7 +254,8 @@ class Notifying:
         }
         lines = []
         for name, old in names.items():
-            line = there.get(name) or b'* LIST (\\NonExistent) "/" %b\r\n' % spelt(name)
+            flags = b"\\NonExistent \\NoAccess" if name in revoked else b"\\NonExistent"
+            line = there.get(name) or b'* LIST (%b) "/" %b\r\n' % (flags, spelt(name))
             if old:
                 line = line[:-2] + b' ("OLDNAME" (%b))\r\n' % spelt(old)
             lines.append(line)

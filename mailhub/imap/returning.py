@@ -18,8 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mailhub.imap import item
 from mailhub.imap.grammar import Tokens
+from mailhub.imap.item import Item
 from mailhub.imap.response import Bad, runs, string
+from mailhub.imap.settings import Limits
 
 _OPTIONS: Final = frozenset(
     {"MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE", "CONTEXT", "PARTIAL", "RELEVANCY"}
@@ -54,10 +57,15 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Returning:
-    """RETURN's options, by name."""
+    """RETURN's options, by name.
+
+    Attributes:
+        items: What UPDATE tells of each message that is new (RFC 5465 §7).
+    """
 
     options: frozenset[str]
     partial: Partial | None = None
+    items: tuple[Item, ...] = ()
 
     def __contains__(self, option: str) -> bool:
         return option in self.options
@@ -110,7 +118,7 @@ def parse_partial(tokens: Tokens) -> Partial:
     return Partial(near, far, f"{near}:{far}")
 
 
-def parse_returning(tokens: Tokens) -> Returning | None:
+def parse_returning(tokens: Tokens, limits: Limits) -> Returning | None:
     """``RETURN (…)`` with a space before and none behind; None where the next is another word.
 
     Raises:
@@ -121,6 +129,7 @@ def parse_returning(tokens: Tokens) -> Returning | None:
         return None
     tokens.space()
     partials: list[Partial] = []
+    items: dict[Item, None] = {}
 
     def option() -> str:
         name = tokens.keyword()
@@ -129,6 +138,9 @@ def parse_returning(tokens: Tokens) -> Returning | None:
         if name == "PARTIAL":
             tokens.space()
             partials.append(parse_partial(tokens))
+        elif name == "UPDATE" and tokens.maybe(b" ("):
+            # modifier-update = "UPDATE" ["(" fetch-att *(SP fetch-att) ")"]   (RFC 5465 §8)
+            items.update(dict.fromkeys(item.attributes(tokens, limits)))
         return name
 
     names = frozenset(tokens.parenthesised(option, _OPTION_LIMIT, empty=True))
@@ -136,7 +148,7 @@ def parse_returning(tokens: Tokens) -> Returning | None:
         raise Bad("PARTIAL goes with neither ALL nor another PARTIAL")  # RFC 9394 §3.1
     if not names:
         return ALL
-    return Returning(names, partials[0] if partials else None)
+    return Returning(names, partials[0] if partials else None, tuple(items))
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,8 @@ async def _returned(
                 some = numbers[start : start + NUMBERS]
                 uids.extend(some if command.by_uid else uids_of(box, some))
                 yield b""
-            box.contexts[tag] = SearchContext(command, tag, uids, cursor)
+            latest = box.view.highest_uid
+            box.contexts[tag] = SearchContext(command, tag, uids, cursor, latest)
     if returning.silent:
         return
     # Of the messages that are returned the highest                          (RFC 4731 §3.2)

@@ -27,14 +27,14 @@ def search(*, by_uid: bool) -> Parse:
         # search = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)    (RFC 3501 §9)
         #          after search-return-opts                              (RFC 4466 §2.6.1)
         tokens.space()
-        wanted = _returning(tokens)
+        wanted = _returning(tokens, limits)
         return Search(_program(tokens, limits), by_uid, wanted)
 
     return parse
 
 
-def _returning(tokens: Tokens) -> Returning | None:
-    wanted = returning.parse_returning(tokens)
+def _returning(tokens: Tokens, limits: Limits) -> Returning | None:
+    wanted = returning.parse_returning(tokens, limits)
     if wanted is not None:
         tokens.space()
     return wanted
@@ -64,7 +64,7 @@ def sort(*, by_uid: bool) -> Parse:
         # sort = ["UID" SP] "SORT" [search-return-opts] SP sort-criteria SP search-criteria
         #                                                 (RFC 5256 §5, RFC 5267 §3)
         tokens.space()
-        wanted = _returning(tokens)
+        wanted = _returning(tokens, limits)
         sorting = tokens.parenthesised(
             lambda: criteria.parse_sort_criterion(tokens), criteria.SORT_CRITERIA_LIMIT
         )
@@ -124,7 +124,7 @@ def multi_search(tokens: Tokens, limits: Limits) -> Command:
         tokens.space()
         sources = tuple(tokens.parenthesised(lambda: _source(tokens, limits), limits.patterns))
         tokens.space()
-    wanted = _returning(tokens) or returning.ALL
+    wanted = _returning(tokens, limits) or returning.ALL
     if "UPDATE" in wanted or "CONTEXT" in wanted:
         raise Bad("ESEARCH keeps no context")
     if "SAVE" in wanted and sources not in (None, (Source("SELECTED"),)):

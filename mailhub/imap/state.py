@@ -22,6 +22,7 @@ from mailhub.imap.view import View
 from mailhub.ports.accounts import Account, Logins
 from mailhub.ports.conversation import Client, Tls
 from mailhub.ports.mailbox import Mailbox
+from mailhub.ports.message import Placed
 from mailhub.ports.store import Notice, Reach, Reaches
 from mailhub.sasl.mechanism import Mechanisms
 
@@ -76,6 +77,9 @@ class Notifies(Protocol):
 
     def heard(self, notice: Notice) -> None:
         """Something has happened to a mailbox of the account."""
+
+    def made(self, uids: Iterable[int]) -> None:
+        """The client has put messages into the selected mailbox."""
 
     def news(self, *, idle: bool = False) -> AsyncGenerator[bytes, None]:
         """All that there is to tell now; amid IDLE also what may be delayed."""
@@ -180,6 +184,12 @@ class State:
     manner: Manner = PLAIN
     notifying: Notifies | None = None
     wake: Callable[[], None] = lambda: None
+
+    def made(self, name: str, placed: Placed) -> None:
+        """The client has put messages into a mailbox."""
+        box = self.selected
+        if self.notifying is not None and box is not None and box.mailbox.name == name:
+            self.notifying.made(placed.uids)
 
     def hush(self) -> None:
         """Tell nothing unasked any more (RFC 5465 §3.1)."""

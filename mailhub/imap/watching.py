@@ -22,7 +22,7 @@ EVENTS: Final = (
 )
 """What we can tell of, as the RFC spells it."""
 
-_KNOWN: Final = frozenset(name.upper() for name in EVENTS)
+ALL: Final = frozenset(name.upper() for name in EVENTS)
 _SELECTED: Final = frozenset({"SELECTED", "SELECTED-DELAYED"})
 _PLAIN: Final = frozenset({"INBOXES", "PERSONAL", "SUBSCRIBED"})
 _NAMED: Final = frozenset({"SUBTREE", "MAILBOXES"})
@@ -77,7 +77,7 @@ def parse(tokens: Tokens, limits: Limits) -> tuple[tuple[Watch, ...] | None, boo
     tokens.end()
     if sum(watch.of_selected for watch in watches) > 1:
         raise Bad("One group is for the selected mailbox")
-    unknown = frozenset().union(*(watch.events for watch in watches)) - _KNOWN
+    unknown = frozenset().union(*(watch.events for watch in watches)) - ALL
     if unknown:
         raise No("Some events are not told", f"BADEVENT ({' '.join(EVENTS)})")  # RFC 5465 §3.1
     for watch in watches:
@@ -119,12 +119,7 @@ def _event(
         name = tokens.keyword()
         events.add(name)
         if name == NEW and tokens.maybe(b" ("):
-            items.append(item.single(tokens, limits))
-            while not tokens.maybe(b")"):
-                tokens.space()
-                items.append(item.single(tokens, limits))
-                if len(items) > limits.items:
-                    raise Bad("Too many items")
+            items.extend(item.attributes(tokens, limits))
 
     return take
 

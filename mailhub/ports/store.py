@@ -156,6 +156,8 @@ class Affair(Enum):
     SUBSCRIBED = "subscribed"
     UNSUBSCRIBED = "unsubscribed"
     ANNOTATED = "annotated"
+    GRANTED = "may be looked up now"
+    REVOKED = "may not be looked up any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,13 @@ class Reach(MailStore, Protocol):
 
     def listen(self, told: Callable[[Notice], None]) -> None:
         """Call `told` with what happens to the account's own mailboxes, and to annotations."""
+
+    async def overhear(self) -> None:
+        """Tell whoever listens of others' mailboxes too, those that may be looked up.
+
+        Raises:
+            StoreRefused: SERVER_BUG.
+        """
 
     def unlisten(self, told: Callable[[Notice], None]) -> None:
         """Stop doing so."""

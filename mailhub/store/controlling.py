@@ -64,6 +64,7 @@ async def change(sharing: Sharing, spot: Spot, identifier: str, letters: str | N
             sharing.principals.note_sharing(spot.store.account.id, [name])
         async with sharing.annotating:
             await wholly(sharing.stores.disk, job, after)
+        await sharing.relist([spot.store])
     except OSError as error:
         raise as_refused(error) from error
 

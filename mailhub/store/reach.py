@@ -23,11 +23,12 @@ from mailhub.ports.accounts import Account, Quota
 from mailhub.ports.mailbox import Mailbox
 from mailhub.ports.message import Appending, Placed, Upload
 from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
-from mailhub.store import annotating, controlling, folders, maildir, urlkeys
+from mailhub.store import annotating, controlling, maildir, urlkeys
 from mailhub.store.account import AccountStore
 from mailhub.store.carrying import carry, locked
 from mailhub.store.mailbox import SharedMailbox
 from mailhub.store.name import INBOX, SEPARATOR, directory_of
+from mailhub.store.overhearing import Overhearing
 from mailhub.store.placing import as_refused
 from mailhub.store.rows import Row
 from mailhub.store.sharing import Annotated, Sharing
@@ -50,6 +51,7 @@ class AccountReach:
         self._spots = Spots(sharing, own, account)
         self._told: Callable[[str, Sequence[str]], None] | None = None
         self._heard: Callable[[Notice], None] | None = None
+        self._ear: Overhearing | None = None
 
     @property
     def others(self) -> str:
@@ -88,15 +90,8 @@ class AccountReach:
 
     async def _visible(self, store: AccountStore) -> Sequence[str]:
         """The names of those of another account's mailboxes that may be looked up."""
-
-        def job() -> list[str]:
-            try:
-                return list(folders.names(self._sharing.ground.files, store.path))
-            except FileNotFoundError:
-                return []  # it never had any mail
-
         try:
-            names = await self._sharing.stores.disk.run(job)
+            names = await self._sharing.names(store)
         except OSError as error:
             raise as_refused(error) from error
         rights = self._sharing.rights
@@ -223,7 +218,21 @@ class AccountReach:
         """Stop doing so."""
         self._own.listeners.pop(told, None)
         self._heard = None
+        if self._ear is not None:
+            self._ear.end()
+            self._ear = None
         self._unwatch_annotations()
+
+    async def overhear(self) -> None:
+        """Tell whoever listens of others' mailboxes too, those that may be looked up."""
+        told = self._heard
+        if told is None or self._ear is not None or not self.others:
+            return
+        self._ear = ear = Overhearing(self._sharing, self._account, self._spots.shown, told)
+        try:
+            await ear.begin()
+        except OSError as error:
+            raise as_refused(error) from error
 
     def _unwatch_annotations(self) -> None:
         if self._told is None and self._heard is None:

@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -76,6 +76,17 @@ class Annotated:
     entries: tuple[str, ...]
 
 
+class Ear(Protocol):
+    """A session that hears of others' mailboxes; `overhearing` has it."""
+
+    @property
+    def stores(self) -> Collection[AccountStore]:
+        """Those that it listens to."""
+
+    def relist(self, store: AccountStore, names: Iterable[str]) -> None:
+        """A store has these mailboxes, and who may do what with them may have changed."""
+
+
 class Sharing:
     """One for the hub.
 
@@ -86,6 +97,7 @@ class Sharing:
         root: The directory of the server's own annotations.
         entropy: Gives so many octets that nobody can guess.
         annotating: The lock of those who change annotations or lists.
+        ears: Sessions that hear of others' mailboxes, open or not.
     """
 
     def __init__(
@@ -102,6 +114,7 @@ class Sharing:
         self.root = root
         self.prefix = others + SEPARATOR if others else ""
         self.annotating = stores.disk.lock()
+        self.ears: dict[Ear, None] = {}
         self._visits: dict[tuple[AccountId, SharedMailbox], Visit] = {}
         self._looked: WeakSet[AccountStore] = WeakSet()
         self._annotated: dict[Callable[[Annotated], None], None] = {}
@@ -231,9 +244,33 @@ class Sharing:
             if visit.base.account is store and visit.ended:
                 visit.wake()
 
+    async def names(self, store: AccountStore) -> Sequence[str]:
+        """The mailboxes of an account, as it calls them.
+
+        Raises:
+            OSError: The disk said no.
+        """
+
+        def job() -> list[str]:
+            try:
+                return list(folders.names(self.ground.files, store.path))
+            except FileNotFoundError:
+                return []  # it never had any mail
+
+        return await self.stores.disk.run(job)
+
+    async def relist(self, stores: Iterable[AccountStore]) -> None:
+        """Lists of these accounts may have changed: let those hear of it who asked for that."""
+        for store in stores if self.ears else ():
+            with suppress(OSError):
+                names = await self.names(store)
+                for ear in list(self.ears):
+                    ear.relist(store, names)
+
     async def look(self) -> None:
         """See what other programs, and the operator, did; see `Stores.look`."""
         await self.stores.look()
+        await self.relist(dict.fromkeys(it for ear in list(self.ears) for it in ear.stores))
         for visit in list(self._visits.values()):
             if visit.ended:
                 visit.wake()

@@ -480,6 +480,8 @@ class FakeStore:
     def listen(self, told: Callable[[Notice], None]) -> None:
         self.listeners[told] = None
 
+    async def overhear(self) -> None: ...
+
     def unlisten(self, told: Callable[[Notice], None]) -> None:
         self.listeners.pop(told, None)
 

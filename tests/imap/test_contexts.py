@@ -31,6 +31,25 @@ class TestSearch:
         assert heard.index("* 4 EXISTS") < heard.index('* ESEARCH (TAG "b") UID ADDTO (0 12,14)')
         assert session.say("e NOOP") == ["e OK Nothing done"]
 
+    def test_items(self) -> None:
+        """What was asked for of new messages is told after EXISTS, before ADDTO (RFC 5465 §7)."""
+        session = talk(letter(1, "a"), letter(2, "b"))
+        inbox = session.store.inbox
+        session.say("b UID SEARCH RETURN (UPDATE (UID RFC822.SIZE) COUNT) UNSEEN")
+        octets = letter(3, "c")
+        inbox.deliver(octets)
+        heard = session.say("c NOOP")
+        row = f"* 3 FETCH (UID 13 RFC822.SIZE {len(octets)})"
+        order = ["* 3 EXISTS", row, '* ESEARCH (TAG "b") UID ADDTO (0 13)']
+        assert [line for line in heard if line in order] == order
+        run(inbox.store([Uid(13)], FlagAction.ADD, ["\\Seen"]))
+        session.say("d NOOP")
+        run(inbox.store([Uid(13)], FlagAction.REMOVE, ["\\Seen"]))
+        heard = session.say("e NOOP")
+        assert '* ESEARCH (TAG "b") UID ADDTO (0 13)' in heard
+        assert not any("RFC822.SIZE" in line for line in heard)
+        assert session.say("f SEARCH RETURN (UPDATE ()) ALL")[-1].startswith("f BAD")
+
     def test_numbers(self) -> None:
         """Sequence numbers mean something when they are said (RFC 5267 §4.3.3, §4.3.4)."""
         session = talk(letter(1, "a"), letter(2, "b"), letter(3, "c"))

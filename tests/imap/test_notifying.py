@@ -8,8 +8,11 @@ import pytest
 
 from mailhub.imap.session import Session
 from mailhub.imap.settings import Limits, Settings
+from mailhub.mail.rights import Rights
 from mailhub.ports.conversation import Client
+from mailhub.ports.store import Affair
 from tests.imap.fakes import ALICE, FakeLogins, FakeMechanisms
+from tests.imap.given import Talk
 from tests.imap.test_concurrency import reaches
 from tests.rig import hear, run
 from tests.store.world import TEXT, Hub
@@ -125,12 +128,78 @@ class TestSelected:
         watcher = house.watcher
         watcher.say("SELECT INBOX")
         watcher.say("NOTIFY SET (selected (MessageNew (uid) MessageExpunge))")
-        said = watcher.say("APPEND INBOX {1+}\r\nx")
-        assert said[-1] == "* 1 FETCH (UID 1)"
+        house.hub.deliver("a")
+        assert watcher.say("NOOP")[-1] == "* 1 FETCH (UID 1)"
         house.hub.append(TEXT, TEXT, name="Sent")
         assert "FETCH" not in "".join(watcher.say("SELECT Sent"))
         house.hub.append(TEXT, name="Sent")
         assert watcher.heard() == ["* 3 EXISTS", "* 3 RECENT", "* 3 FETCH (UID 3)"]
+
+    def test_own(self, house: House) -> None:
+        """What the client has put there itself it knows (RFC 5465 §5.2)."""
+        watcher = house.watcher
+        watcher.say("SELECT INBOX")
+        watcher.say("NOTIFY SET (selected (MessageNew (uid) MessageExpunge))")
+        assert "FETCH" not in "".join(watcher.say("APPEND INBOX {1+}\r\nx"))
+        assert "FETCH" not in "".join(watcher.say("COPY 1 INBOX"))
+        house.hub.deliver("a")
+        assert watcher.heard()[-1] == "* 3 FETCH (UID 3)"
+        watcher.say("APPEND Sent {1+}\r\nx")
+        house.hub.deliver("b")
+        assert watcher.heard()[-1] == "* 4 FETCH (UID 4)"
+
+
+FOREIGN = "Other Users/bob@hub.example/Work"
+
+
+class TestShared:
+    """Mailboxes of other accounts (what is told of them by the store is in its own tests)."""
+
+    def talk(self, rights: str) -> Talk:
+        made = Talk().login()
+        box = made.store._make(FOREIGN)
+        box.rights = Rights(rights)
+        return made
+
+    def test_no_access(self) -> None:
+        """What may be looked up and not read is told so (RFC 5465 §3.1)."""
+        both = "(MessageNew MessageExpunge)"
+        asked = f'NOTIFY SET STATUS (mailboxes ("{FOREIGN}" Nowhere) {both})'
+        assert self.talk("l").say(f"a {asked}") == [
+            f'* LIST (\\NoAccess) "/" "{FOREIGN}"',
+            "a OK What happens is told from here on",
+        ]
+        assert self.talk("lr").say(f"a {asked}")[0].startswith(f'* STATUS "{FOREIGN}" (MESSAGES 0')
+        asked = f'NOTIFY SET (mailboxes "{FOREIGN}" (MailboxName))'
+        assert len(self.talk("l").say(f"a {asked}")) == 1
+
+    def test_filters(self) -> None:
+        """They pass SUBSCRIBED, MAILBOXES and SUBTREE, and no filter for personal ones."""
+        both = "(MessageNew MessageExpunge)"
+        filters = {
+            "personal": False,
+            "inboxes": False,
+            f'mailboxes "{FOREIGN}"': True,
+            'subtree "Other Users"': True,
+            "subscribed": True,
+        }
+        for which, passes in filters.items():
+            talk = self.talk("lr")
+            talk.store.subscribed.add(FOREIGN)
+            talk.say(f"a NOTIFY SET ({which} {both})")
+            talk.store._make(FOREIGN).rights = Rights("lr")
+            talk.store.announce(Affair.MESSAGES, FOREIGN)
+            assert bool(talk.heard()) is passes, which
+
+    def test_granted_and_revoked(self) -> None:
+        """Whatever was asked for, a client hears whether it may still look it up (§5.9)."""
+        talk = self.talk("lr")
+        talk.say(f'a NOTIFY SET (mailboxes "{FOREIGN}" (MessageNew MessageExpunge))')
+        talk.store.announce(Affair.GRANTED, FOREIGN)
+        assert talk.heard() == [f'* LIST (\\HasNoChildren) "/" "{FOREIGN}"']
+        del talk.store.boxes[FOREIGN]
+        talk.store.announce(Affair.REVOKED, FOREIGN)
+        assert talk.heard() == [f'* LIST (\\NonExistent \\NoAccess) "/" "{FOREIGN}"']
 
 
 class TestOthers:

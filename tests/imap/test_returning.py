@@ -18,10 +18,11 @@ from mailhub.imap.returning import (
     parse_returning,
     set_pieces,
 )
+from mailhub.imap.settings import Limits
 
 
 def parsed(text: bytes) -> Returning | None:
-    return parse_returning(Tokens([text]))
+    return parse_returning(Tokens([text]), Limits())
 
 
 def said(returning: Returning, numbers: list[int], **more: int) -> bytes:
