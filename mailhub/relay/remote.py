@@ -38,13 +38,14 @@ from mailhub.ports.message import Content
 from mailhub.ports.outgoing import Outcome
 from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Resolver
 from mailhub.relay import blame
+from mailhub.relay.approach import Means
 from mailhub.relay.names import Names
 from mailhub.relay.pool import Pool
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
 from mailhub.relay.reach import UnnamedAddresses
 from mailhub.relay.traffic import Gate, PutOff, Stopping, Traffic, Turn
-from mailhub.relay.walk import Means, Walk
+from mailhub.relay.walk import Walk
 
 REMOTE_LIMITS: Final = RemoteLimits()
 DOMAINS: Final = 50_000

@@ -7,115 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from random import Random
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from mailhub.config import replies
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.policy.cause import Cause
-from mailhub.policy.classify import Classifier
-from mailhub.policy.limits import Family, PoolLimits, RemoteLimits
-from mailhub.policy.provider import Provider, Providers, Source
-from mailhub.policy.repute import News, Way
-from mailhub.policy.route import Exchange, Hop, Smarthost, TlsDemand
-from mailhub.ports.outgoing import Outcome
-from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain
-from mailhub.relay.remote import Directions, Remote
+from mailhub.policy.limits import PoolLimits, RemoteLimits
+from mailhub.policy.provider import Provider, Providers
+from mailhub.policy.route import Exchange, Smarthost, TlsDemand
+from mailhub.ports.resolver import Mx, NoSuchDomain
+from mailhub.relay.remote import Directions
 from mailhub.relay.traffic import AHEAD
-from tests.network import Network, scripted
+from tests.network import scripted
 from tests.relay.sending import (
     SMALL,
     Host,
-    Names,
     content,
     envelope,
-    pool,
     start,
     told,
-    traffic,
 )
+from tests.relay.walking import BLOCKED, HOP, ONE, RELAY, TWO, World
 from tests.smtp.model import DROP, Model, Octets
-
-HOP = Exchange("example.org")
-ONE, TWO, SIX, RELAY = "192.0.2.1", "192.0.2.2", "2001:db8::1", "192.0.2.99"
-OURS = "2001:db8::99"
-BLOCKED = "554 5.7.1 Client host blocked using zen.spamhaus.org"
-
-
-class World:
-    """A provider with two domains, a relay beside it, and us."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.host, self.relay = Host(), Host()
-        network.hosts[ONE, 25] = self.host
-        network.hosts[RELAY, 587] = self.relay
-        self.mx: dict[str, Any] = {
-            "example.org": [Mx(10, "mx.big.example")],
-            "example.net": [Mx(10, "mx.big.example")],
-        }
-        self.addresses: dict[str, Any] = {"mx.big.example": [ONE], "relay.example": [RELAY]}
-        self.ptr: dict[str, Any] = {}
-        self.news: list[News] = []
-        self.traffic = traffic(network, tell=lambda *it: self.news.append(it[2]))
-        self.pool = pool(network)
-        self.provider: dict[str, Any] = {}
-        self.sources: dict[str, Source] = {}
-        self.limits = RemoteLimits()
-
-    def remote(self) -> Remote:
-        out = Smarthost("out", "relay.example", 587, TlsDemand.NONE)
-        provider = Provider("big", ("*.big.example",), **self.provider)
-        return Remote(
-            Names(self.mx, self.addresses, self.ptr),
-            self.pool,
-            self.traffic,
-            shuffle=Random(1).shuffle,
-            time=lambda: 1000 + self.network.seconds(),
-            limits=self.limits,
-            directions=Directions(
-                Providers((provider,)),
-                Classifier(replies.known()),
-                self.sources,
-                detours={"out": out},
-            ),
-        )
-
-    def deliver(
-        self,
-        what: Envelope | None = None,
-        hop: Hop = HOP,
-        *,
-        seconds: float = 0,
-        remote: Remote | None = None,
-    ) -> Outcome:
-        results = start((remote or self.remote()).deliver(hop, what or envelope(), content()))
-        self.network.pass_time(seconds)
-        [outcome] = results
-        assert isinstance(outcome, Outcome), outcome
-        return outcome
-
-    def answers(self, **answers: Any) -> Host:
-        """Have the provider's host answer so."""
-        self.host = Host(partial(Model, answers=answers))
-        self.network.hosts[ONE, 25] = self.host
-        return self.host
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    network = Network()
-    world = World(network)
-    yield world
-    stopped = start(world.remote().stop())
-    network.pass_time(60)
-    assert stopped == [None]
-    assert not network.calls, "a call was left behind"
-    assert not any(end.connected for end in network.made), "a connection was left open"
 
 
 class TestGroup:
@@ -441,157 +357,3 @@ class TestDetour:
         hop = Smarthost("out", "relay.example", 587, TlsDemand.NONE)
         assert told(world.deliver(hop=hop)) == ["554 5.7.1"]
         assert len(world.relay.models) == 1
-
-
-class TestAddresses:
-    def test_preference(self, world: World) -> None:
-        """A provider has its own."""
-        world.addresses["mx.big.example"] = [ONE, SIX]
-        world.network.hosts[SIX, 25] = Host()
-        world.provider["family"] = Family.IPV4
-        assert world.deliver().attempts[0].address == ONE
-        world.pool = pool(world.network)
-        world.provider["family"] = Family.IPV6
-        assert world.deliver().attempts[0].address == SIX
-
-    def test_silent_family(self, world: World) -> None:
-        """A family that leads nowhere costs two seconds, and not a time-out."""
-        world.addresses["mx.big.example"] = [SIX, ONE]
-        world.network.hosts[SIX, 25] = "silent"
-        outcome = world.deliver(seconds=2.0)
-        assert told(outcome) == ["250 2.0.0"]
-        [attempt] = outcome.attempts
-        assert attempt.address == ONE
-
-    def test_next_address(self, world: World) -> None:
-        """A host that greets badly on one address is tried on the next, however that was raced."""
-        world.addresses["mx.big.example"] = [ONE, TWO]
-        world.network.hosts[ONE, 25] = world.network.hosts[TWO, 25] = scripted("450 4.3.2 Later")
-        outcome = world.deliver()
-        assert {attempt.address for attempt in outcome.attempts} == {ONE, TWO}
-        assert outcome.causes == (Cause.BUSY,)
-
-    @pytest.mark.parametrize("ptr", [None, ["mail.example"], ["other.example"]])
-    def test_named(self, world: World, ptr: Any) -> None:
-        """From an address without a name that leads back nothing goes over IPv6, where it must."""
-        world.provider["named"] = True
-        world.network.hosts[SIX, 25] = six = Host()
-        world.addresses.update({"mx.big.example": [SIX, ONE], "mail.example": [OURS]})
-        world.network.local = OURS
-        if ptr is not None:
-            world.ptr[OURS] = ptr
-        good = ptr == ["mail.example"]
-        remote = world.remote()
-        outcome = world.deliver(remote=remote)
-        assert told(outcome) == ["250 2.0.0"]
-        assert outcome.attempts[-1].address == (SIX if good else ONE)
-        assert six.taken == good
-        if not good:
-            # It said nothing: not even EHLO.
-            assert six.commands == []
-            assert outcome.attempts[0].reply.detail == "7.25"
-            assert [it.address for it in world.deliver(remote=remote).attempts] == [ONE]
-
-    def test_nobody_knows(self, world: World) -> None:
-        """If the DNS fails, the benefit of the doubt is given."""
-        world.provider["named"] = True
-        world.network.hosts[SIX, 25] = Host()
-        world.addresses["mx.big.example"] = [SIX]
-        world.network.local = OURS
-        world.ptr[OURS] = LookupFailed("no answer")
-        assert told(world.deliver()) == ["250 2.0.0"]
-
-    def test_only_six(self, world: World) -> None:
-        """Where there is nothing but IPv6, mail waits for the name."""
-        world.provider["named"] = True
-        world.network.hosts[SIX, 25] = Host()
-        world.addresses["mx.big.example"] = [SIX]
-        world.network.local = OURS
-        remote = world.remote()
-        assert told(world.deliver(remote=remote)) == ["451 4.7.25"]
-        assert told(world.deliver(remote=remote)) == ["451 4.4.4"]
-        assert len(world.network.attempts) == 1
-
-    def test_sources(self, world: World) -> None:
-        """Mail comes from the provider's sources, each with its name, and is told so."""
-        world.sources = {
-            "one": Source("one", "192.0.2.11", "", "one.example"),
-            "two": Source("two", "192.0.2.12", "", "two.example"),
-        }
-        world.provider["sources"] = ("one",)
-        [attempt] = world.deliver().attempts
-        assert attempt.source == "one"
-        assert world.network.connectors[0].bind == ("192.0.2.11", 0)
-        assert world.host.commands[0] == "EHLO one.example"
-
-    def test_pool(self, world: World) -> None:
-        """Several sources take turns, and keep their connections apart."""
-        world.sources = {name: Source(name, f"192.0.2.{n}") for n, name in enumerate("ab", 11)}
-        world.provider["sources"] = ("a", "b")
-        world.provider["connections"] = 1
-        results = [start(world.remote().deliver(HOP, envelope(), content())) for _ in range(4)]
-        world.network.settle()
-        used = {outcome.attempts[0].source for [outcome] in results}
-        assert used == {"a", "b"}
-        assert len(world.host.models) == 2
-
-    def test_source_of_one_family(self, world: World) -> None:
-        """A source of one family does not reach the other."""
-        world.sources = {"six": Source("six", "", OURS)}
-        world.provider["sources"] = ("six",)
-        assert told(world.deliver()) == ["451 4.4.4"]
-
-
-class TestCauses:
-    @pytest.mark.parametrize(
-        ("what", "cause"),
-        [
-            ("refuse", Cause.UNREACHABLE),
-            (scripted("220 mx", None), Cause.UNREACHABLE),
-            (scripted("220 mx", "250 mx\n250 mx"), Cause.PROTOCOL),
-            (scripted("554 No SMTP service, your IP is blocked"), Cause.BLOCKED),
-            (scripted("450 Greylisted"), Cause.GREYLISTED),
-            (Host(partial(Model, answers={".": DROP})), Cause.IN_DOUBT),
-            (Host(partial(Model, answers={"RCPT": "552 5.2.2 Mailbox full"})), Cause.MAILBOX_FULL),
-            (Host(partial(Model, answers={".": "554 5.7.1 Spam"})), Cause.CONTENT),
-        ],
-    )
-    def test_cause(self, world: World, what: Any, cause: Cause) -> None:
-        """What stands behind a failure is told, whoever put it into words."""
-        world.network.hosts[ONE, 25] = what
-        assert world.deliver().causes == (cause,)
-
-    def test_lookup(self, world: World) -> None:
-        """So is that nowhere to go was found."""
-        world.mx["example.org"] = LookupFailed("SERVFAIL")
-        assert world.deliver().causes == (Cause.DNS,)
-        world.mx["example.org"] = [Mx(10, "mx.big.example")]
-        world.addresses = {}
-        assert world.deliver().causes == (Cause.DNS,)
-
-    def test_dead(self, world: World) -> None:
-        """A provider that is not reached again and again is not tried by every message."""
-        world.network.hosts[ONE, 25] = "refuse"
-        for _ in range(5):
-            assert told(world.deliver()) == ["451 4.4.1"]
-        assert len(world.network.attempts) == 5
-        outcome = world.deliver()
-        assert told(outcome) == ["451 4.4.1"]
-        assert outcome.causes == (Cause.UNREACHABLE,)
-        assert outcome.attempts == ()
-        assert len(world.network.attempts) == 5
-        [gate] = world.traffic.all()
-        assert world.traffic.way(gate) is Way.DEAD
-        world.network.pass_time(61)
-        world.network.hosts[ONE, 25] = Host()
-        assert told(world.deliver()) == ["250 2.0.0"]
-        assert told(world.deliver()) == ["250 2.0.0"]
-
-    def test_content_not_blamed(self, world: World) -> None:
-        """A provider that refuses one message for its content is not slowed down for it."""
-        world.answers(**{".": "554 5.7.1 Spam message rejected"})
-        world.deliver()
-        [gate] = world.traffic.all()
-        assert not gate.repute.pace.slowed
-        assert gate.repute.cause == "content"
-        assert SMALL
