@@ -11,17 +11,16 @@ from bisect import bisect_left
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 
-from mailhub.imap import threads
-from mailhub.imap.command import CancelUpdate, Search, Sort, Thread
+from mailhub.imap.command import CancelUpdate, Search, Sort
 from mailhub.imap.contexts import SearchContext, refused
 from mailhub.imap.criteria import Key
 from mailhub.imap.enabling import aware
 from mailhub.imap.progress import Progress
-from mailhub.imap.response import PIECE, Ok, runs
+from mailhub.imap.response import Ok, runs
 from mailhub.imap.returning import ALL, Returning, Source, esearch
 from mailhub.imap.search import Searching, tells_modseq
 from mailhub.imap.state import Output, Selected, State
-from mailhub.ports.finding import Sorting, SortKey, Threadable
+from mailhub.ports.finding import Sorting, SortKey
 from mailhub.ports.mailbox import Mailbox
 from mailhub.ports.message import Uid
 
@@ -45,7 +44,7 @@ async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
     for piece in box.tell_arrivals():
         yield piece  # whoever polls by SEARCH alone finds new mail
     _forget_saved(box, returning)
-    searching = _searching(state, command.program, by_uid=command.by_uid)
+    searching = search_of(state, command.program, by_uid=command.by_uid)
     numbers = array("I")
     async for breath in gathered(state, searching, numbers):
         yield breath
@@ -71,12 +70,12 @@ async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
     for piece in box.tell_arrivals():
         yield piece
     _forget_saved(box, returning)
-    searching = _searching(state, command.program, by_uid=True)
+    searching = search_of(state, command.program, by_uid=True)
     searching.chosen.check()  # what is to be sorted cannot be sorted in parts  (RFC 9738 §3.3)
     uids = array("I")
     async for breath in gathered(state, searching, uids):
         yield breath
-    async for breath in _taught(state, box.mailbox):
+    async for breath in taught(state, box.mailbox):
         yield breath
     numbers = array("I")
     async for breath in _sorted(box, command, uids, searching.scores, numbers):
@@ -96,36 +95,6 @@ async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
     yield Ok("Sort completed")
 
 
-async def thread(state: State, command: Thread) -> AsyncGenerator[Output, None]:
-    """THREAD and UID THREAD (RFC 5256 §3)."""
-    box = state.box
-    for piece in box.tell_arrivals():
-        yield piece
-    uids = array("I")
-    searching = _searching(state, command.program, by_uid=True)
-    searching.chosen.check()
-    async for breath in gathered(state, searching, uids):
-        yield breath
-    memo = ("thread", command.algorithm, command.by_uid)
-    whole = box.view.settled and len(uids) == len(box.mailbox.uids)
-    known = box.mailbox.memo.get(memo) if whole else None
-    if not isinstance(known, bytes):
-        async for breath in _taught(state, box.mailbox):
-            yield breath
-        said: list[bytes] = []
-        async for piece in _threaded(box, command, uids):
-            said.append(piece)
-            yield b""
-        known = b"".join(said)
-        if whole and box.view.settled and len(uids) == len(box.mailbox.uids):
-            box.mailbox.memo[memo] = known
-    yield b"* THREAD" + b" " * bool(known)
-    for start in range(0, len(known), PIECE):
-        yield known[start : start + PIECE]
-    yield b"\r\n"
-    yield Ok("Thread completed")
-
-
 async def cancel_update(state: State, command: CancelUpdate) -> AsyncGenerator[Output, None]:
     """CANCELUPDATE: those results are kept up to date no longer (RFC 5267 §4.3.5)."""
     for tag in command.tags:
@@ -133,7 +102,8 @@ async def cancel_update(state: State, command: CancelUpdate) -> AsyncGenerator[O
     yield Ok("No more updates")
 
 
-def _searching(state: State, program: Key, *, by_uid: bool) -> Searching:
+def search_of(state: State, program: Key, *, by_uid: bool) -> Searching:
+    """A search in the selected mailbox."""
     settings = state.settings
     return Searching(
         state.box, program, by_uid=by_uid, now=settings.now(), limit=settings.limits.messages
@@ -153,7 +123,7 @@ async def gathered(
         numbers.extend(some)
 
 
-async def _taught(state: State, mailbox: Mailbox) -> AsyncGenerator[bytes, None]:
+async def taught(state: State, mailbox: Mailbox) -> AsyncGenerator[bytes, None]:
     """Have the index know all messages; breaths likewise."""
     progress, goal = Progress(state), 0
     while left := await mailbox.learn():
@@ -161,7 +131,7 @@ async def _taught(state: State, mailbox: Mailbox) -> AsyncGenerator[bytes, None]
         yield progress.told(goal - left, goal)
 
 
-# ---- Sorting and threading -------------------------------------------------------------------
+# ---- Sorting -------------------------------------------------------------------
 
 
 async def _sorted(
@@ -180,7 +150,7 @@ async def _sorted(
     if isinstance(known, array):
         numbers.extend(known)
         return
-    order = await _order(box, criteria, uids, scores if scored else None)
+    order = await ordered(box, criteria, uids, scores if scored else None)
     if len(order) > len(uids):
         members = frozenset(uids)
         order, every = array("I"), order
@@ -198,7 +168,7 @@ async def _sorted(
         mailbox.memo[memo] = numbers
 
 
-async def _order(
+async def ordered(
     box: Selected,
     criteria: Sequence[Sorting],
     uids: Sequence[int],
@@ -224,36 +194,6 @@ def numbered(box: Selected, uids: Sequence[int]) -> list[int]:
         return [uid - first + 1 for uid in uids if first <= uid <= last]
     found = [(bisect_left(known, uid), uid) for uid in uids]
     return [place + 1 for place, uid in found if place < len(known) and known[place] == uid]
-
-
-async def _threaded(
-    box: Selected, command: Thread, uids: Sequence[int]
-) -> AsyncGenerator[bytes, None]:
-    """The thread lists of found messages."""
-    mailbox = box.mailbox
-    members = frozenset(uids)
-    messages: list[Threadable] = []
-    first = 0
-    while some := await mailbox.threadables(Uid(first), ROWS):
-        messages += [it for it in some if it.uid in members]
-        first = some[-1].uid + 1
-        yield b""
-    places = {message.uid: place for place, message in enumerate(messages)}
-    order = [
-        places[uid] for uid in await _order(box, [Sorting(SortKey.DATE)], uids) if uid in places
-    ]
-    working = threads.threaded(command.algorithm, messages, order)
-    while True:
-        try:
-            next(working)
-        except StopIteration as ended:
-            forest: threads.Forest = ended.value
-            break
-        yield b""
-    known = [message.uid for message in messages]
-    numbers = known if command.by_uid else numbered(box, known)
-    for piece in threads.pieces(forest, numbers):
-        yield piece
 
 
 # ---- Saying it ---------------------------------------------------------------------------------

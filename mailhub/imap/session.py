@@ -25,6 +25,7 @@ from typing import Any, Final
 from mailhub.imap import (
     access,
     append,
+    arranging,
     connection,
     contexts,
     enabling,
@@ -124,7 +125,7 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Notify: notifying.notify,
     commands.Search: searches.search,
     commands.Sort: searches.sort,
-    commands.Thread: searches.thread,
+    commands.Thread: arranging.thread,
     commands.CancelUpdate: searches.cancel_update,
     commands.MultiSearch: multisearch.multi_search,
     commands.Fetch: messages.fetch,

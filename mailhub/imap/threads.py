@@ -15,9 +15,9 @@ Invariants:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailhub.mail.digest import ID_OCTETS
 from mailhub.ports.finding import Threadable
@@ -378,74 +378,80 @@ ALGORITHMS: Final[Mapping[str, Callable[[Sequence[Threadable], Sequence[int]], W
 # ---- The response --------------------------------------------------------------------------
 
 
+class Shape(NamedTuple):
+    """A part of the response: a format, and the nodes whose messages' numbers belong in it.
+
+    Attributes:
+        ended: It is all of a thread list, or the last part of it.
+    """
+
+    octets: bytes
+    nodes: Sequence[int]
+    ended: bool = True
+
+
 def pieces(forest: Forest, numbers: Sequence[int]) -> Iterator[bytes]:
     """The thread lists of the response, in pieces; `numbers` are the messages' in their order."""
+    formats: list[bytes] = []
+    nodes: list[int] = []
+    for shape in shapes(forest):
+        formats.append(shape.octets)
+        nodes += shape.nodes
+        if len(nodes) >= PIECE_MEMBERS:
+            yield b"".join(formats) % tuple(map(numbers.__getitem__, nodes))
+            formats.clear()
+            nodes.clear()
+    yield b"".join(formats) % tuple(map(numbers.__getitem__, nodes))
+
+
+def shapes(forest: Forest) -> Iterator[Shape]:
+    """The thread lists in their order, long ones in parts."""
     # thread-list    = "(" (thread-members / thread-nested) ")"                (RFC 5256 §5)
     # thread-members = nz-number *(SP nz-number) [SP thread-nested]
     # thread-nested  = 2*thread-list
     children, count = forest.children, forest.count
-    said = _Said(numbers)
     fans = [b"(%d " + b"(%d)" * leaves + b")" for leaves in range(FAN + 1)]
     fans[1] = b"(%d %d)"
     for root in forest.roots:
         held = children.get(root)
         if held is None:
-            said.add(b"(%d)", (root,))
+            yield Shape(b"(%d)", (root,))
         elif root < count and len(held) <= FAN and children.keys().isdisjoint(held):
-            said.add(fans[len(held)], (root, *held))  # as most are: answers to one message
+            yield Shape(fans[len(held)], (root, *held))  # as most are: answers to one message
         else:
-            yield from _walked(forest, root, said)
-        if len(said.nodes) >= PIECE_MEMBERS:
-            yield said.take()
-    yield said.take()
+            yield from _walked(forest, root)
 
 
-class _Said:
-    """Pieces of a format, and the nodes whose numbers belong in it.
-
-    Attributes:
-        nodes: Places of messages.
-    """
-
-    def __init__(self, numbers: Sequence[int]) -> None:
-        self.nodes: list[int] = []
-        self._formats: list[bytes] = []
-        self._numbers = numbers
-
-    def add(self, piece: bytes, nodes: Iterable[int] = ()) -> None:
-        """Take more."""
-        self._formats.append(piece)
-        self.nodes += nodes
-
-    def take(self) -> bytes:
-        """What has been added, as octets; it begins anew."""
-        octets = b"".join(self._formats) % tuple(map(self._numbers.__getitem__, self.nodes))
-        self._formats.clear()
-        self.nodes.clear()
-        return octets
-
-
-def _walked(forest: Forest, root: int, said: _Said) -> Iterator[bytes]:
+def _walked(forest: Forest, root: int) -> Iterator[Shape]:
     """The thread list of a tree of any shape."""
     children, count = forest.children, forest.count
+    out: list[bytes] = []
+    nodes: list[int] = []
     stack = [root]
     while stack:
-        if len(said.nodes) >= PIECE_MEMBERS:
-            yield said.take()
+        if len(out) >= PIECE_MEMBERS:
+            yield Shape(b"".join(out), tuple(nodes), ended=False)
+            out.clear()
+            nodes.clear()
         node = stack.pop()
         if node == _CLOSE:
-            said.add(b")")
+            out.append(b")")
             continue
-        said.add(b"(")
+        out.append(b"(")
         while (held := children.get(node)) and len(held) == 1:
-            said.add(b"%d ", (node,))
+            out.append(b"%d ")
+            nodes.append(node)
             [node] = held
-            if len(said.nodes) >= PIECE_MEMBERS:
-                yield said.take()
+            if len(out) >= PIECE_MEMBERS:
+                yield Shape(b"".join(out), tuple(nodes), ended=False)
+                out.clear()
+                nodes.clear()
         if node < count:
-            said.add(b"%d " if held else b"%d", (node,))
+            out.append(b"%d " if held else b"%d")
+            nodes.append(node)
         stack.append(_CLOSE)
         stack.extend(reversed(held or ()))
+    yield Shape(b"".join(out), tuple(nodes))
 
 
 _CLOSE: Final = -1

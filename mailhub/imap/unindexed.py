@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from array import array
-from collections.abc import Hashable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, MutableMapping, Sequence
 from typing import Final, Protocol
 
 from mailhub.mail.digest import Digest, digest
-from mailhub.ports.finding import Found, SentOn, Sorting, SortKey, Sought, Threadable
+from mailhub.ports.finding import (
+    Conversation,
+    Found,
+    SentOn,
+    Sorting,
+    SortKey,
+    Sought,
+    Threadable,
+)
 from mailhub.ports.message import Uid
 
 
@@ -67,10 +75,36 @@ class Unindexed(Protocol):
     async def threadables(self, first: Uid, limit: int) -> Sequence[Threadable]:
         """Up to `limit` messages from `first` on."""
         return [
-            Threadable(row.uid, row.digest.reply, row.digest.base, row.digest.thread)
+            Threadable(row.uid, row.sent, row.digest.reply, row.digest.base, row.digest.thread)
             for row in self._rows()
             if row.uid >= first
         ][:limit]
+
+    async def threadables_of(self, uids: Sequence[Uid]) -> Sequence[Threadable]:
+        """These messages."""
+        return [it for it in await self.threadables(Uid(1), len(self.uids)) if it.uid in uids]
+
+    async def related(self, ids: Collection[bytes], bases: Collection[str]) -> array[int]:
+        """UIDs of those that bear or speak of one of these ids, or have one of these subjects."""
+        found = array("I")
+        for message in await self.threadables(Uid(1), len(self.uids)):
+            if message.base in bases or any(it in message.ids for it in ids):
+                found.append(message.uid)
+        return found
+
+    async def conversations(self, algorithm: str) -> Sequence[Conversation]:
+        """Nothing is kept."""
+        del algorithm
+        return ()
+
+    async def keep_conversations(
+        self,
+        algorithm: str,
+        instead_of: Sequence[Conversation],
+        conversations: Sequence[Conversation],
+    ) -> None:
+        """Nothing is kept."""
+        del algorithm, instead_of, conversations
 
     def _rows(self) -> list[_Row]:
         return [

@@ -89,12 +89,31 @@ class Threadable(NamedTuple):
     """What THREAD needs to know of a message.
 
     Attributes:
+        sent: The Date field, or the arrival without one; seconds since the epoch.
         reply: Its subject says that it is a reply, or forwarded.
         base: The base subject, folded.
         ids: `mail.digest.Digest.thread`.
     """
 
     uid: int
+    sent: int
     reply: bool
     base: str
     ids: bytes
+
+
+class Conversation(NamedTuple):
+    """A thread, as it was arranged.
+
+    Attributes:
+        sent: What its place among threads goes by: when the message `uid` was sent.
+        cluster: The least UID of the messages on which it depends (`imap.conversations`).
+        shape: Its thread list (RFC 5256 §5), with ``%d`` for each message.
+        uids: The messages, as an array of typecode ``I`` holds them.
+    """
+
+    sent: int
+    uid: int
+    cluster: int
+    shape: bytes
+    uids: bytes

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import Protocol
 
 from mailhub.mail.digest import Digest
 from mailhub.mail.part import Part
 from mailhub.mail.rights import Rights
-from mailhub.ports.finding import Found, SentOn, Sorting, Sought, Threadable
+from mailhub.ports.finding import Conversation, Found, SentOn, Sorting, Sought, Threadable
 from mailhub.ports.message import (
     Change,
     Content,
@@ -197,6 +205,26 @@ class Mailbox(Protocol):
 
     async def threadables(self, first: Uid, limit: int) -> Sequence[Threadable]:
         """Up to `limit` messages from `first` on, as the index knows them."""
+
+    async def threadables_of(self, uids: Sequence[Uid]) -> Sequence[Threadable]:
+        """These messages, ascending, as the index knows them."""
+
+    async def related(self, ids: Collection[bytes], bases: Collection[str]) -> array[int]:
+        """UIDs of those that bear or speak of one of these ids, or have one of these subjects.
+
+        Perhaps of some more.
+        """
+
+    async def conversations(self, algorithm: str) -> Sequence[Conversation]:
+        """What is kept of THREAD's results, in order; it may be out of date."""
+
+    async def keep_conversations(
+        self,
+        algorithm: str,
+        instead_of: Sequence[Conversation],
+        conversations: Sequence[Conversation],
+    ) -> None:
+        """Keep some in the place of others."""
 
     async def release(self) -> None:
         """This session is done with it. Called once for each `MailStore.open`."""

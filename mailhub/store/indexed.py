@@ -13,12 +13,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, TypeVar
 
 from mailhub.mail.digest import Digest
-from mailhub.ports.finding import Found, Place, SentOn, Sorting, Sought, Threadable
+from mailhub.ports.finding import Conversation, Found, Place, SentOn, Sorting, Sought, Threadable
 from mailhub.store import learning
 from mailhub.store.box import Box, Delta
 from mailhub.store.rows import Columns
@@ -205,6 +205,53 @@ class IndexedMailbox(MailboxState):
         return await self._ask(
             lambda texts: texts.threadables(self._key(first), self._span[1], limit)
         )
+
+    async def threadables_of(self, uids: Sequence[int]) -> Sequence[Threadable]:
+        """These messages, ascending, as the index knows them.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        return await self._ask(lambda texts: texts.threadables_of(list(map(self._key, uids))))
+
+    async def related(self, ids: Collection[bytes], bases: Collection[str]) -> array[int]:
+        """UIDs of those that bear or speak of one of these ids, or have one of these subjects.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+        return await self._ask(lambda texts: texts.related(ids, bases, *self._span))
+
+    async def conversations(self, algorithm: str) -> Sequence[Conversation]:
+        """What is kept of THREAD's results, in order; it may be out of date.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
+
+        def job(_: object) -> Sequence[Conversation]:
+            with self.box.transaction(write=False) as transaction:
+                return transaction.conversations.load(self.box.kept.id, algorithm)
+
+        async with self.lock:
+            return await self.work(job)
+
+    async def keep_conversations(
+        self,
+        algorithm: str,
+        instead_of: Sequence[Conversation],
+        conversations: Sequence[Conversation],
+    ) -> None:
+        """Keep some in the place of others; not so where the disk is full."""
+
+        def job(_: object) -> None:
+            with suppress(OSError), self.box.transaction() as transaction:
+                transaction.conversations.keep(
+                    self.box.kept.id, algorithm, instead_of, conversations
+                )
+
+        async with self.lock:
+            await self.work(job)
 
     async def _ask(self, question: Callable[[Texts], T]) -> T:
         def job(_: object) -> T:

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from mailhub.ports.message import Rendering, Summary
-from mailhub.store import excerpts, summaries, texts
+from mailhub.store import conversing, excerpts, summaries, texts
+from mailhub.store.conversing import Conversations
 from mailhub.store.excerpts import Excerpts
 from mailhub.store.summaries import Summaries, side_by_side
 from mailhub.store.texts import Texts
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Of the tables; a database of another one is no error, but a lost cache."""
 TABLES: Final = (
     """
@@ -62,6 +63,7 @@ CREATE TABLE expunged(
 ) WITHOUT ROWID;
 CREATE TABLE departed(name BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
+    + conversing.TABLES
     + summaries.TABLES
     + excerpts.TABLES
     + texts.TABLES
@@ -170,6 +172,7 @@ class Transaction:
     """What can be asked of the database while one has it.
 
     Attributes:
+        conversations: What is kept of THREAD's results.
         excerpts: What can be asked of header fields.
         summaries: What can be asked of rendered content.
         texts: What can be asked of the full-text index.
@@ -177,6 +180,7 @@ class Transaction:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+        self.conversations = Conversations(database)
         self.excerpts = Excerpts(database)
         self.summaries = Summaries(database)
         self.texts = Texts(database)
@@ -247,6 +251,7 @@ class Transaction:
     def clear(self, mailbox: int) -> None:
         """Drop a mailbox's messages."""
         self._remove([_span(mailbox)])
+        self.conversations.clear(mailbox)
 
     # ---- Messages -------------------------------------------------------------------------
 

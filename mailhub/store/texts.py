@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache, partial
 from typing import Final
@@ -91,6 +91,7 @@ _TABLES: Final = {
     " display_from, display_to",
     "field": "subject, sender, recipient, copied, blind",
 }
+_THREADABLES: Final = "SELECT key & 4294967295, sent, reply, base, thread FROM digest"
 _FIELDS: Final = 10
 """Where in a `Digest` the texts of fields begin."""
 _COMPARISONS: Final = frozenset({"<", "=", ">="})
@@ -317,12 +318,28 @@ class Texts:
     def threadables(self, first: int, last: int, limit: int) -> list[Threadable]:
         """What THREAD needs of up to `limit` messages, in the order of their UIDs."""
         cursor = self._database.execute(
-            "SELECT key & 4294967295, reply, base, thread FROM digest"
-            " WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
-            (first, last, limit),
+            f"{_THREADABLES} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?", (first, last, limit)
         )
         # (`_make` would count each row's columns.)
         return list(map(partial(tuple.__new__, Threadable), cursor.fetchall()))
+
+    def threadables_of(self, keys: Sequence[int]) -> list[Threadable]:
+        """The same of messages by their keys."""
+        listed = ",".join(map(str, keys))
+        cursor = self._database.execute(f"{_THREADABLES} WHERE key IN ({listed}) ORDER BY key")
+        return list(map(Threadable._make, cursor))
+
+    def related(
+        self, ids: Collection[bytes], bases: Collection[str], first: int, last: int
+    ) -> array[int]:
+        """UIDs of those with such a base subject, or with one of these ids among their octets."""
+        subject = f"base IN ({','.join('?' * len(bases))})"
+        any_of = " OR ".join([subject, *["instr(thread, ?)"] * len(ids)])
+        return self._uids(
+            "SELECT group_concat(key & 4294967295) FROM digest"  # noqa: S608 -- placeholders
+            f" WHERE key BETWEEN ? AND ? AND ({any_of})",
+            (first, last, *bases, *ids),
+        )
 
 
 def _numbers(listed: str) -> array[int]:

@@ -18,6 +18,7 @@ from array import array
 from collections.abc import (
     Awaitable,
     Callable,
+    Collection,
     Hashable,
     Iterable,
     Mapping,
@@ -29,7 +30,7 @@ from mailhub.mail.digest import Digest
 from mailhub.mail.flag import SEEN, SYSTEM_FLAGS
 from mailhub.mail.part import Part
 from mailhub.mail.rights import Rights
-from mailhub.ports.finding import Found, SentOn, Sorting, Sought, Threadable
+from mailhub.ports.finding import Conversation, Found, SentOn, Sorting, Sought, Threadable
 from mailhub.ports.message import (
     Change,
     Content,
@@ -339,6 +340,27 @@ class Visit(MailboxState):
     async def threadables(self, first: int, limit: int) -> Sequence[Threadable]:
         """Up to `limit` messages from `first` on, as the index knows them."""
         return await self.base.threadables(first, limit)
+
+    async def threadables_of(self, uids: Sequence[int]) -> Sequence[Threadable]:
+        """These messages, ascending, as the index knows them."""
+        return await self.base.threadables_of(uids)
+
+    async def related(self, ids: Collection[bytes], bases: Collection[str]) -> array[int]:
+        """UIDs of those that bear or speak of one of these ids, or have one of these subjects."""
+        return await self.base.related(ids, bases)
+
+    async def conversations(self, algorithm: str) -> Sequence[Conversation]:
+        """What is kept of THREAD's results; it may be out of date."""
+        return await self.base.conversations(algorithm)
+
+    async def keep_conversations(
+        self,
+        algorithm: str,
+        instead_of: Sequence[Conversation],
+        conversations: Sequence[Conversation],
+    ) -> None:
+        """Keep some in the place of others."""
+        await self.base.keep_conversations(algorithm, instead_of, conversations)
 
     # ---- Reading messages -----------------------------------------------------------------------
 

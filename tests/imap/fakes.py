@@ -29,7 +29,7 @@ from mailhub.ports.accounts import (
     ScramProof,
 )
 from mailhub.ports.conversation import Tls
-from mailhub.ports.finding import Found, Place, SentOn, Sorting, Sought, Threadable
+from mailhub.ports.finding import Conversation, Found, Place, SentOn, Sorting, Sought, Threadable
 from mailhub.ports.message import (
     Appending,
     Change,
@@ -113,6 +113,7 @@ class FakeMailbox(Unindexed):
         self.left = self.learnt = self.ordered = self.threaded = 0
         self.digested: list[Uid] = []
         self.remembered: dict[Hashable, object] = {}
+        self.conversing: dict[str, set[Conversation]] = {}
         self.summarised: set[Uid] = set()  # their summaries are made
         self.special_use: tuple[str, ...] = ()
         self.mailbox_id = f"F{uid_validity}"
@@ -379,6 +380,21 @@ class FakeMailbox(Unindexed):
         self.during()
         self.threaded += 1
         return await super().threadables(first, limit)
+
+    async def conversations(self, algorithm: str) -> Sequence[Conversation]:
+        self.during()
+        return sorted(self.conversing.get(algorithm, ()))
+
+    async def keep_conversations(
+        self,
+        algorithm: str,
+        instead_of: Sequence[Conversation],
+        conversations: Sequence[Conversation],
+    ) -> None:
+        self.during()
+        kept = self.conversing.setdefault(algorithm, set())
+        kept.difference_update(instead_of)
+        kept.update(conversations)
 
     def octets_of(self, uid: Uid) -> bytes | None:
         return self.octets.get(uid)

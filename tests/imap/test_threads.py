@@ -18,7 +18,7 @@ def message(
     uid: int, own: int = 0, refers: Sequence[int] = (), base: str = "", *, reply: bool = False
 ) -> Threadable:
     ids = b"".join(struct.pack(">Q", number) for number in (own, *refers))
-    return Threadable(uid, reply, base, ids)
+    return Threadable(uid, uid, reply, base, ids)
 
 
 def arrange(algorithm: str, messages: Sequence[Threadable]) -> tuple[Forest, int]:

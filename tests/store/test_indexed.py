@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailhub.mail.collation import fold
 from mailhub.mail.digest import digest
-from mailhub.ports.finding import Place, SentOn, Sorting, SortKey, Sought
+from mailhub.ports.finding import Conversation, Place, SentOn, Sorting, SortKey, Sought
 from mailhub.ports.message import FlagAction
 from mailhub.store import texts
 from mailhub.store.indexed import Memo
@@ -251,6 +251,39 @@ class TestOrder:
         # Without a date it goes by when it came                            (RFC 5256 §2.2)
         assert list(run(mailbox.order([Sorting(SortKey.DATE)]))) == [2, 1]
         assert other.ids[8:] == one.ids
+
+    def test_related(self, tmp_path: Path) -> None:
+        """By an id that is borne or spoken of, or by a base subject; in this mailbox alone."""
+        hub = Hub(tmp_path)
+        letters = [
+            b"Message-ID: <1@x>\r\nSubject: one\r\n\r\n",
+            b"Message-ID: <2@x>\r\nReferences: <9@x> <1@x>\r\nSubject: two\r\n\r\n",
+            b"Message-ID: <3@x>\r\nSubject: Re: three\r\n\r\n",
+        ]
+        hub.append(*letters, name="Sent")
+        hub.append(*letters)
+        mailbox = hub.open()
+        learn(mailbox)
+        learn(hub.open("Sent"))
+        first, second, _ = run(mailbox.threadables_of([1, 2, 3]))
+        assert [it.uid for it in run(mailbox.threadables_of([3, 77, 1]))] == [1, 3]
+        nine = second.ids[8:16]
+        assert list(run(mailbox.related([first.ids], []))) == [1, 2]
+        assert list(run(mailbox.related([nine], ["THREE"]))) == [2, 3]
+        assert list(run(mailbox.related([], ["FOUR"]))) == []
+
+    def test_conversations(self, tmp_path: Path) -> None:
+        """What is kept of threads outlives the process, and goes with the mailbox."""
+        hub = Hub(tmp_path)
+        hub.append(b"Subject: one\r\n\r\n", name="Sent")
+        kept = Conversation(1, 1, 1, b"(%d)", b"1234")
+        run(hub.open("Sent").keep_conversations("REFS", (), [kept]))
+        hub.restart()
+        assert run(hub.open("Sent").conversations("REFS")) == [kept]
+        assert run(hub.open().conversations("REFS")) == []
+        run(hub.store.delete("Sent"))
+        run(hub.store.create("Sent"))
+        assert run(hub.open("Sent").conversations("REFS")) == []
 
 
 class TestMemo:
