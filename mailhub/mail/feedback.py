@@ -18,7 +18,7 @@ from mailhub.mail.part import parameter
 from mailhub.mail.report import report
 
 USUAL: Final = "abuse"
-"""What a report without a type is taken for: it is a report of abuse, RFC 5965 §1 says."""
+"""What a report without a type is taken for, though each should have one (RFC 5965 §3.1)."""
 _KIND_LIMIT: Final = 40
 """Characters of a type."""
 

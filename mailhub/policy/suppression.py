@@ -68,7 +68,7 @@ COMPLAINTS: Final = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
 """Types of feedback (RFC 5965 §7.3, and drafts of it) by which somebody wants no more. A virus
 that was found, or a signature that failed, is the sender's trouble and no wish of anybody's."""
 WITHDRAWN: Final = "not-spam"
-"""The type by which a complaint is taken back."""
+"""The type by which a complaint is taken back (RFC 6430)."""
 
 
 class Action(Enum):

@@ -153,7 +153,7 @@ class Returns:
         told = feedback(content) if announced(index(content[: end(content)])) else None
         found = [(sent, bounce(content, str(sent.recipient.path))) for sent in self._all(paths)]
         letter = told is None and any(it.kind is Kind.OTHER for _, it in found)
-        if letter and envelope.reverse_path != NULL:  # RFC 3834 §4 lets answers have a sender
+        if letter and envelope.reverse_path != NULL:  # answers may have a sender (RFC 3834 §3.3)
             raise Refusal(550, "7.1", "Only notices about a message are taken at this address")
         if len(envelope.recipients) == 1 and len(found) == 1 and found[0][1].kind is Kind.FAILED:
             await self._failed(*found[0], content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from bench.postfix import Postfix, search_path
+from tests.commandline import operate
 from tests.interop.conftest import message, start
 
 pytestmark = pytest.mark.interop
@@ -85,13 +87,15 @@ virtual_mailbox_base = {home}/far
 virtual_mailbox_maps = inline:{{ carol@far.example=carol/, dave@far.example=dave/ }}
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
+virtual_alias_maps = inline:{{ ghost@far.example=nobody@far.example }}
 virtual_transport = virtual
 """,
     )
     (home / "far").mkdir()
     shutil.chown(home / "far", 65534, 65534)
     made.postfix.start()
-    made.restart_hub(f"[route postfix]\nhost = 127.0.0.1:{made.port}\ntls = none\n")
+    route = f"[route postfix]\nhost = 127.0.0.1:{made.port}\ntls = none\nreturn paths = yes\n"
+    made.restart_hub(f"{route}[suppression]\nreturn paths = bulk\n")
     yield made
     made.postfix.stop()
     hub.process.terminate()
@@ -111,10 +115,12 @@ def arrived(pair: Pair, who: str, subject: str) -> bytes:
     raise AssertionError(f"{who} got no {subject!r}:\n{pair.postfix.log[-3000:]}")
 
 
-def submit(pair: Pair, *recipients: str, subject: str) -> None:
-    """Alice sends."""
+def submit(pair: Pair, *recipients: str, subject: str, bulk: bool = False) -> None:
+    """Alice sends, perhaps a newsletter."""
     hub = pair.hub
     made = message(subject)
+    if bulk:
+        made["List-Unsubscribe"] = "<https://hub.example/u>"
     made.replace_header("From", ALICE)
     with smtplib.SMTP(hub.host, hub.ports["submission"]) as client:
         client.starttls(context=hub.context())
@@ -163,3 +169,25 @@ def test_postfix_takes_our_refusal(pair: Pair) -> None:
         client.sendmail("carol@far.example", ["nobody@hub.example"], octets)
     bounce = arrived(pair, "carol", "Undelivered Mail")
     assert b"550 5.1.1" in bounce
+
+
+def test_what_bounces_later(pair: Pair) -> None:
+    """Postfix takes a newsletter, and bounces it behind an alias: nobody gets the next one."""
+    submit(pair, "ghost@far.example", "carol@far.example", subject="first issue", bulk=True)
+    assert b"Return-Path: <bounce+" in arrived(pair, "carol", "first issue")
+    bounce = pair.hub.wait(ALICE, "Not delivered: ghost@far.example").decode()
+    assert "Status: 5.1.1" in bounce
+    assert "unknown user" in bounce.lower()
+    state = str(pair.hub.state)
+    deadline = time.monotonic() + 20
+    while True:
+        said = operate("--state", state, "suppression", "list", "--json")
+        if entries := json.loads(said.out):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert [(it["address"], it["reason"]) for it in entries] == [("ghost@far.example", "hard")]
+    seen = pair.postfix.log.count("to=<nobody@far.example>")
+    submit(pair, "ghost@far.example", "dave@far.example", subject="second issue", bulk=True)
+    arrived(pair, "dave", "second issue")
+    assert pair.postfix.log.count("to=<nobody@far.example>") == seen
