@@ -1,11 +1,8 @@
-"""The queue runner: attempts what is due, and writes down what came of it.
+"""The queue runner: has what is due attempted (`relay.attempting`), when there is room for it.
 
 It learns of work in two ways: a fresh item is handed to it by whoever
 committed it (`accepted`), and everything else is found by its moment in the
-spool's index (`relay.finder`). Between moments it sleeps. An attempt is: take what
-one item has for one next hop, hand it to `Outbound`, decide with `queue.item` what
-that means, commit the new fates with the notices they call for, and only then
-tell others.
+spool's index (`relay.finder`). Between moments it sleeps.
 
 Next hops with the same hosts wait together (`Outbound.lane`), and begin as there are
 places there: so that mail for a thousand domains of one provider is neither in each
@@ -25,21 +22,18 @@ Invariants:
 1. Whatever is in memory here is also in the spool: a crash loses nothing, and
    an attempt that was under way is made again.
 2. No recipient is in two attempts at once.
-3. A fate is committed together with the notice of it, or with the fact that it is
-   owed. The result of an attempt is not given up because the disk refuses it:
-   writing is tried again.
-4. Memory is bounded by `RunnerLimits`, however long the queue is.
-5. Where nothing waits, nothing runs.
+3. Memory is bounded by `RunnerLimits`, however long the queue is.
+4. Where nothing waits, nothing runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, Generic, cast
+from typing import Final, Generic
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -48,8 +42,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailhub.mail.address import Path
-from mailhub.mail.reply import Reply
-from mailhub.net.content import Octets
 from mailhub.net.errand import Errand
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Nobody, Recorder
@@ -57,27 +49,15 @@ from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import Schedule
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.message import Content
-from mailhub.ports.outgoing import Attempt, Outcome, QueueId
-from mailhub.queue.change import Accept, Due, Flush, Respread, Select, Settle, Stale
+from mailhub.ports.outgoing import QueueId
+from mailhub.queue.change import Due, Flush, Respread, Select
 from mailhub.queue.flow import Flow
-from mailhub.queue.item import (
-    LATE,
-    Answer,
-    Held,
-    Item,
-    Pending,
-    addressed,
-    attempted,
-    is_late,
-    local_answer,
-)
-from mailhub.queue.journey import Attempted, bounded
-from mailhub.queue.telling import to_report
-from mailhub.relay import chronicle, maillog
-from mailhub.relay.agents import Announce, Guard, LocalAgent, Outbound, Unguarded, answers
+from mailhub.queue.item import Item
+from mailhub.relay.agents import Announce, Guard, LocalAgent, Outbound, Unguarded
+from mailhub.relay.attempting import Attempting
 from mailhub.relay.finder import Finder
 from mailhub.relay.fresh import Fresh
-from mailhub.relay.hops import LOCAL, H, Hops, Routing
+from mailhub.relay.hops import H, Hops, Routing
 from mailhub.relay.lane import Job, Lanes, Weigh
 from mailhub.relay.report import Reporter, Scheduling
 from mailhub.relay.teller import Teller
@@ -93,10 +73,6 @@ _LIMITS: Final = RunnerLimits()
 _ALL: Final = Select()
 _NOBODY: Final = Nobody()
 _UNGUARDED: Final = Unguarded()
-_BROKEN: Final = Reply(451, "3.0", ("Internal error; will try again",))
-_REWRITE: Final = 1.0
-_REWRITE_LIMIT: Final = 60.0
-"""Seconds between attempts to write a result that the disk refuses: at first, and at most."""
 
 
 def _unexplained(reverse_path: Path, path: Path, way: str) -> Sequence[Verdict]:  # noqa: ARG001
@@ -135,20 +111,26 @@ class Runner(Generic[H]):
         guard: Guard = _UNGUARDED,
     ) -> None:
         self._journal = journal
-        self._recorder = recorder
-        self._verdicts = verdicts
-        self._outbound = outbound
-        self._local = local
-        self._reporter = reporter
-        self._announce = announce
         self._clock = clock
         self._now = now
-        self._random = random
-        self._schedule = schedule
         self._limits = limits
         self._longest = longest
         self._hops = Hops(outbound, route)
-        self._guard = guard
+        self._attempts = Attempting(
+            self,
+            journal,
+            outbound,
+            local,
+            reporter,
+            announce,
+            clock,
+            now,
+            random,
+            schedule,
+            recorder,
+            verdicts,
+            guard,
+        )
         self._lanes = Lanes(limits, weigh, self._hops.places, guard.alone)
         reads, hops = journal.reads, self._hops
         self._finder = Finder(reads, self._lanes, hops.of, limits.page, hops.lane)
@@ -423,176 +405,27 @@ class Runner(Generic[H]):
     async def _begun(self, job: Job) -> bool:
         """Attempt a job, unless it turns out to belong into another lane; whether it does."""
         displaced = await self._hops.displaced(job)
-        if not displaced:
-            await self._attempt(job)
+        if not displaced and job.queue_id not in self._withheld:
+            await self._attempts.make(job, self._fresh.get(job.queue_id))
         return displaced
 
-    async def _attempt(self, job: Job) -> None:
-        """Attempt a job's recipients, those of them that are still pending."""
-        if job.queue_id in self._withheld:
-            return
-        fresh = self._fresh.get(job.queue_id)
-        item = fresh[0] if fresh is not None else self._journal.load(job.queue_id, job.numbers)
-        if item is None:
-            return
-        places = self._places(job, item)
-        if not places:
-            return
-        content = fresh[1] if fresh is not None else self._journal.content(item)
-        try:
-            answers = self._kept_back(job.hop, item, places)
-            going = tuple(place for place in places if place not in answers)
-            attempts: Sequence[Attempt] = ()
-            if going and not is_late(item, self._now()):
-                came, attempts = await self._answers(job.hop, item, going, content)
-            else:
-                came = [Answer(LATE)] * len(going)
-            answers.update(zip(going, came, strict=True))
-            numbers = tuple(item.number(place) for place in going)
-            tried = tuple(Attempted(numbers, each) for each in bounded(attempts))
-            await self._conclude(item, answers, tried, content)
-        finally:
-            content.close()
+    # ---- What attempts ask of us: `relay.attempting.Queue` ---------------------------------
 
-    def _kept_back(self, hop: Hashable, item: Item, places: tuple[int, ...]) -> dict[int, Answer]:
-        """Answers for recipients elsewhere who are not to be attempted."""
-        if hop is LOCAL or not self._guard.concerns(item.flow, item.envelope.reverse_path):
-            return {}
-        return dict(self._guard.refused(item, places))
+    @property
+    def gather(self) -> float:
+        """Seconds after which a sender hears what is owed."""
+        return self._limits.gather
 
-    def _places(self, job: Job, item: Item) -> tuple[int, ...]:
-        """The places of the job's recipients that are still pending, and still go there."""
-        numbers = {due.number: due for due in job.dues}
-        found = []
-        for place, fate in enumerate(item.fates):
-            due = numbers.get(item.number(place))
-            if due is None or not isinstance(fate, Pending):
-                continue
-            if due.path == item.envelope.recipients[place].path and due.route == fate.route:
-                found.append(place)
-            else:
-                self.wake()  # an operator has changed it: its place is with another hop
-        return tuple(found)
+    def more_of_it(self, item: Item, count: int) -> bool:
+        """Whether more of an item is attempted than these, or there is more to tell of it."""
+        return self._lanes.how_busy(item.queue_id) > count or item.queue_id in self._teller
 
-    async def _answers(
-        self, hop: Hashable, item: Item, numbers: tuple[int, ...], content: Content
-    ) -> tuple[Sequence[Answer], Sequence[Attempt]]:
-        """What the next hop answers to each of these recipients, and what it took to hear it."""
-        if isinstance(hop, Reply):
-            return [Answer(hop)] * len(numbers), ()
-        try:
-            if hop is LOCAL:
-                replies = await self._local.deliver(item, numbers, content)
-                return [local_answer(reply) for reply in replies], ()
-            hop = cast(H, hop)  # there are no others in a lane
-            began = self._now()
-            envelope, ticket = addressed(item, numbers, began), None
-            if self._guard.concerns(item.flow, item.envelope.reverse_path):
-                envelope, ticket = await self._guard.sent_as(hop, item, numbers, envelope)
-            outcome = await self._outbound.deliver(hop, envelope, content)
-        except CancelledError:
-            raise
-        except Exception:  # a mistake of ours is no reason to lose mail
-            self._log.failure("{id}: attempt failed", id=item.queue_id)
-            return [Answer(_BROKEN)] * len(numbers), ()
-        self._note_attempt(item, numbers, outcome, began)
-        return answers(outcome, ticket), outcome.attempts
+    def owe(self, queue_id: QueueId, moment: float) -> None:
+        """An item's sender is to be told something, at a moment at the latest."""
+        self._teller.owe(queue_id, moment)
 
-    def _note_attempt(
-        self, item: Item, numbers: tuple[int, ...], outcome: Outcome, began: float
-    ) -> None:
-        """Tell the journey of an attempt that has ended."""
-        path, fate = item.envelope.recipients[numbers[0]].path, item.fates[numbers[0]]
-        way = fate.route if isinstance(fate, Pending) else ""
-        chronicle.attempted(
-            self._recorder,
-            item,
-            tuple(item.number(place) for place in numbers),
-            began,
-            self._verdicts(item.envelope.reverse_path, path, way),
-            outcome.lookups,
-            bounded(outcome.attempts),
-        )
-
-    async def _conclude(
-        self,
-        item: Item,
-        answers: dict[int, Answer],
-        attempts: tuple[Attempted, ...],
-        content: Content,
-    ) -> None:
-        """Write what came of an attempt, with its notices; then act on it."""
-        now, chance = self._now(), self._random()
-        schedule = self._schedule(item, next(iter(answers)))
-        wait = _REWRITE
-        before: Item | None = item
-        while before is not None:
-            news = {
-                place: answer
-                for place, answer in answers.items()
-                if isinstance(before.fates[place], Pending | Held)
-                and before.envelope.recipients[place] == item.envelope.recipients[place]
-            }
-            after = attempted(before, news, now, schedule, chance)
-            try:
-                before = await self._written(before, after, schedule, news, attempts, content)
-            except OSError as error:
-                self._log.error("{id}: not written: {why}", id=item.queue_id, why=error)
-                await deferLater(self._clock, wait)
-                wait = min(2 * wait, _REWRITE_LIMIT)
-
-    async def _written(
-        self,
-        before: Item,
-        after: Item,
-        schedule: Schedule,
-        news: Mapping[int, Answer],
-        attempts: tuple[Attempted, ...],
-        content: Content,
-    ) -> Item | None:
-        """None once it is; else the item, which somebody else has changed meanwhile.
-
-        Raises:
-            OSError: It is not, for the disk's sake.
-        """
-        notices: list[Accept] = []
-        owed: tuple[int, ...] = ()
-        moment = self._now() + self._limits.gather
-        if self._more_of_it(after, news):
-            owed = tuple(to_report(before, after))
-        else:
-            notices = await self._reporter.reports(before, after, content)
-        try:
-            settle = Settle(before, after, attempts, owed, moment)
-            await self._journal.commit(settle, *notices, *self._guard.known(after, news))
-        except Stale:
-            return self._journal.load(
-                after.queue_id, [*map(before.number, range(len(before.fates)))]
-            )
-        if owed:
-            self._teller.owe(after.queue_id, moment)
-        self._act(before, after, schedule, notices)
-        self._guard.settled(after, news)
-        return None
-
-    def _more_of_it(self, item: Item, news: Collection[int]) -> bool:
-        """Whether more of an item is being attempted, or there is more to tell of it."""
-        busy = self._lanes.how_busy(item.queue_id)
-        return busy > len(news) or item.queue_id in self._teller
-
-    def _act(
-        self, before: Item, after: Item, schedule: Schedule, notices: Sequence[Accept]
-    ) -> None:
-        """What follows from fates that are written."""
-        maillog.attempted(before, after)
-        now = self._now()
-        chronicle.fated(self._recorder, before, after, now, schedule)
-        chronicle.reported(self._recorder, before, after, notices, now)
-        for notice in notices:
-            assert notice.content is not None
-            self._announce(notice.item, Octets(notice.content))
-        fates = zip(before.fates, after.fates, after.envelope.recipients, strict=True)
-        for was, fate, recipient in fates:
-            if isinstance(fate, Pending) and fate != was:
-                self._finder.deferred(after.flow, recipient.path.domain, fate.due)
+    def written(self, after: Item, deferred: Iterable[tuple[str, float]]) -> None:
+        """What came of an attempt is written: of mail to these domains there is more, and when."""
+        for domain, due in deferred:
+            self._finder.deferred(after.flow, domain, due)
         self._sleep()

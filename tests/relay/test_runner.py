@@ -1,339 +1,31 @@
-"""The queue runner, in a time of its own: attempts, their consequences, and what is left undone."""
+"""The queue runner, in a time of its own: what is due when, and what is left undone."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent
 
-from mailhub.mail.address import NULL
 from mailhub.mail.address import Path as Address
-from mailhub.mail.envelope import Envelope, Notify, Recipient
-from mailhub.mail.reply import Refusal, Reply
+from mailhub.mail.reply import Reply
 from mailhub.net.content import Octets
-from mailhub.net.journal import Journal
 from mailhub.policy.cause import Cause
 from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule
-from mailhub.ports.accounts import AccountId
-from mailhub.ports.message import Content
-from mailhub.ports.outgoing import Outcome, QueueId
-from mailhub.queue.change import Accept, Cancel, Flush, Hold, Release, Select
-from mailhub.queue.ids import QueueIds
-from mailhub.queue.item import Held, Item, Local, Pending, Relayed
+from mailhub.queue.change import Cancel, Flush, Hold, Release, Select
+from mailhub.queue.item import Held, Item, Pending
 from mailhub.queue.spool import Spool
-from mailhub.relay.report import Reporter
-from mailhub.relay.runner import Runner
 from tests.queue import given as make
-from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK, SENDER
-from tests.rig import InlineDisk, run
-from tests.wording import LANGUAGES, other
-
-HERE = Local(AccountId(7))
-SCHEDULE = Schedule(jitter=0.0)
-START = 1000.0
-LIMITS = RunnerLimits()
-
-Say = Callable[[Hashable, Address], Reply]
-
-
-class Outbound:
-    """Next hops that say what the test wants, at once or when it lets them."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.says: Say = lambda hop, path: OK
-        self.waits = False
-        self.waiting: list[Deferred[None]] = []
-        self.asked: list[tuple[Hashable, list[str], bytes, float]] = []
-        self.fails: Exception | None = None
-        self.facts = True
-        self.put_off: float | None = None
-        self.stage = "rcpt"
-        self.runs: dict[Hashable, Hashable] = {}  # who runs hops, once it is found out
-        self.lanes: dict[Hashable, Hashable] = {}
-        self.room: dict[Hashable, int] = {}
-        self.found: list[Hashable] = []
-
-    def lane(self, hop: Hashable) -> Hashable:
-        return self.lanes.get(hop, hop)
-
-    async def find(self, hop: Hashable) -> None:
-        self.found.append(hop)
-        self.lanes.update(self.runs)
-
-    def places(self, lane: Hashable) -> int | None:
-        return self.room.get(lane)
-
-    async def deliver(self, hop: Hashable, envelope: Envelope, content: Content) -> Outcome:
-        octets = await content.read()
-        paths = [recipient.path for recipient in envelope.recipients]
-        self.asked.append((hop, [path.local for path in paths], octets, self.clock.seconds()))
-        if self.waits:
-            wait: Deferred[None] = Deferred()
-            self.waiting.append(wait)
-            await wait
-        if self.fails is not None:
-            raise self.fails
-        if self.put_off is not None:
-            causes = (Cause.LOCAL,) * len(paths)
-            return Outcome((LATER,) * len(paths), (), causes=causes, put_off=self.put_off)
-        replies = tuple(self.says(hop, path) for path in paths)
-        attempts = (replace(make.attempt("mx", replies[-1]), stage=self.stage),)
-        if not self.facts:
-            return Outcome(replies, attempts)
-        return Outcome(replies, attempts, ("mx",) * len(paths), (False,) * len(paths))
-
-    def go(self) -> None:
-        """Let the first one that waits go on."""
-        self.waiting.pop(0).callback(None)
-
-
-class Agent:
-    """Local delivery that is tried again."""
-
-    def __init__(self) -> None:
-        self.says = OK
-        self.asked: list[tuple[QueueId, tuple[int, ...]]] = []
-
-    async def deliver(
-        self, item: Item, numbers: Sequence[int], content: Content
-    ) -> Sequence[Reply]:
-        self.asked.append((item.queue_id, tuple(numbers)))
-        return [self.says] * len(numbers)
-
-
-class Rig:
-    """A hub's queue: what is announced is filed or relayed, as in the service."""
-
-    def __init__(self, directory: Path, limits: RunnerLimits = LIMITS) -> None:
-        self.directory = directory
-        self.clock = Clock()
-        self.clock.advance(START)
-        self.outbound = Outbound(self.clock)
-        self.agent = Agent()
-        self.limits = limits
-        self.announced: list[Item] = []
-        self.skew = 0.0
-        self.open()
-
-    def open(self) -> None:
-        self.spool = Spool(str(self.directory))
-        self.journal = Journal(self.spool, InlineDisk(), InlineDisk())
-        reporter = Reporter(
-            "hub.example",
-            QueueIds(self.now, lambda _: 0, self.journal.floor()),
-            self.now,
-            lambda _: 1,
-            self.expand,
-            lambda item, place: SCHEDULE,
-            LANGUAGES,
-            other,
-        )
-        self.runner = Runner(
-            self.journal,
-            self.outbound,
-            self.agent,
-            self.route,
-            reporter,
-            self.announce,
-            self.clock,
-            self.now,
-            lambda: 0.5,
-            lambda item, place: SCHEDULE,
-            self.limits,
-        )
-
-    def now(self) -> float:
-        return self.clock.seconds() + self.skew
-
-    def route(self, reverse_path: Address, path: Address, way: str) -> Hashable:
-        if path.domain == "refused.example":
-            raise Refusal(550, "4.4", "No route")
-        return path.domain
-
-    async def expand(self, to: Recipient) -> Sequence[tuple[Recipient, Local | None]]:
-        return [(to, HERE if to.path == SENDER else None)]
-
-    def announce(self, item: Item, content: Content) -> None:
-        self.announced.append(item)
-        self.runner.accepted(item, content)
-
-    def accept(self, item: Item, content: bytes = b"x", *, tell: bool = True) -> Item:
-        run(self.journal.accept(item, content))
-        if tell:
-            self.runner.accepted(item, Octets(content))
-        return item
-
-    def pass_time(self, seconds: float = 0.0) -> None:
-        """Let time go by, moment by moment."""
-        end = self.clock.seconds() + seconds
-        while True:
-            calls = [call.getTime() for call in self.clock.getDelayedCalls()]
-            due = [at for at in calls if at <= end]
-            if not due:
-                break
-            self.clock.advance(max(0.0, min(due) - self.clock.seconds()))
-        self.clock.advance(end - self.clock.seconds())
-
-    def step(self) -> None:
-        """Let the next call happen, and nothing that it leads to."""
-        call = self.clock.calls.pop(0)
-        call.called = 1
-        call.func(*call.args, **call.kw)
-
-    def fates(self, item: Item) -> tuple[Any, ...] | None:
-        now = self.journal.load(item.queue_id)
-        return None if now is None else now.fates
-
-    def close(self) -> None:
-        stopping = Deferred.fromCoroutine(self.runner.stop())
-        self.outbound.waits = False
-        while self.outbound.waiting:
-            self.outbound.go()
-        if not stopping.called:
-            self.pass_time(100)
-        assert stopping.called
-        run(self.journal.close())
-        assert self.clock.getDelayedCalls() == []
-
-    def kill(self) -> None:
-        """End as SIGKILL does: whatever was under way is never heard of again."""
-        self.outbound.waiting.clear()
-        self.clock.calls.clear()
-        self.journal._reads.close()
-        self.spool.close()
-        self.open()
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path)
-    rig.runner.start()
-    rig.pass_time()
-    yield rig
-    rig.close()
-
-
-@pytest.fixture
-def errors() -> Iterator[list[LogEvent]]:
-    """What was logged."""
-    found: list[LogEvent] = []
-    observer = cast(ILogObserver, found.append)
-    globalLogPublisher.addObserver(observer)
-    yield found
-    globalLogPublisher.removeObserver(observer)
-
-
-class TestAttempts:
-    def test_fresh(self, rig: Rig) -> None:
-        """A fresh item is attempted in the next turn, without being read from the disk."""
-        run(rig.journal.accept(make.item(), b"stored"))
-        rig.runner.accepted(make.item(), Octets(b"in memory"))
-        assert rig.outbound.asked == []
-        rig.pass_time()
-        assert rig.outbound.asked == [("remote.example", ["bob"], b"in memory", START)]
-        assert rig.fates(make.item()) is None
-
-    def test_what_the_spool_held(self, tmp_path: Path) -> None:
-        """At the start all that is due is attempted, however many pages it fills."""
-        rig = Rig(tmp_path, RunnerLimits(page=3))
-        items = [rig.accept(make.item(number=n), tell=False) for n in range(10)]
-        rig.runner.start()
-        rig.pass_time()
-        assert len(rig.outbound.asked) == 10
-        assert [rig.fates(item) for item in items] == [None] * 10
-        rig.close()
-
-    def test_grouped_by_hop(self, rig: Rig) -> None:
-        """Recipients of one item and one hop share an attempt."""
-        erin = Address("erin", "other.example")
-        rig.accept(make.item(BOB, erin, CAROL))
-        rig.pass_time()
-        assert [asked[:2] for asked in rig.outbound.asked] == [
-            ("remote.example", ["bob", "carol"]),
-            ("other.example", ["erin"]),
-        ]
-
-    def test_each_its_own_fate(self, rig: Rig) -> None:
-        """Of one attempt some recipients may be settled and others wait."""
-        rig.outbound.says = lambda _, path: LATER if path == CAROL else OK
-        item = rig.accept(make.item(BOB, CAROL))
-        rig.pass_time()
-        assert rig.fates(item) == (
-            Relayed(OK, START, "mx"),
-            Pending(START + MINUTE, 1, LATER, "mx"),
-        )
-
-    @pytest.mark.parametrize(("stage", "host"), [("rcpt", "mx"), ("connect", "")])
-    def test_facts_that_are_not_given(self, rig: Rig, stage: str, host: str) -> None:
-        """Whose words a reply is can also be told from the attempts."""
-        rig.outbound.stage = stage
-        rig.outbound.facts = False
-        rig.outbound.says = lambda _, path: LATER
-        item = rig.accept(make.item(BOB))
-        rig.pass_time()
-        assert rig.fates(item) == (Pending(START + MINUTE, 1, LATER, host),)
-
-    def test_a_refused_route(self, rig: Rig) -> None:
-        """Where no route can be found, its refusal is what the attempt ends with."""
-        item = rig.accept(make.item(Address("x", "refused.example"), sender=NULL))
-        rig.pass_time()
-        assert rig.fates(item) is None
-        assert rig.outbound.asked == []
-
-    def test_before_the_start(self, tmp_path: Path) -> None:
-        """What is accepted before the start is found by the start."""
-        rig = Rig(tmp_path)
-        rig.accept(make.item())
-        rig.runner.start()
-        rig.pass_time()
-        assert len(rig.outbound.asked) == 1
-        rig.close()
-
-    def test_a_mistake_of_ours(self, rig: Rig, errors: list[LogEvent]) -> None:
-        """A bug in delivery defers the recipient, is logged, and harms no other."""
-        rig.outbound.fails = ZeroDivisionError()
-        item = rig.accept(make.item(), tell=True)
-        rig.pass_time()
-        [fate] = rig.fates(item) or ()
-        assert isinstance(fate, Pending)
-        assert fate.reply is not None
-        assert fate.reply.text == "451 4.3.0 Internal error; will try again"
-        assert any("attempt failed" in formatEvent(event) for event in errors)
-        rig.outbound.fails = None
-        rig.pass_time(MINUTE)
-        assert rig.fates(item) is None
-
-    def test_large_content(self, rig: Rig) -> None:
-        """Content in a file is read without its head."""
-        item = make.item(content=b"0123456789")
-        item = replace(item, head=b"head")
-        large = rig.journal.large(item.queue_id, b"head")
-        run(large.write(b"0123456789"))
-        run(rig.journal.accept(item, large))
-        rig.runner.accepted(item, rig.journal.content(item))
-        rig.pass_time()
-        assert rig.outbound.asked[0][2] == b"0123456789"
-
-    def test_content_that_is_gone(self, rig: Rig) -> None:
-        """A content file that somebody removed defers the item; it is not dropped silently."""
-        item = make.item(content=b"0123456789")
-        run(rig.journal.commit(Accept(item, None)))
-        rig.runner.accepted(item, rig.journal.content(item))
-        rig.pass_time()
-        [fate] = rig.fates(item) or ()
-        assert isinstance(fate, Pending)
-        assert fate.attempts == 1
+from tests.queue.given import BOB, CAROL, LATER, NO, OK
+from tests.relay.running import LIMITS, START, Broken, Rig
+from tests.rig import run
 
 
 class TestTime:
@@ -449,57 +141,6 @@ class TestTime:
         rig.pass_time(MINUTE)
         assert len(rig.outbound.asked) == 6
         rig.close()
-
-
-class TestReports:
-    def test_a_bounce(self, rig: Rig) -> None:
-        """A failure ends the item and makes a notice, in one commit."""
-        rig.outbound.says = lambda _, path: NO if path == BOB else OK
-        item = rig.accept(make.item(BOB), b"Subject: x\r\n\r\n")
-        rig.pass_time()
-        [notice] = rig.announced
-        assert notice.envelope.reverse_path == NULL
-        assert notice.places == (HERE,)
-        assert [i.queue_id for i in rig.spool.find(Select())] == [notice.queue_id]
-        assert rig.fates(item) is None
-
-    def test_a_bounce_to_a_remote_sender(self, rig: Rig) -> None:
-        """A notice is relayed like any item, and a failure of its own is told to nobody."""
-        rig.outbound.says = lambda _, path: NO
-        rig.accept(make.item(BOB, sender=CAROL))
-        rig.pass_time()
-        assert [asked[1] for asked in rig.outbound.asked] == [["bob"], ["carol"]]
-        assert rig.spool.find(Select()) == []
-        assert len(rig.announced) == 1
-
-    def test_success(self, rig: Rig) -> None:
-        """Who asks for it is told that the message was relayed."""
-        rig.accept(make.item(Recipient(BOB, Notify.SUCCESS)))
-        rig.pass_time()
-        [notice] = rig.announced
-        octets = rig.spool.content(notice.queue_id)
-        assert b"Action: relayed" in octets
-
-
-class TestLocal:
-    def test_put_off(self, rig: Rig) -> None:
-        """A recipient of ours whose filing was put off is handed to local delivery when due."""
-        item = make.item(DAVE, places={0: HERE}, arrived=START)
-        item = replace(item, fates=(Pending(START + 60, 1, LATER),))
-        rig.accept(item)
-        rig.runner.wake()
-        rig.pass_time(59)
-        assert rig.agent.asked == []
-        rig.pass_time(1)
-        assert rig.agent.asked == [(item.queue_id, (0,))]
-        assert rig.fates(item) is None
-
-    def test_fresh_ones_are_not_ours(self, rig: Rig) -> None:
-        """Fresh local recipients belong to local delivery."""
-        item = rig.accept(make.item(DAVE, places={0: HERE}))
-        rig.pass_time(HOUR)
-        assert rig.agent.asked == []
-        assert rig.fates(item) == item.fates
 
 
 class TestOperators:
@@ -675,21 +316,6 @@ class TestLimits:
         assert [asked[2] for asked in rig.outbound.asked] == [b"memo", b"disk"]
         assert rig.runner._fresh.get(make.queue_id(0)) is None
         rig.close()
-
-
-class Broken(InlineDisk):
-    """A disk that refuses as long as it is told to."""
-
-    def __init__(self) -> None:
-        self.refuses = False
-
-    async def run(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if self.refuses and function.__name__ == "commit":
-            function.__self__._database._roll_back()
-            raise OSError(errno.ENOSPC, "full")
-        return function(*args, **kwargs)
-
-    brief = run
 
 
 class TestTrouble:

@@ -16,7 +16,7 @@ from mailhub.queue.item import Item
 from mailhub.relay.teller import Teller
 from tests.queue import given as make
 from tests.queue.given import LATER, NO, OK
-from tests.relay.test_runner import LIMITS, Rig
+from tests.relay.running import LIMITS, Rig
 
 PATHS = [Address("x", f"d{n}.example") for n in range(5)]
 
