@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from mailhub.mail.address import is_ip_address
+from mailhub.mail.reply import Refusal
 from mailhub.ports.outgoing import Lookup
 from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Resolver, Tlsa
 
@@ -33,6 +34,19 @@ class Names:
         if is_ip_address(host):
             return await self._resolver.addresses(host)  # nobody is asked
         return await self._noted(f"A/AAAA {host}", self._resolver.addresses(host), str)
+
+    async def exchanges(self, domain: str) -> Answer[Mx]:
+        """Likewise, where without an answer there is no sending.
+
+        Raises:
+            Refusal: There is no such domain, or none can be looked up now.
+        """
+        try:
+            return await self.mx(domain)
+        except NoSuchDomain:
+            raise Refusal(550, "1.2", f"The domain {domain} does not exist") from None
+        except LookupFailed as failure:
+            raise Refusal(451, "4.3", f"Looking up {domain} failed: {failure}") from None
 
     async def txt(self, name: str) -> Answer[bytes]:
         """As `ports.resolver.Resolver.txt`."""

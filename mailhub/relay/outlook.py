@@ -158,12 +158,7 @@ class _Look:
         address = literal_host(hop)
         if address is not None:
             return [Mx(0, address)]
-        try:
-            answer = await names.mx(hop.domain)
-        except NoSuchDomain:
-            raise Refusal(550, "1.2", f"The domain {hop.domain} does not exist") from None
-        except LookupFailed as failure:
-            raise Refusal(451, "4.3", f"Looking up {hop.domain} failed: {failure}") from None
+        answer = await names.exchanges(hop.domain)
         ourselves = (self._world.settings.hub.hostname,)
         found = candidates(hop.domain, answer.records, self._world.shuffle, ourselves)
         self._assurance = Assurance(answer.authentic)

@@ -36,7 +36,7 @@ from mailhub.policy.route import (
 )
 from mailhub.ports.message import Content
 from mailhub.ports.outgoing import Outcome
-from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Resolver
+from mailhub.ports.resolver import Mx, Resolver
 from mailhub.relay import blame
 from mailhub.relay.approach import Means
 from mailhub.relay.names import Names
@@ -258,12 +258,7 @@ class Remote:
             provider = Provider(hop.domain, listed=False)
             self._remember(hop.domain, provider)
             return (Mx(0, address),), provider, False
-        try:
-            answer = await names.mx(hop.domain)
-        except NoSuchDomain:
-            raise Refusal(550, "1.2", f"The domain {hop.domain} does not exist") from None
-        except LookupFailed as failure:
-            raise Refusal(451, "4.3", f"Looking up {hop.domain} failed: {failure}") from None
+        answer = await names.exchanges(hop.domain)
         hosts = candidates(hop.domain, answer.records, self._shuffle, self._ourselves)
         provider = self.directions.providers.of(hosts)
         self._remember(hop.domain, provider)

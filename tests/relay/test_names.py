@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from mailhub.mail.reply import Refusal
 from mailhub.ports.resolver import Answer, LookupFailed, Mx, NoSuchDomain, Tlsa
 from mailhub.relay.names import Names
 from tests.rig import run
@@ -65,6 +66,13 @@ def test_failures(names: Names) -> None:
     with pytest.raises(LookupFailed):
         run(names.addresses("slow.example"))
     assert [it.answer for it in names.lookups] == ["no such name", "failed: timed out"]
+
+
+def test_exchanges(names: Names) -> None:
+    """Without an answer there is no sending: for good where there is no such domain."""
+    with pytest.raises(Refusal) as gone:
+        run(names.exchanges("nowhere.example"))
+    assert gone.value.reply.code == 550
 
 
 def test_literals(names: Names) -> None:
