@@ -17,6 +17,7 @@ from itertools import chain
 from typing import Final
 
 from mailhub.ports.message import Rendering, Summary
+from mailhub.store.keyed import copy_rows, remove_rows
 
 TABLES: Final = """
 CREATE TABLE summary(
@@ -77,22 +78,11 @@ class Summaries:
 
     def copy(self, runs: Iterable[tuple[int, int, int]]) -> None:
         """Keep for copies what is kept of their originals: runs as of `side_by_side`."""
-        values = [(new - old, old, old + count - 1) for new, old, count in runs]
-        for table, columns in _COLUMNS.items():
-            self._database.executemany(
-                f"INSERT OR REPLACE INTO {table} SELECT key + ?, {columns} FROM {table}"  # noqa: S608
-                " WHERE key BETWEEN ? AND ?",
-                values,
-            )
+        copy_rows(self._database, _COLUMNS, runs)
 
     def remove(self, runs: Iterable[tuple[int, int]]) -> None:
         """Forget all from one key to another."""
-        spans = list(runs)
-        for table in _COLUMNS:
-            self._database.executemany(
-                f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- a constant
-                spans,
-            )
+        remove_rows(self._database, _COLUMNS, runs)
 
 
 def side_by_side(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:

@@ -30,6 +30,7 @@ from typing import Final
 
 from mailhub.mail.digest import Digest
 from mailhub.ports.finding import Found, Place, SentOn, Sorting, SortKey, Sought, Threadable
+from mailhub.store.keyed import copy_rows, remove_rows
 
 TABLES: Final = """
 CREATE TABLE digest(
@@ -186,22 +187,11 @@ class Texts:
 
     def copy(self, runs: Iterable[tuple[int, int, int]]) -> None:
         """Give copies their originals' digests: runs as of `summaries.side_by_side`."""
-        values = [(new - old, old, old + count - 1) for new, old, count in runs]
-        for table, columns in _TABLES.items():
-            self._database.executemany(
-                f"INSERT OR REPLACE INTO {table} SELECT key + ?, {columns} FROM {table}"  # noqa: S608
-                " WHERE key BETWEEN ? AND ?",
-                values,
-            )
+        copy_rows(self._database, _TABLES, runs)
 
     def remove(self, runs: Iterable[tuple[int, int]]) -> None:
         """Forget messages from one key to another; documents stay."""
-        spans = list(runs)
-        for table in _TABLES:
-            self._database.executemany(
-                f"DELETE FROM {table} WHERE key BETWEEN ? AND ?",  # noqa: S608 -- a constant
-                spans,
-            )
+        remove_rows(self._database, _TABLES, runs)
 
     def compact(self) -> bool:
         """Drop one full shard of which less than half is left; those lose their digests.
