@@ -34,6 +34,7 @@ class Hop:
         protocol: The ``with`` keyword (RFC 3848): SMTP, ESMTPSA …
         tls: Version and cipher suite; ``""`` in the clear.
         utf8: The transaction had SMTPUTF8.
+        priority: MT-PRIORITY; None for none.
     """
 
     helo: str
@@ -41,6 +42,7 @@ class Hop:
     protocol: str
     tls: str = ""
     utf8: bool = False
+    priority: int | None = None
 
 
 def received(
@@ -54,6 +56,8 @@ def received(
         lines.insert(0, _from(hop.helo, hop.address))
     if hop.tls:
         lines.append(f"({hop.tls})")
+    if hop.priority is not None:
+        lines.append(f"PRIORITY {hop.priority}")  # RFC 6710 §7
     if recipient is not None and (hop.utf8 or not recipient.needs_utf8):
         lines.append(f"for <{recipient}>")
     return ("Received: " + "\r\n\t".join(lines) + f";\r\n\t{_date(int(now))}\r\n").encode(

@@ -22,6 +22,7 @@ import re
 from binascii import b2a_qp
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from textwrap import wrap
 from typing import Final
@@ -188,6 +189,7 @@ def compose(
         body=Body.SEVEN_BIT if octets.isascii() else Body.EIGHT_BIT,
         utf8=to.needs_utf8,
         require_tls=item.envelope.require_tls,
+        priority=item.envelope.priority,  # RFC 6710 §4.6
     )
     return Notice(envelope, octets)
 
@@ -336,7 +338,19 @@ def _message_fields(item: Item, source: Source) -> list[tuple[str, str]]:
         fields.append(("Original-Envelope-Id", from_xtext(item.envelope.envid)))
     fields.append(("Reporting-MTA", f"dns; {source.host}"))  # RFC 3464 §2.2.2
     fields.append(("Arrival-Date", format_date(item.arrived)))  # RFC 3464 §2.2.5
+    if item.deadline is not None:
+        fields.append(("Deliver-By-Date", format_date(item.deadline)))  # RFC 2852 §5
+    wished = item.envelope.hold_until
+    if item.envelope.hold_for is not None:
+        fields.append(("Future-Release-Request", f"for;{item.envelope.hold_for}"))
+    elif wished is not None:
+        fields.append(("Future-Release-Request", f"until;{_utc(wished)}"))  # RFC 4865 §5.1.2
     return fields
+
+
+def _utc(moment: float) -> str:
+    """A moment as Internet date and time in UTC (RFC 3339 §5.6)."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _recipient_fields(
@@ -351,9 +365,7 @@ def _recipient_fields(
     kind = "utf-8" if recipient.path.needs_utf8 else "rfc822"  # RFC 6533 §3
     fields.append(("Final-Recipient", f"{kind}; {recipient.path}"))  # RFC 3464 §2.3.2
     fields.append(("Action", action.value))
-    # An expired delivery has a status of its own (RFC 3463 §3.5): 4.4.7.
-    status = "4.4.7" if expired else _default_status(action) if reply is None else reply.status
-    fields.append(("Status", status))
+    fields.append(("Status", _status(item, action, reply, source.date, expired=expired)))
     if host:
         fields.append(("Remote-MTA", f"dns; {_mta(host)}"))  # RFC 3464 §2.3.5
     if reply is not None and (host or action in (Action.FAILED, Action.DELAYED)):
@@ -364,6 +376,16 @@ def _recipient_fields(
     if action is Action.DELAYED and retry_until is not None:
         fields.append(("Will-Retry-Until", format_date(retry_until)))  # RFC 3464 §2.3.9
     return fields
+
+
+def _status(item: Item, action: Action, reply: Reply | None, now: float, *, expired: bool) -> str:
+    """The status of a recipient: the reply's, but for what has taken too long (RFC 3463 §3.5)."""
+    late = item.deadline is not None and now >= item.deadline
+    if late and action is Action.FAILED and expired:
+        return "5.4.7"  # RFC 2852 §4.1.3
+    if expired or (late and action is Action.DELAYED):
+        return "4.4.7"
+    return _default_status(action) if reply is None else reply.status
 
 
 def _mta(host: str) -> str:

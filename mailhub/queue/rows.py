@@ -3,7 +3,7 @@
 Invariants:
 
 1. `item(item_row(i, flow), recipient rows of i, i.flow) == i`, whatever the fates,
-   but that the moment of release is always absolute.
+   but that a moment of release that is past is none.
 2. A row's `State` alone says which kind of fate it is; the columns that a
    kind has no use for are NULL or zero.
 """
@@ -66,8 +66,8 @@ SETTLED = 10
 
 ITEM_COLUMNS = (
     "id, arrived, size, reverse_local, reverse_domain, body, ret, envid, utf8, require_tls,"
-    " tls_optional, announced, release, by_seconds, by_mode, priority, address, helo, protocol,"
-    " account, head, flow, total"
+    " tls_optional, announced, release, hold_for, by_seconds, by_mode, priority, address, helo,"
+    " protocol, account, head, flow, total"
 )
 RECIPIENT_COLUMNS = (
     "item, number, local, domain, flow, notify, orcpt, account, mailbox,"
@@ -101,6 +101,7 @@ def item_row(item: Item, flow: int) -> ItemRow:
         envelope.tls_optional,
         envelope.size,
         item.release if item.release > item.arrived else None,
+        envelope.hold_for,
         None if by is None else by.seconds,
         None if by is None else ("R" if by.returned else "N") + ("T" if by.trace else ""),
         envelope.priority,
@@ -192,7 +193,7 @@ def expected(fate: Fate, place: Local | None) -> tuple[State, State]:
 def item(row: ItemRow, recipients: Iterable[RecipientRow], flow: Flow) -> Item:
     """The item of these rows; those of the recipients, all or some, in order of their numbers."""
     (number, arrived, size, reverse_local, reverse_domain, body, ret, envid, utf8, require_tls,
-     tls_optional, announced, release, seconds, mode, priority, address, helo, protocol,
+     tls_optional, announced, release, hold_for, seconds, mode, priority, address, helo, protocol,
      account, head, _, total) = row  # fmt: skip
     rows = list(recipients)
     envelope = Envelope(
@@ -205,8 +206,8 @@ def item(row: ItemRow, recipients: Iterable[RecipientRow], flow: Flow) -> Item:
         bool(require_tls),
         bool(tls_optional),
         announced,
-        None,
-        release,
+        hold_for,
+        release if hold_for is None else None,
         None if mode is None else DeliverBy(seconds, "R" in mode, "T" in mode),
         priority,
     )

@@ -45,6 +45,7 @@ MIGRATIONS: Final = (
         tls_optional INTEGER NOT NULL,
         announced INTEGER,
         release REAL,
+        hold_for INTEGER,  -- seconds, if the release was asked for so
         by_seconds INTEGER,
         by_mode TEXT,
         priority INTEGER,

@@ -68,7 +68,7 @@ ATTEMPTS_KEPT: Final = 250_000
 _ATTEMPTS_STEP: Final = 256
 """After so many new ones the oldest are forgotten."""
 
-_INSERT_ITEM: Final = f"INSERT INTO item ({ITEM_COLUMNS}, in_file, open) VALUES ({'?, ' * 24}?)"
+_INSERT_ITEM: Final = f"INSERT INTO item ({ITEM_COLUMNS}, in_file, open) VALUES ({'?, ' * 25}?)"
 _INSERT_RECIPIENT: Final = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({'?, ' * 17}?)"
 _THIS: Final = "item=? AND number=? AND state IN (?, ?) AND local=? AND domain=?"
 _UPDATE_FATE: Final = (

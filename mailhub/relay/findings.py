@@ -17,6 +17,7 @@ from mailhub.relay.pool import Link
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
 from mailhub.relay.traffic import Gate
+from mailhub.smtp.announce import unwatched
 from mailhub.smtp.handover import Handover
 from mailhub.smtp.wire import Broken, Untrusted, Unwelcome
 
@@ -61,7 +62,7 @@ class Findings:
                 continue
             verdict = None if reply.positive else self._verdict(reply)
             cause = None if verdict is None else verdict.cause
-            dsn = reply.positive and link.session.features.dsn
+            dsn = reply.positive and self._takes_over(link)
             self._progress.settle(number, reply, cause, link.peer.host, dsn=dsn)
             heard.setdefault(cause, (verdict, reply))
         self._progress.reached = self._progress.reached or link.session.said is not None
@@ -72,6 +73,16 @@ class Findings:
             self._gate.refused(verdict, reply, link.session.stage)
         if handover.fault is not None:
             self.blame(link, handover.fault)
+
+    def _takes_over(self, link: Link) -> bool:
+        """Whether the host reports from here on, and its sender need not hear that it was relayed.
+
+        One who set a time and wants to know who took the message, or whose time nobody watches
+        from here, is told (RFC 2852 §4.1.4).
+        """
+        by, features = self._progress.envelope.by, link.session.features
+        told = by is not None and (by.trace or unwatched(by, features))
+        return features.dsn and not told
 
     def weigh(self, link: Link, fault: Broken | None, needed: Protection) -> None:
         """Tell what came of the encryption of a new connection, if it came so far."""

@@ -402,6 +402,7 @@ class HubDraft:
                 client.protocol,
                 "" if client.tls is None else f"{client.tls.version} {client.tls.cipher}",
                 self._envelope.utf8,
+                self._envelope.priority,
             ),
             intake.host,
             self._queue_id,

@@ -36,6 +36,8 @@ def accepted(item: Item) -> None:
         account = f" as {origin.account}" if origin.account else ""
         by = f"by {_visitor(origin.helo, origin.address)} with {origin.protocol}{account}"
     size = f"{item.size} octets"
+    if envelope.priority is not None:
+        size += f", priority {envelope.priority}"  # RFC 6710 §4.1
     _say(f"{item.queue_id}: accepted from <{envelope.reverse_path}> for {to}, {size}, {by}")
 
 

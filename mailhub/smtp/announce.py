@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Final
 
 from mailhub.mail.address import NULL
-from mailhub.mail.envelope import Body, Envelope, Notify, Recipient
+from mailhub.mail.envelope import Body, DeliverBy, Envelope, Notify, Recipient
 from mailhub.mail.reply import Reply
 from mailhub.mail.value import value
 from mailhub.smtp import xtext
@@ -42,7 +42,8 @@ class Needs:
             passed on where that is possible.
         trusted: REQUIRETLS was given, so the server must announce it as well,
             over TLS with a verified certificate.
-        timely: BY was given with mode R, so the server must know what late mail means.
+        within: BY was given with mode R, so the server must know what late mail means:
+            the seconds that are left.
     """
 
     size: int
@@ -51,7 +52,7 @@ class Needs:
     utf8_header: bool = False
     utf8_asked: bool = False
     trusted: bool = False
-    timely: bool = False
+    within: int | None = None
 
     @property
     def utf8(self) -> bool:
@@ -68,6 +69,7 @@ def needs(envelope: Envelope, beginning: bytes, size: int, *, ascii_only: bool) 
     # SMTPUTF8 asks whether there *may* be a UTF-8 header; what matters to a server without it
     # is whether there is one (RFC 6531 §3.4, and the leave to check in RFC 6531 §3.6).
     header = beginning.partition(b"\r\n\r\n")[0]
+    by = envelope.by
     asked = envelope.utf8 or any(it.path.needs_utf8 for it in envelope.recipients)
     return Needs(
         size=size,
@@ -77,7 +79,7 @@ def needs(envelope: Envelope, beginning: bytes, size: int, *, ascii_only: bool) 
         utf8_asked=asked,
         # A bounce is rather sent unprotected than lost (RFC 8689 §5).
         trusted=envelope.require_tls and envelope.reverse_path != NULL,
-        timely=envelope.by is not None and envelope.by.returned,
+        within=by.seconds if by is not None and by.returned else None,
     )
 
 
@@ -96,9 +98,12 @@ def lacking(need: Needs, features: Features, *, verified: bool) -> Reply | None:
         return Reply(553, "6.7", ("The next host does not take non-ASCII addresses",))
     if need.utf8_header and not features.utf8:
         return Reply(554, "6.9", ("The next host does not take UTF-8 headers",))
-    if need.timely and "DELIVERBY" not in features.keywords:
-        # Nobody would send it back there when it is late (RFC 2852 §4.2).
+    if need.within is not None and "DELIVERBY" not in features.keywords:
+        # Nobody would send it back there when it is late (RFC 2852 §4.1.4.1).
         return Reply(554, "4.7", ("The next host does not support DELIVERBY",))
+    if need.within is not None and need.within < features.least_time:
+        words = f"The next host wants {features.least_time} seconds at least for DELIVERBY"
+        return Reply(554, "4.7", (words,))
     if features.size is not None and need.size > features.size:
         # Told beforehand, so there is no need to ask (RFC 1870 §5).
         return Reply(552, "3.4", (f"The next host takes at most {features.size} octets",))
@@ -136,11 +141,21 @@ def mail_line(envelope: Envelope, need: Needs, features: Features) -> bytes:
     return _line(parts)
 
 
-def rcpt_line(recipient: Recipient, features: Features) -> bytes:
+def unwatched(by: DeliverBy | None, features: Features) -> bool:
+    """Whether a message whose sender is to hear of delays goes where nobody watches the time."""
+    waits = by is not None and not by.returned and by.seconds > 0
+    return waits and "DELIVERBY" not in features.keywords
+
+
+def rcpt_line(recipient: Recipient, features: Features, by: DeliverBy | None = None) -> bytes:
     """The RCPT command; what a server without DSN is not told stays our duty (RFC 3461 §5.2.2)."""
     parts = [f"RCPT TO:<{recipient.path}>"]
-    if features.dsn and recipient.notify is not None:
-        parts.append(f"NOTIFY={_notify(recipient.notify)}")
+    notify = recipient.notify
+    if unwatched(by, features) and notify is not Notify.NEVER:
+        # The usual report of a delay is the next best thing (RFC 2852 §4.1.4.2).
+        notify = (Notify.FAILURE if notify is None else notify) | Notify.DELAY
+    if features.dsn and notify is not None:
+        parts.append(f"NOTIFY={_notify(notify)}")
     if features.dsn and recipient.orcpt is not None:
         orcpt = recipient.orcpt
         parts.append(f"ORCPT={orcpt if features.utf8 else xtext.embed_non_ascii(orcpt)}")

@@ -44,6 +44,13 @@ class Features:
     recipients: int | None = None
     messages: int | None = None
 
+    @property
+    def least_time(self) -> int:
+        """Seconds that DELIVERBY needs at least (RFC 2852 §2)."""
+        #   deliverby-param = min-by-time *( ',' extension-token )
+        least = self.keywords.get("DELIVERBY", "").partition(",")[0].strip()
+        return int(least) if _is_number(least) else 0
+
 
 NOTHING: Final = Features()
 """What a server offers that knows HELO only."""

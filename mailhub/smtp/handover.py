@@ -323,7 +323,9 @@ class Handing:
         times = self._timeouts
         commands = [("mail", announce.mail_line(job.envelope, job.need, self.features), times.mail)]
         for number in batch:
-            line = announce.rcpt_line(job.envelope.recipients[number], self.features)
+            line = announce.rcpt_line(
+                job.envelope.recipients[number], self.features, job.envelope.by
+            )
             commands.append(("rcpt", line, times.rcpt))
         if data:
             commands.append(("data", b"DATA\r\n", times.data))

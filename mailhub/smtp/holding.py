@@ -24,6 +24,9 @@ def check_hold(command: Mail, site: Site, limit: float) -> None:
     if command.hold_for is not None and command.hold_until is not None:
         raise Refusal(501, "5.4", "HOLDFOR and HOLDUNTIL exclude each other")
     until = (command.hold_until or 0) - now() if command.hold_until else command.hold_for or 0
+    if command.by is not None and until > command.by.seconds:
+        # Neither wish can be met without breaking the other (RFC 4865 §5.2.2).
+        raise Refusal(501, "5.4", "To be held beyond the time by which it is to be delivered")
     if until > limit:
         words = f"A message is held for {int(limit)} seconds at most"
         raise Refusal(501, "5.4", words).by(LONGEST)

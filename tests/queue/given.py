@@ -157,10 +157,18 @@ places = st.none() | st.builds(
 )
 
 
+wishes = st.one_of(
+    st.tuples(st.integers(1, 1 << 30), st.none()),
+    st.tuples(st.none(), st.none() | st.floats(2e10, 3e10)),
+)
+"""For how long, or until when, a message is to be held."""
+
+
 @st.composite
 def items(draw: st.DrawFn, fate: st.SearchStrategy[Fate] = fates) -> Item:
     """Any item."""
     rows = draw(st.lists(st.tuples(recipients, places, fate), min_size=1, max_size=5))
+    hold_for, hold_until = draw(wishes)
     envelope = Envelope(
         draw(st.sampled_from([NULL, SENDER, Path("grüße", "hub.example")])),
         tuple(recipient for recipient, _, _ in rows),
@@ -171,8 +179,8 @@ def items(draw: st.DrawFn, fate: st.SearchStrategy[Fate] = fates) -> Item:
         draw(st.booleans()),
         draw(st.booleans()),
         draw(st.none() | st.integers(0, 1 << 40)),
-        None,
-        draw(st.none() | st.floats(2e10, 3e10)),
+        hold_for,
+        hold_until,
         draw(st.none() | st.builds(DeliverBy, st.integers(-9, 9), st.booleans(), st.booleans())),
         draw(st.none() | st.integers(-9, 9)),
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailhub.config.words import shipped
 from mailhub.mail.address import NULL, Path
-from mailhub.mail.envelope import Body, Recipient, Return
+from mailhub.mail.envelope import Body, DeliverBy, Recipient, Return
 from mailhub.mail.reply import Reply
 from mailhub.policy.cause import Cause
 from mailhub.queue import item as queue
@@ -289,6 +289,36 @@ class TestOthers:
             None,
         ]
         assert parse(notice)["Subject"] == "Delivered: 3 recipients"
+
+    def test_in_time(self) -> None:
+        """What came too late has a status of its own, and the time is told (RFC 2852 §4.1.3)."""
+        item = failed(BOB, by=DeliverBy(60, returned=True))
+        late = replace(item, fates=(Failed(LATER, 5.0, "mx", expired=True),))
+        _, machine, _ = parts(compose(late, {0: Action.FAILED}, MESSAGE, SOURCE))
+        message, recipient = fields(machine)
+        assert message["Deliver-By-Date"] == "Thu, 1 Jan 1970 00:17:40 +0000"
+        assert recipient["Status"] == "5.4.7"
+        waiting = replace(item, fates=(Pending(5.0, 7, LATER, "mx", True),))
+        _, machine, _ = parts(compose(waiting, {0: Action.DELAYED}, MESSAGE, SOURCE))
+        assert fields(machine)[1]["Status"] == "4.4.7"
+        early = replace(SOURCE, date=1001.0)
+        _, machine, _ = parts(compose(waiting, {0: Action.DELAYED}, MESSAGE, early))
+        assert fields(machine)[1]["Status"] == "4.7.1"
+
+    def test_released_later(self) -> None:
+        """What its sender wished is told as it was asked for (RFC 4865 §5.1.2)."""
+        for wish, told in (
+            ({"hold_for": 600}, "for;600"),
+            ({"hold_until": 1_000_000.0}, "until;1970-01-12T13:46:40Z"),
+        ):
+            notice = compose(failed(BOB, **wish), {0: Action.FAILED}, MESSAGE, SOURCE)
+            _, machine, _ = parts(notice)
+            assert fields(machine)[0]["Future-Release-Request"] == told
+
+    def test_priority(self) -> None:
+        """A notice is as urgent as what it is about (RFC 6710 §4.6)."""
+        notice = compose(failed(BOB, priority=-4), {0: Action.FAILED}, MESSAGE, SOURCE)
+        assert notice.envelope.priority == -4
 
     def test_one_notice_for_each_kind(self) -> None:
         """Failures, delays and successes are told in notices of their own."""

@@ -354,6 +354,12 @@ class TestSubmission:
         house.take([b"TLS-Required: No\r\n" + HEADER], envelope=strict)
         assert not house.item.envelope.tls_optional
 
+    def test_priority_in_received(self) -> None:
+        """The priority that was asked for stands in Received (RFC 6710 §4.1)."""
+        house = House()
+        house.take([HEADER], envelope=Envelope(SENDER, priority=-3))
+        assert "\r\n\tPRIORITY -3\r\n" in house.received
+
     def test_hidden_client(self) -> None:
         """Where our users are need not be told to the world; strangers are told of."""
         house = House(limits=IntakeLimits(hide_clients=True))

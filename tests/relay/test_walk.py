@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from mailhub.mail.address import Path
-from mailhub.mail.envelope import Envelope, Recipient
+from mailhub.mail.envelope import DeliverBy, Envelope, Recipient
 from mailhub.policy.cause import Cause
 from mailhub.policy.limits import PoolLimits, RemoteLimits
 from mailhub.policy.provider import Provider, Providers
@@ -66,6 +66,24 @@ class TestGroup:
         start(remote.find(literal))
         assert remote.lane(literal) == "[192.0.2.7]"
         assert remote.lane(Smarthost("out", "relay.example")) == "route out"
+
+    @pytest.mark.parametrize(
+        ("extensions", "by", "taken_over"),
+        [
+            (("DSN",), None, True),
+            (("DSN", "DELIVERBY"), DeliverBy(60, returned=False), True),
+            (("DSN",), DeliverBy(60, returned=False), False),
+            (("DSN", "DELIVERBY"), DeliverBy(60, returned=True, trace=True), False),
+            ((), None, False),
+        ],
+    )
+    def test_who_reports(
+        self, world: World, extensions: tuple[str, ...], by: DeliverBy | None, taken_over: bool
+    ) -> None:
+        """The next host takes over, unless the sender wants to hear of it (RFC 2852 §4.1.4)."""
+        world.network.hosts[ONE, 25] = Host(partial(Model, extensions))
+        outcome = world.deliver(envelope(by=by))
+        assert outcome.dsn == (taken_over,)
 
     def test_unknown(self, world: World) -> None:
         """Domains of nobody known are grouped by their exchanges."""

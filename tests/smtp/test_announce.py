@@ -155,6 +155,32 @@ class TestLacking:
         assert mail_line(told, need, knows).endswith(b" BY=-5;N MT-PRIORITY=-3\r\n")
         assert b"BY=" not in mail_line(told, need, replace(ALL, keywords={}))
 
+    def test_least_time(self) -> None:
+        """Nor where there is less time left than the server wants (RFC 2852 §4.1.4.1)."""
+        late = Envelope(BOB, (ANN,), by=DeliverBy(59, returned=True))
+        wants = replace(ALL, keywords={**ALL.keywords, "DELIVERBY": "60,X"})
+        assert self.check(late, wants) == "554 5.4.7"
+        assert not self.check(replace(late, by=DeliverBy(60, returned=True)), wants)
+        assert not self.check(replace(late, by=DeliverBy(59, returned=False)), wants)
+
+    @pytest.mark.parametrize(
+        ("asked", "expected"),
+        [
+            (None, b" NOTIFY=FAILURE,DELAY"),
+            (Notify.SUCCESS, b" NOTIFY=SUCCESS,DELAY"),
+            (Notify.NEVER, b" NOTIFY=NEVER"),
+        ],
+    )
+    def test_nobody_watches(self, asked: Notify | None, expected: bytes) -> None:
+        """Where DELIVERBY is unknown, a report of delays is the next best (RFC 2852 §4.1.4.2)."""
+        by = DeliverBy(60, returned=False)
+        recipient = replace(ANN, notify=asked)
+        assert rcpt_line(recipient, ALL, by).endswith(expected + b"\r\n")
+        knows = replace(ALL, keywords={"DELIVERBY": ""})
+        for features, time in ((knows, by), (ALL, replace(by, seconds=-1)), (ALL, None)):
+            assert (b"NOTIFY=" in rcpt_line(recipient, features, time)) is (asked is not None)
+            assert b"DELAY" not in rcpt_line(recipient, features, time)
+
     def test_unreachable(self) -> None:
         """One non-ASCII recipient is refused for itself."""
         reply = unreachable(Recipient(Path("\u00e9va", "example.org")), NOTHING)

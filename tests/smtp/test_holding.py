@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailhub.mail.address import NULL
+from mailhub.mail.envelope import DeliverBy
 from mailhub.mail.reply import Refusal
 from mailhub.policy.rule import Rule
 from mailhub.smtp.command import Mail
@@ -40,6 +41,15 @@ def test_refused(mail: Mail, site: Site, limit: float, code: int) -> None:
     with pytest.raises(Refusal) as caught:
         check_hold(mail, site, limit)
     assert caught.value.reply.code == code
+
+
+def test_beside_a_time_to_be_delivered_by() -> None:
+    """A message is not held beyond the time by which it is to be there (RFC 4865 §5.2.2)."""
+    by = DeliverBy(50, returned=True)
+    check_hold(replace(PLAIN, hold_for=50, by=by), SITE, 100.0)
+    for wish in ({"hold_for": 51}, {"hold_until": 1051.0}):
+        with pytest.raises(Refusal, match=r"501 5\.5\.4"):
+            check_hold(replace(PLAIN, by=by, **wish), SITE, 100.0)
 
 
 def test_the_line() -> None:
