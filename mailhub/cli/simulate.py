@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,11 +91,13 @@ def simulate(
     describes it, and the campaign file.
     """
     settings = _settings(place, config)
-    with _quiet():
+    if report is not None:
+        _try(report)
+    with _quiet(), _interruptible() as between:
         if journeys is not None:
-            _replay(settings, journeys, seed, until, as_json=as_json)
+            _replay(settings, journeys, seed, until, between, as_json=as_json)
             return
-        results = _results(settings, against, world, campaign, seed, until)
+        results = _results(settings, against, world, campaign, seed, until, between)
     if report is not None:
         from mailhub.sim.report import page  # noqa: PLC0415
 
@@ -129,6 +132,7 @@ def _results(
     campaign: str | None,
     seed: str,
     until: float,
+    between: Callable[[], object],
 ) -> list[Result]:
     """The result; and, behind it, what the configuration beside it came to."""
     from mailhub.config.load import load  # noqa: PLC0415
@@ -146,8 +150,40 @@ def _results(
     for name, each in given:
         plan = Plan(each, atlas, sent, seed, until)
         with _progress(plan, name) as progress:
-            results.append(concluded(run(plan, progress)))
+
+            def told(ledger: Any, age: float, show: Progress | None = progress) -> None:
+                between()
+                if show is not None:
+                    show(ledger, age)
+
+            results.append(concluded(run(plan, told)))
     return results
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Give what raises `KeyboardInterrupt` between two turns of the world, if there was one.
+
+    Within a turn Twisted would take it for a failure of whatever program's turn it is, and the
+    world would go on without that.
+    """
+    told = False
+
+    def handler(*_: object) -> None:
+        nonlocal told
+        if told:
+            raise KeyboardInterrupt
+        told = True
+
+    def between() -> None:
+        if told:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield between
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -194,6 +230,19 @@ def _progress(plan: Plan, name: str) -> Iterator[Progress | None]:
             bar.update(task, completed=ledger.settled, age=f"{duration(age)} simulated")
 
         yield told
+
+
+def _try(path: str) -> None:
+    """See that a file can be written now, and not after all the work.
+
+    Raises:
+        OSError: It cannot.
+    """
+    there = os.path.lexists(path)
+    with open(path, "ab"):
+        pass
+    if not there:
+        os.unlink(path)
 
 
 def _write(path: str, text: str) -> None:
@@ -302,12 +351,20 @@ def sparks(values: tuple[float, ...], width: int = SPARK_WIDTH) -> str:
 # ---- Replaying -----------------------------------------------------------------------------
 
 
-def _replay(settings: Settings, path: str, seed: str, until: float, *, as_json: bool) -> None:
+def _replay(
+    settings: Settings,
+    path: str,
+    seed: str,
+    until: float,
+    between: Callable[[], object],
+    *,
+    as_json: bool,
+) -> None:
     from mailhub.cli.show import print_json  # noqa: PLC0415
     from mailhub.sim.replay import read, replay  # noqa: PLC0415
 
     recorded = read(path)
-    changes = replay(settings, recorded, seed, until)
+    changes = replay(settings, recorded, seed, until, between)
     if as_json:
         print_json([change.as_dict() for change in changes])
         return

@@ -227,6 +227,7 @@ class Why(Enum):
     CAPACITY = "its own capacity"
     SLOW = "its slow answers"
     FAULTS = "faults on the way"
+    TLS = "what it says of its TLS"
     FULL = "full mailboxes"
     UNKNOWN = "unknown users"
     OTHER = "other refusals"

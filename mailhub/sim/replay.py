@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -291,9 +291,13 @@ def _switches(answers: list[tuple[float, Reply]]) -> list[tuple[float, Reply]]:
 
 
 def replay(
-    settings: Settings, messages: Sequence[Recorded], seed: str = "1", until: float = 0.0
+    settings: Settings,
+    messages: Sequence[Recorded],
+    seed: str = "1",
+    until: float = 0.0,
+    between: Callable[[], object] = lambda: None,
 ) -> list[Difference]:
-    """What would be otherwise with these settings."""
+    """What would be otherwise with these settings; `between` is called between turns."""
     with World(seed) as world:
         play = _Play(world, settings, messages)
         play.hub.start()
@@ -303,13 +307,14 @@ def replay(
             world.at(message.at - first, lambda it: fates.append(play.hand_in(it)), message)
         last = messages[-1].at - first
         limit = until or last + settings.schedule.lifetime + _MARGIN
-        world.run_until(
-            lambda: (
-                len(fates) == len(messages)
-                and all(fate.end != "waiting" for each in fates for fate in each)
-            ),
-            limit,
-        )
+
+        def over() -> bool:
+            between()
+            return len(fates) == len(messages) and all(
+                fate.end != "waiting" for each in fates for fate in each
+            )
+
+        world.run_until(over, limit)
         stopped = play.hub.stop()
         world.run_until(lambda: stopped.called, _MARGIN)
     return [

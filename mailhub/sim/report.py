@@ -40,6 +40,7 @@ _CAUSES: Final[dict[str, str]] = {
     Why.CAPACITY.value: "capacity",
     Why.SLOW.value: "capacity",
     Why.FAULTS.value: "faults",
+    Why.TLS.value: "tls",
     Why.FULL.value: "full",
     OUR_CONNECTIONS: "ours",
     OUR_PACE: "pace",
@@ -86,7 +87,8 @@ def _section(title: str, words: str, inside: str) -> str:
 
 def _header(result: Result, before: Result | None) -> str:
     answer, _, rest = result.answer.partition("; ")
-    rest = rest[:1].upper() + rest[1:]
+    answer, but, given_up = answer.partition(", but ")
+    rest = f"But {given_up}; {rest}" if but else rest[:1].upper() + rest[1:]
     facts = [
         f"{result.hostname} in the world <b>{escape(result.world)}</b>: {escape(result.about)}",
     ]

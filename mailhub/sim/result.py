@@ -19,7 +19,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from mailhub.sim.books import SLOT, Account, Slot
-from mailhub.sim.manners import LIMITS, Manners, Why
+from mailhub.sim.manners import LIMITS, Dane, Manners, Sts, Why
 from mailhub.sim.simulation import COLLECTOR, Run
 
 BINS: Final = 144
@@ -33,6 +33,8 @@ _FEW_PARTS: Final = 0.02
 """Recipients waiting that are stragglers: full mailboxes, late greylisting; and their share."""
 _SHORT: Final = 10.0
 """Seconds behind their handing in that nobody minds."""
+_LATE: Final = 3600.0
+"""Seconds behind the last that was delivered, after which giving up is worth a word."""
 _MOST: Final = 0.95
 _NEARLY_ALL: Final = 0.99
 
@@ -109,6 +111,8 @@ class Result:
         answer: In one sentence.
         bin: Seconds of one bin.
         done: The age at which the last recipient had it; None if none had.
+        given_up: Recipients that were given up an hour later or more; `given_up_at` is when the
+            last of them was.
         ended: The age of the world at the end.
     """
 
@@ -131,6 +135,8 @@ class Result:
     bin: float
     first: float
     done: float | None
+    given_up: int
+    given_up_at: float | None
     ended: float
     bottleneck: str
     digest: str
@@ -177,8 +183,11 @@ def concluded(run: Run) -> Result:
     }
     bottleneck = _bottleneck(outcomes)
     done = last if sums["delivered"] else None
+    late = _given_up(accounts, last + _LATE) if done is not None else Counter()
+    sums["given_up"] = late.total()
+    given_up_at = max(late, default=None)
     return Result(
-        answer=_answer(sums, first, done, run.ended, bottleneck),
+        answer=_answer(sums, first, done, given_up_at, run.ended, bottleneck),
         hostname=run.plan.settings.hub.hostname,
         world=run.plan.atlas.name,
         about=run.plan.atlas.surface.about,
@@ -187,6 +196,7 @@ def concluded(run: Run) -> Result:
         bin=width,
         first=first,
         done=done,
+        given_up_at=given_up_at,
         ended=run.ended,
         bottleneck=bottleneck.name if bottleneck is not None else "",
         digest=run.digest,
@@ -195,6 +205,16 @@ def concluded(run: Run) -> Result:
         providers=tuple(outcomes),
         **sums,
     )
+
+
+def _given_up(accounts: Sequence[Account], after: float) -> Counter[float]:
+    """How many were given up, by the age at which they were."""
+    found: Counter[float] = Counter()
+    for account in accounts:
+        for number, slot in account.slots.items():
+            if slot.gone and number * SLOT > after:
+                found[number * SLOT] += slot.gone
+    return found
 
 
 def _outcome(
@@ -276,8 +296,7 @@ def _limits(
         word = _loudest(slot) or word
         if not slot.delivered and word:  # what they said is what we wait for
             said = word
-        slow = manners is not None and manners.tarpit > 0
-        labels.append(said or (Why.SLOW.value if slow else _ours(slot, waiting, peak)))
+        labels.append(said or _unsaid(manners, slot) or _ours(slot, waiting, peak))
     found, number = [], 0
     for label, same in groupby(labels):
         count = len(list(same))
@@ -300,6 +319,16 @@ def _loudest(slot: Slot) -> str:
     """What was said most, however seldom."""
     why = max(LIMITS, key=lambda it: (slot.refused[it], -LIMITS.index(it)))
     return why.value if slot.refused[why] else ""
+
+
+def _unsaid(manners: Manners | None, slot: Slot) -> str:
+    """What is known to hold us up though they say nothing."""
+    if manners is None:
+        return ""
+    wrong = manners.sts is Sts.WRONG or (manners.dane is Dane.WRONG and manners.secure)
+    if wrong and not slot.delivered:
+        return Why.TLS.value  # what they publish forbids to send them anything
+    return Why.SLOW.value if manners.tarpit > 0 else ""
 
 
 def _ours(slot: Slot, waiting: int, peak: int) -> str:
@@ -348,7 +377,12 @@ def duration(seconds: float) -> str:
 
 
 def _answer(
-    sums: dict[str, int], first: float, done: float | None, ended: float, bottleneck: Outcome | None
+    sums: dict[str, int],
+    first: float,
+    done: float | None,
+    given_up_at: float | None,
+    ended: float,
+    bottleneck: Outcome | None,
 ) -> str:
     if done is None:
         return f"Nothing was delivered in {duration(ended)}."
@@ -357,6 +391,9 @@ def _answer(
         start = f"Not done after {duration(ended)}: {_number(sums['waiting'])} still wait"
     else:
         start = f"Done in {took}"
+        if given_up_at is not None:
+            count = _number(sums["given_up"])
+            start += f", but for {count} that were given up after {duration(given_up_at - first)}"
     if bottleneck is None:
         middle = "; nothing stood in the way"
     else:

@@ -202,8 +202,12 @@ def load(name: str) -> Atlas:
     """
     if name in SHIPPED:
         return parsed(name, files(__package__).joinpath(f"{name}.ini").read_text("utf-8"))
-    with open(name, encoding="utf-8", errors="replace") as file:
-        text = file.read()
+    try:
+        with open(name, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except FileNotFoundError as error:
+        error.strerror = f"no such file, nor one of the worlds {', '.join(SHIPPED)}"
+        raise
     here = os.path.dirname(os.path.abspath(name))
     if here not in sys.path:
         sys.path.append(here)  # where its models are

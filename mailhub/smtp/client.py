@@ -178,8 +178,9 @@ class ClientSession:
             return
         if self._dialogue.surprised:
             # Somebody answers in the clear what we shall ask under TLS (RFC 3207 §4.2).
+            # Nothing of it is read; a connection without TLS is as good as that server gives.
             words = "The server said more than it was asked before the TLS handshake"
-            raise Incomprehensible(Reply(451, "7.5", (words,)), "starttls")
+            raise Incomprehensible(Reply(451, "7.5", (words,)), "starttls", handshake=True)
         await self._secure()
         await self._greet()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 from mailhub.cli.simulate import COLUMNS, DISPENSABLE, NONE, _fitting, sparks
+from mailhub.sim.receiver import Receiver
 from tests.cli.conftest import Mailhub
 
 WORLD = """
@@ -21,6 +24,16 @@ greylist = 5m
 """
 CAMPAIGN = "[mail x]\nrecipients = 40\nsize = 1K\n"
 CONFIG = "[hub]\nhostname = mx.sender.example\n"
+RECORDED: Final = [
+    {
+        "event": "accepted", "at": 1000.0, "spooled": 1000.1, "sender": "a@here.example",
+        "recipients": ["b@far.example"], "size": 2000, "address": "192.0.2.1",
+    },
+    {
+        "event": "fated", "at": 1001.0, "numbers": [0], "state": "relayed",
+        "reply": "250 2.0.0 Ok", "host": "mx.far.example", "due": 0.0, "rule": "",
+    },
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -90,22 +103,52 @@ def test_mistakes(mailhub: Mailhub, files: Path) -> None:
     assert 'line 4: no such key; did you mean "tls"?' in said.err
     said = mailhub("simulate", "--world", f"{files}/none.ini")
     assert (said.status, said.err.count("\n")) == (1, 1)
+    assert "nor one of the worlds calm, providers, hostile" in said.err
+
+
+def test_a_report_that_cannot_be_written(
+    mailhub: Mailhub, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is told at once, and not after all the work; nor is anything left of the try."""
+    monkeypatch.setattr("mailhub.cli.simulate._results", lambda *_: [])
+    said = mailhub(*arguments(files, "--report", f"{files}/none/x.html"))
+    assert (said.status, said.err.count("\n")) == (1, 1)
+    with pytest.raises(TypeError):  # there is no result to make a page of
+        mailhub(*arguments(files, "--report", f"{files}/x.html"))
+    assert not (files / "x.html").exists()
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_interrupted(
+    mailhub: Mailhub, files: Path, monkeypatch: pytest.MonkeyPatch, replayed: bool
+) -> None:
+    """Ctrl-C ends it, whoever's turn it is: no program of the world may take it for a failure."""
+    take, turns = Receiver.take, 0
+
+    def interrupted(*arguments: Any, **words: Any) -> float:
+        nonlocal turns
+        turns += 1
+        if turns == 1:
+            signal.raise_signal(signal.SIGINT)
+        return take(*arguments, **words)
+
+    monkeypatch.setattr(Receiver, "take", interrupted)
+    monkeypatch.setattr("mailhub.sim.simulation.STEPS", 10)
+    before = signal.getsignal(signal.SIGINT)
+    more = arguments(files)
+    if replayed:
+        recorded = files / "journeys.json"
+        recorded.write_text(json.dumps([{"id": "x1", "events": RECORDED}]))
+        more = ["simulate", "--journeys", str(recorded)]
+    said = mailhub(*more)
+    assert (said.status, said.out, said.err.strip()) == (130, "", "mailhub: interrupted")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_replaying(mailhub: Mailhub, files: Path) -> None:
     """--journeys says what would be otherwise for what was recorded."""
-    events = [
-        {
-            "event": "accepted", "at": 1000.0, "spooled": 1000.1, "sender": "a@here.example",
-            "recipients": ["b@far.example"], "size": 2000, "address": "192.0.2.1",
-        },
-        {
-            "event": "fated", "at": 1001.0, "numbers": [0], "state": "relayed",
-            "reply": "250 2.0.0 Ok", "host": "mx.far.example", "due": 0.0, "rule": "",
-        },
-    ]  # fmt: skip
     recorded = files / "journeys.json"
-    recorded.write_text(json.dumps([{"id": "x1", "events": events}]))
+    recorded.write_text(json.dumps([{"id": "x1", "events": RECORDED}]))
     (files / "b.ini").write_text(
         CONFIG + "[route out]\nrecipients = *\nhost = smtp.relay.example\ntls = none\n"
     )

@@ -462,6 +462,17 @@ class TestTls:
         assert "STARTTLS" not in good.commands
         assert outcome.attempts[1].tls == ""
 
+    def test_more_than_was_asked(self, world: World, made: Authority) -> None:
+        """Nothing that came before the handshake is read behind it: there is none, to that host."""
+        world.trust(made)
+        eager = scripted("220 mx", "250-mx\n250 STARTTLS", "220 Go\n250 injected", None)
+        good = Host(lambda: Model(TLS))
+        turns: Iterator[Callable[[Any], Any]] = iter([eager, good])
+        world.put(ONE, lambda addr: next(turns)(addr))  # noqa: PLW0108  # another each time
+        outcome = world.deliver(seconds=100)
+        assert stages(outcome) == [("a.example", "starttls", "451"), ("a.example", "done", "250")]
+        assert "STARTTLS" not in good.commands
+
     def test_required(self, world: World, made: Authority) -> None:
         """Where TLS is demanded nothing goes in the clear."""
         world.trust(made)

@@ -6,9 +6,21 @@ import json
 
 import pytest
 
+from mailhub.config.load import parse
 from mailhub.sim.books import Slot
+from mailhub.sim.campaign import parsed
 from mailhub.sim.manners import Manners, Outage, Why, Window
-from mailhub.sim.result import OUR_CONNECTIONS, OUR_PACE, Outcome, Stretch, _limits, duration
+from mailhub.sim.result import (
+    OUR_CONNECTIONS,
+    OUR_PACE,
+    Outcome,
+    Stretch,
+    _limits,
+    concluded,
+    duration,
+)
+from mailhub.sim.simulation import Plan, simulate
+from mailhub.sim.worldfile import parsed as parsed_world
 from tests.sim.runs import result
 
 
@@ -30,6 +42,30 @@ def test_what_is_left() -> None:
     assert found.answer.startswith("Not done after 30 min: ")
     assert found.waiting > 0
     assert found.ended == 1800.0
+
+
+def test_what_was_given_up() -> None:
+    """Who was given up long after the last was delivered is not passed over; nor what they publish.
+
+    A provider whose MTA-STS policy names hosts that are not its own gets nothing.
+    """
+    text = """
+[provider Good]
+domains = good.example
+weight = 1
+[provider Strict]
+domains = strict.example
+weight = 1
+tls = good
+mta-sts = wrong
+"""
+    settings, _ = parse("[hub]\nhostname = mx.sender.example\n")
+    campaign = parsed("test.ini", "[mail x]\nrecipients = 40\nsize = 1K\n")
+    found = concluded(simulate(Plan(settings, parsed_world("test", text), campaign, "7")))
+    assert found.given_up == found.bounced > 10
+    assert f"but for {found.given_up} that were given up after 5 d" in found.answer
+    strict = next(it for it in found.providers if it.name == "Strict")
+    assert strict.limit == "what it says of its TLS"
 
 
 def test_sums() -> None:
