@@ -19,6 +19,8 @@ _STEPS: Final = (
 )
 """Seconds between two ticks of a time axis."""
 _TICKS: Final = 8
+_TICK_WIDTH: Final = 62.0
+"""What the words of one take, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,10 @@ def ticks(span: float, most: int = _TICKS) -> list[float]:
     return [number * step for number in range(int(span // step) + 1)]
 
 
-def moment(seconds: float, span: float) -> str:
-    """A moment on an axis of that span: ``90 s``, ``5 min``, ``3 h``, ``2 d``."""
+def moment(seconds: float) -> str:
+    """A moment on an axis: ``90 s``, ``5 min``, ``3 h``, ``2 d``."""
     units = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
-    unit, length = next(it for it in units if span >= 2 * it[1] or it[0] == "s")
+    unit, length = next(it for it in units if seconds % it[1] == 0 or it[0] == "s")
     return f"{seconds / length:g} {unit}" if seconds else "0"
 
 
@@ -83,12 +85,13 @@ def grid(box: Box, labels: Sequence[tuple[float, str]] = (), *, times: bool = Tr
             f'<text class="tick" text-anchor="end" x="{box.left - 6:g}" y="{y + 3:.1f}">'
             f"{escape(label)}</text>"
         )
-    for seconds in ticks(box.span) if times else ():
+    most = min(_TICKS, int((box.width - box.left - box.right) // _TICK_WIDTH))
+    for seconds in ticks(box.span, most) if times else ():
         x = box.x(seconds)
         parts.append(
             f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{box.above:g}" y2="{bottom:.1f}"/>'
             f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{bottom + 15:.1f}">'
-            f"{moment(seconds, box.span)}</text>"
+            f"{moment(seconds)}</text>"
         )
     return "".join(parts)
 
