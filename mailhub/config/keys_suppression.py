@@ -102,9 +102,10 @@ def _terms(prefix: str = "") -> tuple[Key, ...]:
             f"{prefix}returns",
             "Mail of these classes that our own users send goes out with a return path"
             " (bounce+...@) that names message and recipient, signed: what bounces days later, and"
-            " whoever complains, is then known for certain. Name bulk, once mail for the sender's"
-            " domain comes to this hub. The price: a transaction for each recipient, and those"
-            " who greylist see a new sender each time (most leave out what stands behind the +).",
+            " whoever complains, is then known for certain, and is on the list. Name bulk, once"
+            " mail for the sender's domain comes to this hub. The price: a transaction for each"
+            " recipient, and those who greylist see a new sender each time (most leave out what"
+            " stands behind the +).",
         ),
         Key(
             "return domain",

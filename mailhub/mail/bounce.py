@@ -25,6 +25,9 @@ from mailhub.mail.report import Fields, Report, report
 QUOTED_LIMIT: Final = 500
 """Characters of the words that are quoted."""
 
+NAME_LIMIT: Final = 255
+"""Characters of a host's name (RFC 5321 §4.5.3.1.2)."""
+
 
 class Kind(Enum):
     """What a message means for the one that it is about."""
@@ -135,7 +138,7 @@ def _from_fields(kind: Kind, group: Fields, found: Report) -> Bounce:
 
 def _name(mta: str) -> str:
     """The name of a host, without its type and what stands behind it (RFC 3464 §2.1.2)."""
-    return _UNTYPED.sub("", mta).strip(" ()[]").partition(" ")[0].rstrip(".")
+    return _UNTYPED.sub("", mta).strip(" ()[]").partition(" ")[0].rstrip(".")[:NAME_LIMIT]
 
 
 def _reply(words: str, status: re.Match[str] | None, kind: Kind) -> Reply:

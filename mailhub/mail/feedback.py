@@ -20,7 +20,8 @@ from mailhub.mail.report import report
 USUAL: Final = "abuse"
 """What a report without a type is taken for, though each should have one (RFC 5965 §3.1)."""
 _KIND_LIMIT: Final = 40
-"""Characters of a type."""
+_WHO_LIMIT: Final = 200
+"""Characters of a type, and of who reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +62,4 @@ def feedback(content: bytes) -> Feedback | None:
     # Original-Mail-From (RFC 5965 §3.2), and where the message itself says whence it came.
     traces = [fields.get("original-mail-from", "")]
     traces.append(found.returned[: end(found.returned)].decode("utf-8", "replace"))
-    return Feedback(kind, " ".join(who), "\n".join(traces))
+    return Feedback(kind, " ".join(who)[:_WHO_LIMIT], "\n".join(traces))

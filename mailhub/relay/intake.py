@@ -172,8 +172,8 @@ class HubIntake:
             Refusal: As `policy.access`; 452 4.2.2 where all mailboxes it leads to are full.
         """
         expansion = await self._expansion(client, recipient.path)
-        if self._suppressor is not None and recipient.path in expansion.others:
-            self._check_list(client, envelope, recipient.path, self._suppressor)
+        if recipient.path in expansion.others:
+            self._check_list(client, envelope, recipient.path)
         if client.account is not None and self.allowances is not None:
             so_far = [*(it.path for it in envelope.recipients), recipient.path]
             try:
@@ -197,14 +197,15 @@ class HubIntake:
         if self.register is not None:
             self.register.note(client, stage, refusal, envelope, path)
 
-    def _check_list(
-        self, client: Client, envelope: Envelope, path: Path, suppressor: Suppressor
-    ) -> None:
+    def _check_list(self, client: Client, envelope: Envelope, path: Path) -> None:
         """Refuse an address that our own users do not write to, if that is certain by now."""
+        suppressor, sender = self._suppressor, envelope.reverse_path
+        if suppressor is None or not suppressor.refuses(sender):
+            return
         if may_relay(client, self.rules):
             author = None if client.account is None else client.account.path
-            facts = Facts(envelope.reverse_path, author, len(envelope.recipients) + 1, _UNREAD)
-            suppressor.check(envelope.reverse_path, path, lambda: possible(facts, self.classes.all))
+            facts = Facts(sender, author, len(envelope.recipients) + 1, _UNREAD)
+            suppressor.check(sender, path, possible(facts, self.classes.all))
 
     async def draft(self, client: Client, envelope: Envelope) -> Draft:
         """DATA or the first BDAT: be ready for content."""

@@ -136,9 +136,9 @@ class Returns:
         """The draft of a message, read on its way where something may come back with it."""
         paths = [recipient.path for recipient in envelope.recipients]
         returned = [path for path in paths if shaped(path)]
-        names = self._terms.settings.reports
+        names = self._terms.settings.reports if client.account is None else ()
         if returned or any(path.local.casefold() in names for path in paths):
-            return Listening(draft, self, client, envelope, returned)
+            return Listening(draft, self, envelope, returned)
         return draft
 
     async def heard(
@@ -257,18 +257,16 @@ class Listening:
         paths: Those of its recipients that look like return paths of ours.
     """
 
-    __slots__ = ("_client", "_draft", "_envelope", "_head", "_paths", "_returns", "_room")
+    __slots__ = ("_draft", "_envelope", "_head", "_paths", "_returns", "_room")
 
     def __init__(
         self,
         draft: Draft,
         returns: Returns,
-        client: Client,
         envelope: Envelope,
         paths: Sequence[Path],
     ) -> None:
         self._draft = draft
-        self._client = client
         self._returns = returns
         self._envelope = envelope
         self._paths = paths

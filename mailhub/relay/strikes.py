@@ -30,6 +30,8 @@ GATHER: Final = 1.0
 """Seconds for which what happens is gathered."""
 RETRY: Final = 60.0
 """Seconds after which the disk is asked again that refused."""
+SAID: Final = 500
+"""Characters of what was said that a list keeps."""
 WAITING: Final = 10_000
 """Strikes that wait for the disk, at most."""
 
@@ -85,7 +87,7 @@ class Strikes:
             return
         now, life = self._now(), terms.life(reason)
         ends = now + life if life else 0.0
-        entry = Entry(reverse_path.domain, path.key, reason, now, ends, 1, said, queue_id)
+        entry = Entry(reverse_path.domain, path.key, reason, now, ends, 1, said[:SAID], queue_id)
         self._waiting.append((number, entry))
         self._write_after(GATHER)
 

@@ -66,6 +66,7 @@ class Terms:
         """Go by other settings from here on."""
         self.settings = settings
         self._known: dict[str, Sending] = {}
+        self._concerned: dict[tuple[str, str], tuple[bool, bool]] = {}
 
     def of(self, domain: str) -> Sending:
         """The terms of a sending domain."""
@@ -74,6 +75,17 @@ class Terms:
             if len(self._known) >= DOMAINS:
                 self._known.clear()
             found = self._known[domain] = self.settings.of(domain)
+        return found
+
+    def concern(self, domain: str, class_name: str) -> tuple[bool, bool]:
+        """Whether a list is about such mail, and whether it gets return paths of ours."""
+        found = self._concerned.get((domain, class_name))
+        if found is None:
+            if len(self._concerned) >= DOMAINS:
+                self._concerned.clear()
+            terms = self.of(domain).terms
+            found = terms.concerns(class_name), terms.rewrites(class_name)
+            self._concerned[domain, class_name] = found
         return found
 
 
@@ -114,13 +126,13 @@ class Suppressor:
         """Whether mail is any list's business, or gets a return path of ours."""
         if not flow.sender or not reverse_path.domain:
             return False
-        terms = self._terms.of(reverse_path.domain).terms
-        return terms.concerns(flow.name) or terms.rewrites(flow.name)
+        listed, rewritten = self._terms.concern(reverse_path.domain, flow.name)
+        return listed or rewritten
 
     def alone(self, due: Due) -> bool:
         """Whether a recipient is to have a transaction of its own, for its return path."""
         flow, domain = due.flow, due.reverse_path.domain
-        return bool(flow.sender and domain) and self._terms.of(domain).terms.rewrites(flow.name)
+        return bool(flow.sender and domain) and self._terms.concern(domain, flow.name)[1]
 
     def refused(self, item: Item, places: Sequence[int]) -> dict[int, Answer]:
         """Answers for those recipients who are on the list."""
@@ -155,7 +167,9 @@ class Suppressor:
             what = f"return path: as it is, for {domain} is not hosted here"
             self._note(item.queue_id, number, Verdict(what, rule))
             return envelope, None
-        ticket = Ticket(day_of(item.release), item.queue_id, number)
+        # Never of a day to come: an operator may send what was to be released later.
+        day = day_of(min(item.release, self._now()))
+        ticket = Ticket(day, item.queue_id, number)
         ours = self._keyring.path(ticket, domain)
         self._note(item.queue_id, number, Verdict(f"return path: <{ours}>", rule))
         return replace(envelope, reverse_path=ours), ticket
@@ -173,7 +187,7 @@ class Suppressor:
     def settled(self, item: Item, answers: Mapping[int, Answer]) -> None:
         """Fates of recipients are written: those who failed for good may go on the list."""
         sender, recipients = item.envelope.reverse_path, item.envelope.recipients
-        if not self.concerns(item.flow, sender):
+        if not item.flow.sender or not self._terms.concern(sender.domain, item.flow.name)[0]:
             return
         for place, answer in answers.items():
             fate = item.fates[place]
@@ -203,17 +217,20 @@ class Suppressor:
             return None
         return entry
 
-    def check(self, reverse_path: Path, path: Path, classes: Callable[[], Sequence[str]]) -> None:
-        """Judge RCPT; `classes` tells which ones the mail may turn out to be of.
+    def refuses(self, reverse_path: Path) -> bool:
+        """Whether `check` may refuse anything at all."""
+        domain = reverse_path.domain
+        return bool(domain) and self._terms.of(domain).terms.action is Action.REFUSE
+
+    def check(self, reverse_path: Path, path: Path, classes: Sequence[str]) -> None:
+        """Judge RCPT; the mail may turn out to be of any of these classes.
 
         Raises:
             Refusal: 550 5.7.1 for an address that is on the list, whichever it is.
         """
-        if not reverse_path.domain:
+        if not self.refuses(reverse_path):
             return
-        if self._terms.of(reverse_path.domain).terms.action is not Action.REFUSE:
-            return
-        entries = [self.entry(reverse_path, path, name) for name in classes()]
+        entries = [self.entry(reverse_path, path, name) for name in classes]
         if entries and entries[0] is not None and None not in entries:
             reply = refusal(entries[0], path)
             raise Refusal(reply.code, reply.detail, *reply.lines)

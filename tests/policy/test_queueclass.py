@@ -18,6 +18,7 @@ from mailhub.policy.queueclass import (
     Schedules,
     classify,
     named,
+    possible,
 )
 from mailhub.policy.retry import DAY, HOUR, MINUTE, Schedule, Wishes
 
@@ -46,6 +47,31 @@ def facts(
 def test_what_a_header_says(block: bytes, name: str) -> None:
     """Mail that says of itself that it goes to many is bulk."""
     assert classify(facts(block), SHIPPED) == name
+
+
+class TestBeforeTheHeader:
+    """What a message may turn out to be, while only its envelope is known."""
+
+    def test_bulk_or_not(self) -> None:
+        """The header decides whether it is bulk."""
+        assert possible(facts(b""), SHIPPED) == [BULK, NORMAL]
+
+    def test_certain(self) -> None:
+        """Where the account alone decides, it is certain; nothing behind it counts."""
+        own = QueueClass("shop", accounts=("shop@hub.example",))
+        assert possible(facts(b""), (own, *SHIPPED)) == ["shop"]
+        assert possible(facts(b"", sender=NULL, account=None), SHIPPED) == [NOTICE]
+
+    def test_impossible(self) -> None:
+        """What the envelope rules out is not possible."""
+        other = QueueClass("other", accounts=("x@hub.example",), fields=("X",))
+        assert possible(facts(b""), (other, *SHIPPED)) == [BULK, NORMAL]
+
+    def test_recipients_to_come(self) -> None:
+        """There may be more of them; once there are enough, that is certain."""
+        many = QueueClass("many", recipients=3)
+        assert possible(facts(b""), (many, QueueClass(NORMAL))) == ["many", NORMAL]
+        assert possible(facts(b"", recipients=3), (many, QueueClass(NORMAL))) == ["many"]
 
 
 def test_notices() -> None:

@@ -7,9 +7,13 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from mailhub.policy.suppression import Entry, Reason
+from mailhub.queue.change import Release, Select
 from mailhub.queue.event import Complained, Decided, Fated, Reported, State
+from mailhub.queue.item import Held
+from mailhub.queue.suppressions import Suppressions
 from tests.relay.campaigning import ANN, BOB, Campaigning
 
 CORPUS = FilePath(__file__).parents[1] / "corpus"
@@ -278,6 +282,31 @@ class TestGoingOut:
         shop.put(Entry("*", BOB, Reason.MANUAL, 0.0))
         shop.newsletter()
         assert shop.far.taken == []
+
+    def test_held(self) -> None:
+        """With hold it waits in the queue, until the address is off the list and it is released."""
+        shop = Campaigning("[suppression]\naction = hold\n")
+        shop.put(Entry("shop.example", BOB, Reason.HARD, 0.0))
+        queue_id = shop.newsletter()
+        journal = shop.shop.parts.journal
+        item = journal.load(queue_id)
+        assert item is not None
+        assert isinstance(item.fates[0], Held)
+        assert shop.inbox() == []
+
+        def release() -> None:
+            done = Deferred.fromCoroutine(journal.amend(Release(Select(), shop.world.now)))
+            done.addCallback(lambda _: shop.shop.parts.runner.wake())
+            shop.world.run(10)
+
+        release()
+        assert shop.far.taken == [], "it is still on the list"
+        lists = Suppressions(shop.shop.state)
+        lists.remove(BOB)
+        lists.close()
+        release()
+        assert [it.recipients for it in shop.far.taken] == [[BOB]]
+        shop.close()
 
     def test_refused_at_rcpt(self) -> None:
         """With refuse, the program that sends hears of it at once."""
