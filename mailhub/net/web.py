@@ -200,6 +200,8 @@ class _MeasuringFactory(WrappingFactory[_Measured]):
     def __init__(self, wrapped: IProtocolFactory, room: int) -> None:
         super().__init__(wrapped)
         self.room = room
+        # Stock's factory tells the log of each request that it begins and ends.
+        wrapped.noisy = False  # type: ignore[attr-defined]
 
 
 @implementer(IAgentEndpointFactory)
