@@ -252,6 +252,13 @@ IMAP: Final = Section(
             " in the same answer; it saves clients on slow lines two thirds of the octets.",
         ),
         Key(
+            "unauthenticate",
+            BOOLEAN,
+            "imap.unauthenticate",
+            "Let a client log out and in again on one connection (UNAUTHENTICATE). Not behind a"
+            " proxy that looks at the first login alone.",
+        ),
+        Key(
             "connections per account",
             COUNT,
             "imap.connections",

@@ -71,8 +71,8 @@ ALWAYS: Final = (
     "NOTIFY",  # RFC 5465
 )
 """What needs no condition. Told before login too: some clients ask only once."""
-AFTER_LOGIN: Final = ("UNAUTHENTICATE",)  # RFC 8437
-"""What only those who have logged in can use."""
+UNAUTHENTICATE: Final = "UNAUTHENTICATE"  # RFC 8437
+"""What only those who have logged in can use, while the connection is not compressed."""
 COMPRESS: Final = "COMPRESS=DEFLATE"  # RFC 4978
 """The same, and once in a connection."""
 
@@ -94,7 +94,8 @@ def _limits(limits: Limits) -> Iterable[str]:
 
 
 def _after_login(state: State) -> Iterable[str]:
-    yield from AFTER_LOGIN
+    if state.limits.unauthenticate and not state.deflated:
+        yield UNAUTHENTICATE
     if state.limits.compress and not state.deflated:
         yield COMPRESS
     if state.mail is not None and state.mail.admin:

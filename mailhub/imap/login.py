@@ -134,6 +134,8 @@ async def unauthenticate(state: State, _command: Unauthenticate) -> AsyncGenerat
 
     The selected mailbox is left without expunging anything.
     """
+    if not state.limits.unauthenticate:
+        raise Bad("That cannot be undone here")
     if state.deflated:
         # It may not be refused, and compression cannot be taken back       (RFC 8437 §2)
         raise Bye("Connect again: this connection is compressed")

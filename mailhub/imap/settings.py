@@ -36,6 +36,7 @@ class Limits:
         errors: BAD answers in a row before BYE.
         refused_logins: Failed logins before BYE.
         compress: A connection may be compressed (RFC 4978).
+        unauthenticate: Whoever has logged in may begin anew as somebody else (RFC 8437 §8).
         submitters: Addresses of accounts that fetch for submission servers what URLs name
             (RFC 4467 §3, ``submit+``).
         connections: That have logged in to one account at the same time; 0 is any number.
@@ -64,6 +65,7 @@ class Limits:
     errors: int = 20
     refused_logins: int = 5
     compress: bool = True
+    unauthenticate: bool = True
     submitters: tuple[str, ...] = ()
     connections: int = 100
     login_patience: float = 120.0

@@ -28,7 +28,7 @@ from mailhub.ports.disk import Disk
 from mailhub.ports.filing import Ledger, Promise
 from mailhub.ports.message import Appending, Placed, Uid, Upload
 from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
-from mailhub.store import folders, maildir, quota, subscriptions
+from mailhub.store import folders, maildir, metadata, quota, subscriptions
 from mailhub.store.acl import Acls
 from mailhub.store.box import Box
 from mailhub.store.carrying import carry
@@ -272,6 +272,7 @@ class AccountStore:
         new = checked(new.removesuffix(SEPARATOR), self._ground.limits)
         if name == INBOX:
             await self.create(new)
+            await self._run(lambda: metadata.copy(self._ground.files, self.path, directory_of(new)))
             async with self._opened(INBOX) as inbox:
                 await inbox.move([Uid(uid) for uid in inbox.uids], new)
             return

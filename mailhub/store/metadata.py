@@ -113,6 +113,19 @@ def change(
         remove(files, path)
 
 
+def copy(files: Files, account: bytes, directory: bytes) -> None:
+    """Let a mailbox have INBOX's annotations too, its visitors' among them (RFC 5464 §4.1).
+
+    Raises:
+        OSError: The disk said no.
+    """
+    for name in files.listdir(account):
+        if name == FILE or name.startswith(FILE + b"."):
+            octets = read_file(files, account + b"/" + name)
+            if octets is not None:
+                replace(files, b"/".join((account, directory, name)), octets)
+
+
 def _load(files: Files, path: bytes) -> Entries:
     octets = read_file(files, path)
     if octets is None:

@@ -51,6 +51,16 @@ def test_limits() -> None:
     assert "SAVELIMIT=5" in listed(Talk(limits=Limits(saved=5)))
 
 
+def test_no_unauthenticate() -> None:
+    """UNAUTHENTICATE can be taken away, and is not offered under compression (RFC 8437 §3, §8)."""
+    talk = Talk(limits=Limits(unauthenticate=False)).login()
+    assert "UNAUTHENTICATE" not in listed(talk)
+    assert talk.say("a UNAUTHENTICATE") == ["a BAD That cannot be undone here"]
+    talk = Talk().login()
+    talk.say("a COMPRESS DEFLATE")
+    assert "UNAUTHENTICATE" not in listed(talk)
+
+
 def test_uncompressed() -> None:
     """COMPRESS is not offered, and refused, where the operator does not want it."""
     talk = Talk(limits=Limits(compress=False)).login()

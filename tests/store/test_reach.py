@@ -429,6 +429,19 @@ class TestAnnotations:
         run(hub.ann.create("Out"))
         assert run(hub.ann.metadata("Out")) == {}
 
+    def test_inbox_renamed(self, hub: Hub) -> None:
+        """They stay with INBOX, and go along too; the server's do not (RFC 5464 §4.1)."""
+        run(hub.ann.set_acl("INBOX", "bob@hub.example", "lr"))
+        run(hub.ann.set_metadata("INBOX", {"/shared/comment": b"all", "/private/comment": b"ann"}))
+        run(hub.bob.set_metadata(ANNS, {"/private/comment": b"bob"}))
+        run(hub.ann.set_metadata("", {"/private/a": b"x"}))
+        run(hub.ann.rename("INBOX", "Old"))
+        entries = {"/shared/comment": b"all", "/private/comment": b"ann"}
+        assert run(hub.ann.metadata("Old")) == entries
+        assert run(hub.ann.metadata("INBOX")) == entries
+        run(hub.ann.set_acl("Old", "bob@hub.example", "lr"))
+        assert run(hub.bob.metadata(f"{ANNS}/Old"))["/private/comment"] == b"bob"
+
     def test_server(self, hub: Hub) -> None:
         """The server's shared ones are the operator's."""
         run(hub.bob.set_metadata("", {"/private/a": b"x"}))
