@@ -50,8 +50,16 @@ LIMITS = Limits(
     uid_block=5, modseq_block=7, batch=4, read_batch=3, changes=6, warm_mailboxes=1, expunged=3
 )
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "\\Draft", "kw1", "kw2")
-KINDS = ("plain", "condstore", "qresync", "qresync", "rev2")
+KINDS = ("plain", "condstore", "qresync", "qresync", "rev2", "uidonly", "notify")
 """What the clients are; two of them come back by QRESYNC."""
+BY_UID = frozenset({"uidonly", "notify"})
+"""Those that name messages by UID alone: they have no numbers, or these change at any time."""
+OPENING = {
+    "qresync": "ENABLE QRESYNC",
+    "rev2": "ENABLE CONDSTORE IMAP4rev2",
+    "uidonly": "ENABLE UIDONLY",
+    "notify": "NOTIFY SET (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange))",
+}
 EXAMPLES = int(os.environ.get("MAILHUB_EXAMPLES", "6"))
 SOAK = 40
 """Times as many histories under ``make soak``."""
@@ -84,18 +92,15 @@ class Peer:
         )
         session.wake = self._wake
         self.session, self.idle = session, False
-        old, self.picture = self.picture, Picture(vanishing=self.kind == "qresync")
+        vanishing, uid_only = self.kind in {"qresync", "uidonly"}, self.kind == "uidonly"
+        old, self.picture = self.picture, Picture(vanishing=vanishing, uid_only=uid_only)
         self.picture.uid_validity, self.picture.modseq = old.uid_validity, old.modseq
         return session
 
     def opening(self) -> list[str]:
         """What it says first."""
-        login = ["LOGIN alice secret"]
-        if self.kind == "qresync":
-            login.append("ENABLE QRESYNC")
-        if self.kind == "rev2":
-            login.append("ENABLE CONDSTORE IMAP4rev2")
-        return [*login, self.select()]
+        more = [OPENING[self.kind]] if self.kind in OPENING else []
+        return ["LOGIN alice secret", *more, self.select()]
 
     def select(self) -> str:
         """Its SELECT."""
@@ -136,6 +141,11 @@ class Peer:
     def _wake(self) -> None:
         self.woken = True
 
+    @property
+    def listens(self) -> bool:
+        """Whether it hears of changes unasked."""
+        return self.idle or self.kind == "notify"
+
     # ---- Commands ----
 
     def command(self, what: int, a: int, b: int, c: int) -> str:
@@ -152,6 +162,20 @@ class Peer:
         since = f" (UNCHANGEDSINCE {max(modseq, 0)})" if self.kind != "plain" else ""
         earlier = f" (CHANGEDSINCE {self.picture.modseq} VANISHED)" * (self.kind == "qresync")
         target = ("Sent", "INBOX")[c % 2]
+        if self.kind in BY_UID:
+            return (
+                "NOOP",
+                f"UID FETCH {low}:{high} (FLAGS)",
+                f"UID FETCH {low}:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])",
+                f"UID STORE {low}:{high} {sign}FLAGS{silent} ({flag})",
+                f"UID STORE {low}:{high}{since} {sign}FLAGS{silent} ({flag})",
+                f"UID STORE {low} +FLAGS.SILENT (\\Deleted)",
+                "EXPUNGE",
+                f"UID EXPUNGE {low}:{high}",
+                f"UID MOVE {low}:{high} {target}",
+                f"UID COPY {low}:{high} INBOX",
+                "UID SEARCH ALL",
+            )[what % 11]
         return (
             "NOOP",
             f"FETCH {first}:{last} (UID FLAGS)",
@@ -329,7 +353,7 @@ class Commands(World):
         return tagged
 
     def hear_idle(self, peer: Peer) -> None:
-        if peer.idle:
+        if peer.listens:
             assert peer.session is not None
             if peer.woken:
                 peer.woken = False
@@ -435,9 +459,12 @@ class Commands(World):
         run(peer.session.close())
         other = self.peers[who - 1]
         self.end_idle(other)
-        for command in ("STORE 1 +FLAGS (\\Deleted)", "EXPUNGE", "STORE 1 +FLAGS (kw2)"):
+        for words in ("+FLAGS (\\Deleted)", "", "+FLAGS (kw2)"):
             if other.picture.entries:
                 self.learn(other)
+                first = other.picture.entries[0].uid
+                store = f"UID STORE {first}" if other.kind in BY_UID else "STORE 1"
+                command = f"{store} {words}" if words else "EXPUNGE"
                 uids = [entry.uid for entry in other.picture.entries]
                 self.follow(command, uids, self.say_alone(other, command), other)
                 self.verify()
@@ -619,6 +646,9 @@ class Steps(World):
         if peer.idle:
             self.start(who, "DONE" if what % 2 or not peer.woken else "")
             peer.woken = False
+        elif peer.listens and peer.woken:
+            peer.woken = False
+            self.start(who, "")
         elif any(entry.uid is None or entry.flags is None for entry in peer.picture.entries):
             modseq = "" if peer.kind == "plain" else " MODSEQ"
             self.start(who, f"UID FETCH 1:* (FLAGS{modseq})")
