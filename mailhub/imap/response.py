@@ -55,9 +55,11 @@ class Condition(Exception):
     Attributes:
         status: ``NO`` or ``BAD``.
         code: Response code without its brackets (RFC 5530), or ``""``.
+        forgets: The result of an earlier search is saved no longer (RFC 5182 §2.1).
     """
 
     status = "NO"
+    forgets = False
 
     def __init__(self, text: str, code: str = "") -> None:
         self.text = text

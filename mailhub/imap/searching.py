@@ -5,7 +5,8 @@ What a program holds is in `criteria`, what RETURN asks for in `returning`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from mailhub.imap import criteria, returning
@@ -28,7 +29,8 @@ def search(*, by_uid: bool) -> Parse:
         #          after search-return-opts                              (RFC 4466 §2.6.1)
         tokens.space()
         wanted = _returning(tokens, limits)
-        return Search(_program(tokens, limits), by_uid, wanted)
+        with _saving(wanted):
+            return Search(_program(tokens, limits), by_uid, wanted)
 
     return parse
 
@@ -38,6 +40,16 @@ def _returning(tokens: Tokens, limits: Limits) -> Returning | None:
     if wanted is not None:
         tokens.space()
     return wanted
+
+
+@contextmanager
+def _saving(wanted: Returning | None) -> Iterator[None]:
+    """A search that was to be saved, and is refused, leaves nothing saved (RFC 5182 §2.1)."""
+    try:
+        yield
+    except No as why:
+        why.forgets = wanted is not None and "SAVE" in wanted
+        raise
 
 
 def _program(tokens: Tokens, limits: Limits) -> criteria.Key:
@@ -68,7 +80,8 @@ def sort(*, by_uid: bool) -> Parse:
         sorting = tokens.parenthesised(
             lambda: criteria.parse_sort_criterion(tokens), criteria.SORT_CRITERIA_LIMIT
         )
-        return Sort(tuple(sorting), _after_charset(tokens, limits), by_uid, wanted)
+        with _saving(wanted):
+            return Sort(tuple(sorting), _after_charset(tokens, limits), by_uid, wanted)
 
     return parse
 

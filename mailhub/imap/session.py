@@ -274,6 +274,8 @@ class Session:
             self._check_allowed(type(command))
             self._check_numbers(command)
         except Condition as why:
+            if why.forgets and self._state.selected is not None:
+                self._state.selected.view.saved = ()
             for piece in self._ended(why):
                 yield piece
             return

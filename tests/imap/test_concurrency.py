@@ -144,7 +144,8 @@ class Peer:
     @property
     def listens(self) -> bool:
         """Whether it hears of changes unasked."""
-        return self.idle or self.kind == "notify"
+        there = self.session is not None and not self.session.closed
+        return self.idle or (self.kind == "notify" and there)
 
     # ---- Commands ----
 
@@ -460,8 +461,8 @@ class Commands(World):
         other = self.peers[who - 1]
         self.end_idle(other)
         for words in ("+FLAGS (\\Deleted)", "", "+FLAGS (kw2)"):
+            self.learn(other)
             if other.picture.entries:
-                self.learn(other)
                 first = other.picture.entries[0].uid
                 store = f"UID STORE {first}" if other.kind in BY_UID else "STORE 1"
                 command = f"{store} {words}" if words else "EXPUNGE"
