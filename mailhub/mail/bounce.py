@@ -13,7 +13,6 @@ Invariants:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import takewhile
@@ -62,14 +61,13 @@ def bounce(content: bytes, recipient: str = "") -> Bounce:
         told = _told(found, recipient)
         if told is not None:
             return told
-    if found.kind in ("disposition-notification", "feedback-report"):
-        return Bounce(Kind.ANSWER if found.kind.startswith("d") else Kind.OTHER)
-    for way in _WAYS:
-        if way.fits(found):
-            return _from_text(found, way)
-    if _answers(found):
+    if found.kind == "disposition-notification":
         return Bounce(Kind.ANSWER)
-    return _from_text(found, _ANY_WAY) if _ANY_WAY.fits(found) else Bounce(Kind.OTHER)
+    if found.kind != "feedback-report" and _SENDER.search(found.value(b"from")):
+        way = next((each for each in _WAYS if each.says.search(found.text)), None)
+        if way is not None:
+            return _from_text(found, way)
+    return Bounce(Kind.ANSWER if _answers(found) else Kind.OTHER)
 
 
 # ---- What is said to programs (RFC 3464) ---------------------------------------------------
@@ -113,7 +111,7 @@ def _told(found: Report, recipient: str) -> Bounce | None:
 
 def _is_about(group: Fields, recipient: str) -> bool:
     names = (group.get(name, "") for name in ("original-recipient", "final-recipient"))
-    return any(recipient.casefold() in name.casefold() for name in names)
+    return recipient.casefold() in [_UNTYPED.sub("", it).strip(" <>").casefold() for it in names]
 
 
 def _kind_of(group: Fields) -> Kind | None:
@@ -166,27 +164,15 @@ def _reply(words: str, status: re.Match[str] | None, kind: Kind) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How some program words its bounces.
+    """How some program, which calls itself a mailer, words its bounces.
 
     Attributes:
-        body: What its text says, in any of these ways.
-        header: A field that it has, and how its value begins.
-        delayed: What the text says when it only tells of a delay.
-        end: Where the text ends and the returned message begins.
+        says: What its text says, in any of these ways.
+        delays: What it says, too, when it only tells of a delay.
     """
 
-    body: re.Pattern[str] | None = None
-    header: Mapping[bytes, re.Pattern[str]] | None = None
-    delayed: re.Pattern[str] | None = None
-    end: re.Pattern[str] | None = None
-
-    def fits(self, found: Report) -> bool:
-        """Whether a message is worded so."""
-        if self.header is not None and not all(
-            pattern.search(found.value(name)) for name, pattern in self.header.items()
-        ):
-            return False
-        return self.body is None or self.body.search(found.text) is not None
+    says: re.Pattern[str]
+    delays: re.Pattern[str] | None = None
 
 
 def _any(*texts: str) -> re.Pattern[str]:
@@ -215,37 +201,31 @@ _LATER: Final = _any(
 
 _WAYS: Final = (
     # qmail, and what has grown of it: QSBMF, cr.yp.to/proto/qsbmf.txt
-    _Way(_any("^Hi. This is the", "This is the qmail-send program"), end=_BELOW),
+    _Way(_any(r"^Hi\. This is the", "This is the qmail-send program")),
     # Exim before it wrote DSNs, and where it is told not to
     _Way(
         _any("This message was created automatically by (?:the )?(?:mail delivery|SMTP)"),
-        delayed=_any("has not yet been delivered|has not been delivered to one or more"),
-        end=_BELOW,
+        _any("has not yet been delivered", "has not been delivered to one or more"),
     ),
     # sendmail before 8.8
     _Way(
         _any("Transcript of session follows", "had (?:permanent )?(?:fatal )?(?:delivery )?errors"),
-        delayed=_any("had transient non-fatal errors", "this is a warning"),
-        end=_BELOW,
+        _any("had transient non-fatal errors", "this is a warning"),
     ),
     # Yahoo
-    _Way(
-        _any("Sorry, we were unable to deliver your message to the following address"), end=_BELOW
-    ),
+    _Way(_any("Sorry, we were unable to deliver your message to the following address")),
     # OpenSMTPD and DragonFly's agent, without the part for programs
     _Way(
         _any(
             "This is the MAILER-DAEMON, please DO NOT REPLY",
             "There was an error delivering your mail to",
         ),
-        delayed=_any("A message is delayed"),
-        end=_BELOW,
+        _any("A message is delayed"),
     ),
     # Gmail, without the part for programs
     _Way(
         _any("Delivery to the following recipients? (?:failed permanently|has been delayed)"),
-        delayed=_any("has been delayed"),
-        end=_BELOW,
+        _any("has been delayed"),
     ),
     # Exchange, Outlook, Lotus Domino
     _Way(
@@ -255,35 +235,32 @@ _WAYS: Final = (
             "Delivery has failed to these recipients",
             "not listed in (?:Domino )?Directory",
             "was not delivered to:?",
-        ),
-        {b"from": _SENDER},
-        end=_BELOW,
+        )
+    ),
+    # Whoever else says that something did not arrive
+    _Way(
+        _any(
+            "(?:could|can|was|were|is)(?: ?not|n't) (?:be )?(?:deliver|reach|sent)",
+            "undeliver(?:ed|able)",
+            "(?:un(?:known|able)|invalid|no such|non-?existent)"
+            " (?:user|recipient|mailbox|address|to)",
+            r"delivery (?:\S+ ){0,6}(?:has )?failed",
+            "permanent(?:ly)? (?:fatal )?(?:error|fail)",
+            "returned to (?:you|sender)",
+            r"(?<!\d)5\d\d[ -]5\.\d+\.\d+",
+        )
     ),
 )
-_ANY_WAY: Final = _Way(
-    _any(
-        "(?:could|can|was|were|is)(?: ?not|n't) (?:be )?(?:deliver|reach|sent)",
-        "undeliver(?:ed|able)",
-        "(?:un(?:known|able)|invalid|no such|non-?existent) (?:user|recipient|mailbox|address|to)",
-        "delivery (?:\\S+ ){0,6}(?:has )?failed",
-        "permanent(?:ly)? (?:fatal )?(?:error|fail)",
-        "returned to (?:you|sender)",
-        "(?<!\\d)5\\d\\d[ -]5\\.\\d+\\.\\d+",
-    ),
-    {b"from": _SENDER},
-    delayed=_LATER,
-    end=_BELOW,
-)
-"""Whoever calls itself a mailer, and says that something did not arrive."""
 
 
 def _from_text(found: Report, way: _Way) -> Bounce:
     text = found.text
-    if way.end is not None and (below := way.end.search(text)) is not None:
+    below = _BELOW.search(text)
+    if below is not None:
         text = text[: below.start()]
-    if (way.delayed is not None and way.delayed.search(text)) or _LATER.search(text):
-        return Bounce(Kind.DELAYED, _reply(_cause(text), None, Kind.DELAYED))
     words = _cause(text)
+    if (way.delays is not None and way.delays.search(text)) or _LATER.search(text):
+        return Bounce(Kind.DELAYED, _reply(words, None, Kind.DELAYED))
     return Bounce(Kind.FAILED, _reply(words, _STATUS.search(words), Kind.FAILED))
 
 

@@ -55,6 +55,8 @@ from mailhub.relay.suppressor import Terms
 
 HEARD: Final = 256 * 1024
 """Octets of a message that are read: reports are short, but for what they return."""
+TRACES: Final = 20
+"""What looks like a return path of ours in a complaint, and is tried."""
 _NOTED: Final = Reply(250, "0.0", ("Noted, and its sender is told",))
 _NO_REPLY: Final = Reply(550, "0.0", ("It was returned without a reason",))
 
@@ -218,7 +220,7 @@ class Returns:
 
     async def _complained(self, told: Feedback) -> None:
         """Act on a complaint, if it is of a message that we have sent."""
-        found = self._all(named(told.traces)[:1])
+        found = self._all(named(told.traces)[:TRACES])[:1]
         if not found:
             self._log.info("a complaint ({kind}) of nothing that we have signed", kind=told.kind)
         for sent in found:

@@ -124,6 +124,12 @@ class TestFields:
         ours = f"Final-Recipient: rfc822; {BOB.upper()}\r\nAction: delayed\r\nStatus: 4.2.2"
         assert self.told(others, ours).kind is Kind.DELAYED
 
+    def test_others_with_a_similar_name(self) -> None:
+        """An address that ends like ours is another."""
+        other = f"Final-Recipient: rfc822; not{BOB}\r\nAction: failed\r\nStatus: 5.1.1"
+        ours = f"Original-Recipient: rfc822;<{BOB}>\r\nAction: delivered\r\nStatus: 2.0.0"
+        assert self.told(other, ours).kind is Kind.SUCCESS
+
     def test_the_worst_of_strangers(self) -> None:
         """Where ours is not named, for it was forwarded, a failure counts before all else."""
         one = "Final-Recipient: rfc822; a@x.example\r\nAction: delivered\r\nStatus: 2.0.0"
@@ -155,6 +161,22 @@ class TestFields:
         found = self.told(f"Action: failed\r\nDiagnostic-Code: smtp; 550 {'no ' * 1000}")
         assert found.reply is not None
         assert len(found.reply.lines[0]) <= QUOTED_LIMIT
+
+
+class TestPeople:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Hi. This is the office of Bob. The form had errors.",
+            "Transcript of session follows: 550 5.1.1 User unknown",
+            "Sorry, we were unable to deliver your message to the following address",
+        ],
+    )
+    def test_they_may_say_anything(self, text: str) -> None:
+        """Only what calls itself a mailer bounces: people, and their assistants, do not."""
+        for fields, kind in (("", Kind.OTHER), ("Auto-Submitted: auto-replied\r\n", Kind.ANSWER)):
+            content = f"From: Bob <bob@far.example>\r\n{fields}\r\n{text}\r\n"
+            assert bounce(content.encode(), BOB).kind is kind
 
 
 class TestStrangers:
