@@ -71,7 +71,8 @@ class Path:
     def __str__(self) -> str:
         """The address as it stands between ``<`` and ``>`` on the wire."""
         local = self.local
-        if not _DOT_STRING.fullmatch(local) and (local or self.domain):
+        plain = local.isalnum() or _DOT_STRING.fullmatch(local)
+        if not plain and (local or self.domain):
             local = '"' + _SPECIAL.sub(r"\\\1", local) + '"'
         return f"{local}@{self.domain}" if self.domain else local
 
@@ -114,7 +115,7 @@ def parse_address(text: str) -> Path:
         if not at:
             local, domain = text, ""
         rest = at + domain
-        if not _DOT_STRING.fullmatch(local):
+        if not (local.isalnum() or _DOT_STRING.fullmatch(local)):
             raise Refusal(501, "1.7", "Malformed address")
     if len(local.encode(errors="surrogateescape")) > LOCAL_LIMIT:
         raise Refusal(501, "1.7", "Local part too long")

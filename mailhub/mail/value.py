@@ -44,6 +44,8 @@ else:
 
 def _replacing(kind: type[Any]) -> Callable[[Any, dict[str, Any]], Any]:
     """A method that copies attribute by attribute, without looking for their names."""
+    if not all(field.init for field in dataclasses.fields(kind)):
+        return lambda old, changes: dataclasses.replace(old, **changes)
     names = [field.name for field in dataclasses.fields(kind)]
     lines = [
         "def __replace__(self, changes):",

@@ -13,8 +13,8 @@ Invariants:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import field
-from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
@@ -29,6 +29,8 @@ from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Directory
 from mailhub.ports.conversation import Client
 
+CLIENTS: Final = 4096
+"""Addresses of which it is remembered whether they are trusted."""
 TRUSTED: Final = Rule("smtp", "trusted networks")
 OWN_SENDERS: Final = Rule("submission", "own addresses only")
 
@@ -53,6 +55,17 @@ class Rules:
     own_senders: bool = True
     aliases: alias.Rules = field(default_factory=alias.Rules)
     backups: tuple[Backup, ...] = ()
+    _known: dict[str, Verdict | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def trusting(self, address: str) -> Verdict | None:
+        """Why a client at this address is trusted, which is asked again and again; None if not."""
+        if address not in self._known:
+            if len(self._known) >= CLIENTS:
+                self._known.clear()
+            self._known[address] = _within(address, self.trusted)
+        return self._known[address]
 
 
 async def check_sender(
@@ -149,12 +162,11 @@ def relaying(client: Client, rules: Rules) -> Verdict | None:
         return Verdict(f"{client.account.path} has logged in")
     if client.submission or not rules.trusted:
         return None
-    return _within(client.address, rules.trusted)
+    return rules.trusting(client.address)
 
 
-@lru_cache(maxsize=4096)
-def _within(text: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> Verdict | None:
-    """Which of the networks an address is in: asked of one client again and again."""
+def _within(text: str, networks: Iterable[IPv4Network | IPv6Network]) -> Verdict | None:
+    """Which of the networks an address is in."""
     try:
         address = ip_address(text)
     except ValueError:

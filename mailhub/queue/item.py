@@ -122,6 +122,7 @@ class Cancelled:
 
 
 Open = Pending | Held
+_OPEN: Final = (Pending, Held)  # which is quicker to ask for than their union
 Settled = Delivered | Relayed | Expanded | Failed | Cancelled
 Fate = Open | Settled
 
@@ -221,7 +222,7 @@ class Item:
     @property
     def open(self) -> tuple[int, ...]:
         """The numbers of the recipients that are not settled."""
-        return tuple(n for n, fate in enumerate(self.fates) if isinstance(fate, Open))
+        return tuple([n for n, fate in enumerate(self.fates) if isinstance(fate, _OPEN)])
 
     @property
     def settled(self) -> bool:

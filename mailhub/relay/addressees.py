@@ -8,11 +8,12 @@ hear of success is told that the list was expanded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Notify, Recipient
 from mailhub.mail.reply import Reply
+from mailhub.mail.value import replace
 from mailhub.policy.alias import Expansion, Rules, expand
 from mailhub.ports.accounts import Account, Directory
 from mailhub.queue.item import Expanded, Item, Local

@@ -9,10 +9,10 @@ together no more than others.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final, Protocol
 
 from mailhub.mail.address import Path
+from mailhub.mail.value import replace
 from mailhub.policy.allowance import Action, Allowance, Excess, Used, exceeded, slot_of, spent
 from mailhub.queue.change import Count
 from mailhub.queue.item import Held, Item, Pending

@@ -204,7 +204,9 @@ class Attempting(Generic[H]):
         content: Content,
     ) -> None:
         """Write what came of an attempt, with its notices; then act on it."""
-        now, chance = self._now(), self._random()
+        now = self._now()
+        again = any(not answer.reply.positive for answer in answers.values())
+        chance = self._random() if again else 0.5  # nobody is to come back at any moment
         schedule = self._schedule(item, next(iter(answers)))
         wait = _REWRITE
         before: Item | None = item

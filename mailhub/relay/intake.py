@@ -19,7 +19,6 @@ When the disk fails, the client is told to come back (452 4.3.1 for a full one,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from mailhub.mail import trace
@@ -27,6 +26,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.header import Header
 from mailhub.mail.reply import Refusal, Reply
+from mailhub.mail.value import replace
 from mailhub.net.content import LargeContent, Octets
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Nobody, Recorder

@@ -135,6 +135,7 @@ class Remote:
         self._put_off: dict[str, dict[str, None]] = {}  # domains, by their providers
         self._providers: OrderedDict[str, Provider] = OrderedDict()  # of domains, as last found
         self._runners: dict[str, Provider] = {}  # all of them, by their names
+        self._smarthosts: dict[tuple[str, str], Provider] = {}  # of hosts, by name and host
         self._means = self._make_means()
 
     def obey(self, limits: RemoteLimits, directions: Directions) -> None:
@@ -143,6 +144,7 @@ class Remote:
         self.directions = directions
         self._providers.clear()
         self._runners.clear()
+        self._smarthosts.clear()
         self._means = self._make_means()
 
     def _make_means(self) -> Means:
@@ -272,10 +274,14 @@ class Remote:
             self._providers.popitem(last=False)
 
     def _runner(self, hop: Smarthost) -> Provider:
-        found = self.directions.providers.running(hop.host)
+        key = hop.name, hop.host
+        found = self._smarthosts.get(key)
         if found is None:
-            name = f"route {hop.name}"
-            found = self._runners.get(name) or Provider(name, listed=False)
+            found = self.directions.providers.running(hop.host)
+            if found is None:
+                name = f"route {hop.name}"
+                found = self._runners.get(name) or Provider(name, listed=False)
+            self._smarthosts[key] = found
         self._run_by(found)
         return found
 

@@ -8,7 +8,7 @@ it, and announced to local delivery and the runner once that is done.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from twisted.logger import Logger
@@ -17,6 +17,7 @@ from mailhub.mail.address import NULL, Path
 from mailhub.mail.envelope import Recipient
 from mailhub.mail.header import end, index, unfold
 from mailhub.mail.reply import Refusal, Reply
+from mailhub.mail.value import replace
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
 from mailhub.ports.message import Content

@@ -70,18 +70,28 @@ def always() -> bool:
     return True
 
 
+_Command = tuple[str, bytes, float]
+"""The stage, the command's line, and how long to wait for the reply."""
+
+
 @value(frozen=True, slots=True)
 class _Ahead:
     """A transaction that was announced before its turn.
 
     Attributes:
-        reset: RSET was said before it.
+        commands: As `Handing._commands` has them.
+        reset: RSET was said before them.
     """
 
     job: Job
     batch: list[int]
-    octets: bytes
+    commands: list[_Command]
     reset: bool
+
+    @property
+    def octets(self) -> bytes:
+        """The commands as they are said."""
+        return b"".join([line for _, line, _ in self.commands])
 
 
 @dataclass(slots=True)
@@ -316,9 +326,7 @@ class Handing:
             if not heard[0].positive:
                 return
 
-    def _commands(
-        self, job: Job, batch: list[int], *, data: bool
-    ) -> list[tuple[str, bytes, float]]:
+    def _commands(self, job: Job, batch: list[int], *, data: bool) -> list[_Command]:
         """What is to be said, at which stage, and how long to wait for each reply."""
         times = self._timeouts
         commands = [("mail", announce.mail_line(job.envelope, job.need, self.features), times.mail)]
@@ -345,9 +353,8 @@ class Handing:
         # Content in chunks may be refused, and then waits for RSET (RFC 3030 §2).
         reset = self.features.chunking
         commands = self._commands(job, batch, data=not self._by_bdat(job.need))
-        octets = b"".join(line for _, line, _ in commands)
-        self._ahead = _Ahead(job, batch, octets, reset)
-        return b"RSET\r\n" + octets if reset else octets
+        self._ahead = _Ahead(job, batch, commands, reset)
+        return b"RSET\r\n" + self._ahead.octets if reset else self._ahead.octets
 
     async def _envelope_ahead(self, ahead: _Ahead, heard: list[Reply]) -> None:
         """The replies to an envelope that was said before."""
@@ -356,8 +363,7 @@ class Handing:
         if ahead.reset:
             self._dirty = True
             await self._was_reset()
-        data = not self._by_bdat(ahead.job.need)
-        for stage, _, seconds in self._commands(ahead.job, ahead.batch, data=data):
+        for stage, _, seconds in ahead.commands:
             heard.append(self._in_step(stage, await self._dialogue.reply(stage, seconds)))
 
     def _in_step(self, stage: str, reply: Reply) -> Reply:

@@ -17,11 +17,11 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from mailhub.mail.envelope import Body, Envelope, Recipient
 from mailhub.mail.reply import Refusal
+from mailhub.mail.value import replace
 from mailhub.policy.rule import Rule
 from mailhub.ports.accounts import Logins
 from mailhub.ports.conversation import Client, Tls

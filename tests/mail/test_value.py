@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import pytest
 from hypothesis import given
@@ -85,3 +85,19 @@ def test_replace_refuses_what_there_is_not() -> None:
     """A name that is no attribute is a mistake."""
     with pytest.raises(AttributeError):
         replace(Spot(1), z=1)  # type: ignore[call-arg]
+
+
+@value(frozen=True, slots=True)
+class Remembering:
+    """A value that finds out something about itself."""
+
+    x: int
+    found: dict[int, int] = field(default_factory=dict, init=False, compare=False)
+
+
+def test_what_a_value_has_found_out_is_not_its_successors() -> None:
+    """What is not given when a value is made is made anew with it."""
+    old = Remembering(1)
+    old.found[1] = 2
+    assert replace(old, x=3) == Remembering(3)
+    assert replace(old, x=3).found == {}
