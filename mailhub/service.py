@@ -29,6 +29,7 @@ from mailhub.config.settings import Settings
 from mailhub.hub import CannotStart, Hub
 from mailhub.net.disk import ThreadedDisk
 from mailhub.net.logtext import ClassicText
+from mailhub.net.loop import quicken
 from mailhub.store.durable import boot_id
 from mailhub.surroundings import Surroundings
 
@@ -107,6 +108,7 @@ def hub_from_file(path: str) -> Hub:
 
 def _hub(path: str, settings: Settings) -> Hub:
     world = real_world()
+    quicken(world.reactor)
     hub = Hub(settings, world, lambda: load(path))
     world.reactor.callWhenRunning(reload_on_hangup, hub, world.reactor)
     world.reactor.callWhenRunning(settle)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Self
 
 from mailhub.mail.value import value
@@ -64,8 +65,7 @@ class Reply:
     @property
     def text(self) -> str:
         """The reply as one line, as a person would quote it."""
-        status = f" {self.code // 100}.{self.detail}" if self.detail else ""
-        return f"{self.code}{status} {' '.join(self.lines)}".rstrip()
+        return _quoted(self.code, self.detail, self.lines)
 
     def __bytes__(self) -> bytes:
         status = f"{self.code // 100}.{self.detail} " if self.detail else ""
@@ -73,6 +73,13 @@ class Reply:
         wire = [f"{self.code}-{status}{line}" for line in body]
         wire.append(f"{self.code} {status}{last}")
         return "".join(line + "\r\n" for line in wire).encode()
+
+
+@lru_cache(maxsize=1024)
+def _quoted(code: int, detail: str, lines: tuple[str, ...]) -> str:
+    """A reply as one line: one is quoted in the log, in the journey and in the queue."""
+    status = f" {code // 100}.{detail}" if detail else ""
+    return f"{code}{status} {' '.join(lines)}".rstrip()
 
 
 class Refusal(Exception):

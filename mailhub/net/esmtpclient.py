@@ -119,6 +119,8 @@ class RelayClient(smtp.ESMTPClient):
     _valve: _Valve | None = None
     _handshake: Handshake | None = None
 
+    __setattr__ = object.__setattr__  # Twisted's looks out for a name that it gave up in 2013
+
     # ---- Twisted calls us ------------------------------------------------------------------
 
     def connectionMade(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from mailhub.ports.outgoing import QueueId
@@ -56,6 +57,7 @@ def to_queue_id(number: int) -> QueueId:
     )
 
 
+@lru_cache(maxsize=4096)
 def to_number(queue_id: str) -> int:
     """The number that a queue id spells.
 
