@@ -129,8 +129,8 @@ DIGESTS = {
     "calm": "3aa9a5165f7f7af719e0eddfd4391810",
     "calm, another seed": "1d1e70830264149039fea0a077f1b757",
     "hostile": "7583d25ebd9cef327b73b177bccc1213",
-    "a campaign": "255b12e03edf3f074856774a9819edd3",
-    "a campaign, another seed": "c8e6f44f6029f970ca0e55d21abd4fc9",
+    "a campaign": "728ca7530c65616537eedd4f1d49ffd5",
+    "a campaign, another seed": "f679e62e06aa1e96b8900dac1982a57e",
     "two hubs": "5ff8809d953af23b6dbaa806c00e68bd",
 }
 
