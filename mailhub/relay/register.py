@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal
+from mailhub.net.afterwards import Afterwards
 from mailhub.policy.refused import Refused, Tally
 from mailhub.policy.rule import Rule
 from mailhub.ports.conversation import Client
@@ -64,9 +64,7 @@ class Register:
         self._now = now
         self._told = told
         self._tally = Tally()
-        self._timer: IDelayedCall | None = None
-        self._at_end = False  # the timer is for the end of the window
-        self._writing: Deferred[None] | None = None
+        self._later = Afterwards("writing refusals", self._write_due, clock)
 
     def note(
         self,
@@ -97,7 +95,7 @@ class Register:
                 self._told(rule),
             )
         )
-        self._write_after(WAIT)
+        self._later.ask(WAIT)
 
     def obey(self, keep: float, told: Callable[[Rule | None], str]) -> None:
         """Go by another limit, and another configuration."""
@@ -106,39 +104,15 @@ class Register:
 
     async def stop(self) -> None:
         """Write what there is."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._writing is not None:
-            await self._writing
+        await self._later.stop()
         if rest := self._tally.rest():
             await self._write(rest)
 
-    def _write_after(self, delay: float, *, at_end: bool = False) -> None:
-        if self._timer is not None:
-            if at_end or not self._at_end:
-                return
-            self._timer.cancel()
-        self._at_end = at_end
-        self._timer = self._clock.callLater(delay, self._begin)
-
-    def _begin(self) -> None:
-        self._timer = None
-        if self._writing is not None:
-            self._write_after(WAIT)
-            return
-        refused = self._tally.take(self._now())
-        if refused:
-            self._writing = Deferred.fromCoroutine(self._write(refused))
-            self._writing.addErrback(
-                lambda failure: self._log.failure("refusals were not written", failure)
-            )
-            self._writing.addCallback(self._ended)
+    async def _write_due(self) -> None:
+        if refused := self._tally.take(self._now()):
+            await self._write(refused)
         if self._tally.counting:
-            self._write_after(max(self._tally.ends - self._now(), WAIT), at_end=True)
-
-    def _ended(self, _: None) -> None:
-        self._writing = None
+            self._later.ask(max(self._tally.ends - self._now(), WAIT))
 
     async def _write(self, refused: Sequence[Refused]) -> None:
         try:

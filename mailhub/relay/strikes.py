@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from mailhub.mail.address import Path
+from mailhub.net.afterwards import Afterwards
 from mailhub.net.scribe import Recorder
 from mailhub.policy.suppression import Action, Entry, Reason, Sending, excepted
 from mailhub.policy.verdict import Verdict
@@ -64,9 +64,8 @@ class Strikes:
         self._recorder = recorder
         self._terms = terms
         self._waiting: list[tuple[int, Entry]] = []  # each with the recipient's number
-        self._timer: IDelayedCall | None = None
-        self._writing: Deferred[None] | None = None
-        self._stopped = False
+        self._later = Afterwards("writing suppression lists", self.write, clock)
+        self._patience = GATHER  # until the disk is asked
 
     def strike(
         self,
@@ -89,7 +88,7 @@ class Strikes:
         ends = now + life if life else 0.0
         entry = Entry(reverse_path.domain, path.key, reason, now, ends, 1, said[:SAID], queue_id)
         self._waiting.append((number, entry))
-        self._write_after(GATHER)
+        self._later.ask(self._patience)
 
     async def forgive(self, reverse_path: Path, path: Path) -> bool:
         """A complaint is taken back; whether there was one.
@@ -117,35 +116,16 @@ class Strikes:
 
     async def stop(self) -> None:
         """Write what was gathered."""
-        self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._writing is not None:
-            await self._writing
+        await self._later.stop()
         await self.write()
 
     # ---- Writing ---------------------------------------------------------------------------
-
-    def _write_after(self, seconds: float) -> None:
-        if self._timer is None and self._writing is None and not self._stopped:
-            self._timer = self._clock.callLater(seconds, self._begin)
-
-    def _begin(self) -> None:
-        self._timer = None
-        self._writing = Deferred.fromCoroutine(self.write())
-        self._writing.addErrback(lambda failure: self._log.failure("lists not written", failure))
-        self._writing.addBoth(self._written)
-
-    def _written(self, _: object) -> None:
-        self._writing = None
-        if self._waiting:
-            self._write_after(RETRY)
 
     async def write(self) -> None:
         """Write what was gathered, if the disk takes it."""
         async with self._lock:
             strikes, self._waiting = self._waiting, []
+            self._patience = GATHER
             while strikes:
                 _, first = strikes[0]
                 group = [it for it in strikes if _together(it[1], first)]
@@ -154,6 +134,8 @@ class Strikes:
                 except OSError as error:
                     self._log.error("suppression lists not written: {why}", why=error)
                     self._waiting = [*strikes, *self._waiting][:WAITING]
+                    self._patience = RETRY
+                    self._later.ask(self._patience)
                     return
                 self._tell(group, put)
                 strikes = [it for it in strikes if not _together(it[1], first)]

@@ -24,11 +24,12 @@ from dataclasses import replace
 from typing import Final, Protocol, Self
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from mailhub.mail.reply import Refusal, Reply
+from mailhub.net.afterwards import Afterwards
 from mailhub.policy import pace as pacing
 from mailhub.policy import repute as standing
 from mailhub.policy.classify import Verdict
@@ -250,9 +251,7 @@ class Traffic:
         self._letting_in = self._once_more = False
         self._dirty: dict[Key, Gate] = {}
         self._gone: set[Key] = set()
-        self._saving: IDelayedCall | None = None
-        self._writing = False
-        self._written: Deferred[None] = Deferred()
+        self._later = Afterwards("remembering providers", self._write, clock)
         self._stopping = False
 
     def obey(self, limits: PoolLimits) -> None:
@@ -494,26 +493,17 @@ class Traffic:
         for news in standing.news(before, after, gate.provider, self.now()):
             self._tell(gate.provider, gate.source, news)
         self._dirty[gate.key] = gate
-        if self._saving is None and self._memory is not None and not self._stopping:
-            self._saving = self._clock.callLater(SAVE, self._save)
+        if self._memory is not None:
+            self._later.ask(SAVE)
         if gate.waiting:
             self._let_in()
 
     # ---- On disk ---------------------------------------------------------------------------
 
-    def _save(self) -> None:
-        self._saving = None
-        if self._writing:
-            self._saving = self._clock.callLater(SAVE, self._save)
-            return
-        self._written = Deferred.fromCoroutine(self._write())
-        self._written.addErrback(lambda failure: self._log.failure("saving failed", failure))
-
     async def _write(self) -> None:
         memory, disk = self._memory, self._disk
         assert memory is not None
         assert disk is not None
-        self._writing = True
         dirty, self._dirty = self._dirty, {}
         gone, self._gone = self._gone, set()
         changed = {key: gate.repute for key, gate in dirty.items() if _kept(gate)}
@@ -524,23 +514,16 @@ class Traffic:
             self._log.error("how we stand with providers is not written: {why}", why=error)
             self._dirty = {**dirty, **self._dirty}
             self._gone |= gone
-            if not self._stopping and self._saving is None:
-                self._saving = self._clock.callLater(SAVE, self._save)
-        finally:
-            self._writing = False
+            self._later.ask(SAVE)
 
     async def stop(self) -> None:
         """Give no more turns, and write what was learnt."""
         self._stopping = True
-        if self._saving is not None:
-            self._saving.cancel()
-            self._saving = None
         for gate in list(self._crowded):
             while gate.waiting:
                 gate.waiting.popleft().errback(Stopping())
         self._crowded.clear()
-        if self._writing:
-            await self._written
+        await self._later.stop()
         if self._memory is not None and (self._dirty or self._gone):
             await self._write()
 
