@@ -175,6 +175,13 @@ class Lab:
         """Let time pass, with all that happens in it: ``"5h"``, or seconds; the moment then."""
         return float(self.ask("POST", "/clock", {"advance": duration})["now"])
 
+    def reset(self) -> None:
+        """Begin anew, as on the first day: no inboxes, no queue, no journeys, and it is today.
+
+        Connections to it are closed, and what waits for something in it fails.
+        """
+        self.ask("POST", "/reset", {})
+
     def inbox(self, address: str) -> Inbox:
         """The inbox of an address; it can be read over IMAP and POP3 from then on."""
         self.ask("PUT", f"/inboxes/{quote(address, safe='@')}")
@@ -230,8 +237,8 @@ class Lab:
 
 
 @contextmanager
-def started(world: str = "lab") -> Iterator[Lab]:
-    """A lab for as long as a block lasts.
+def started(world: str = "lab", state: str | None = None) -> Iterator[Lab]:
+    """A lab for as long as a block lasts; `state` is a directory in which the next one finds it.
 
     Raises:
         LabError: It does not start.
@@ -241,8 +248,9 @@ def started(world: str = "lab") -> Iterator[Lab]:
         command = [sys.executable, "-m", "mailhub", "lab", "--ports", "free", "--ready", ready]
         said = os.path.join(directory, "said")
         with open(said, "wb") as output:
+            kept = state or os.path.join(directory, "state")
             process = subprocess.Popen(  # noqa: S603  # our own program
-                [*command, "--world", world, "--state", os.path.join(directory, "state")],
+                [*command, "--world", world, "--state", kept],
                 stdout=output,
                 stderr=output,
             )

@@ -47,7 +47,7 @@ class PacedClock(Clock):
     def seconds(self) -> float:
         """The moment: that of the call which runs, or now; no later than the next call's."""
         if not self._beating:
-            due, goal = self.next(), self._goal()
+            due, goal = self.next(), self.goal()
             self._now = max(self._now, goal if due is None else min(due, goal))
         return self._now
 
@@ -85,26 +85,30 @@ class PacedClock(Clock):
             raise ValueError("time does not go back")
         self._ahead += seconds
         done: Deferred[None] = Deferred()
-        self._awaited.append((self._goal(), done))
+        self._awaited.append((self.goal(), done))
         self._arm(self._now)
         return done
 
+    def goal(self) -> float:
+        """The moment at which it will have caught up with the machine, and all moves."""
+        now: float = self._reactor.seconds()
+        return now + self._ahead
+
     def stop(self) -> None:
-        """Let nothing more happen."""
+        """Let nothing more happen; nobody waits for a moment any longer."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
         self._beating = True  # for ever: nothing wakes us
+        awaited, self._awaited = self._awaited, []
+        for _, done in awaited:
+            done.callback(None)
 
     # ---- Running ---------------------------------------------------------------------------
 
-    def _goal(self) -> float:
-        now: float = self._reactor.seconds()
-        return now + self._ahead
-
     def _arm(self, when: float) -> None:
         """Be woken at a moment, or before."""
-        delay = max(0.0, when - self._goal())
+        delay = max(0.0, when - self.goal())
         if self._wake is not None:
             if self._wake.getTime() <= self._reactor.seconds() + delay:
                 return
@@ -125,7 +129,7 @@ class PacedClock(Clock):
     def _run_one(self) -> bool:
         """Run the next call, if it is due; what it raises is its own affair."""
         try:
-            return self.step(self._goal())
+            return self.step(self.goal())
         except Exception:
             self._log.failure("a call failed")
             return True

@@ -3,6 +3,7 @@
     lab = Lab(prepared, atlas, real_world())
     lab.start()
     ...
+    await lab.reset()    # as on the first day
     await lab.stop()
 
 Only an application's side is real: its sockets. Between the hub and the world's hosts all is
@@ -15,6 +16,7 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
 from mailhub.assembly import Parts
@@ -22,9 +24,10 @@ from mailhub.config.settings import Settings
 from mailhub.hub import Hub
 from mailhub.lab.clock import PacedClock
 from mailhub.lab.inboxes import Inboxes
-from mailhub.lab.prepared import ADDRESS, Prepared
+from mailhub.lab.prepared import ADDRESS, Prepared, again
 from mailhub.lab.reactor import LabReactor
 from mailhub.lab.web import Root
+from mailhub.net.shield import shielded
 from mailhub.sim import worldfile
 from mailhub.sim.disk import QuickDisk
 from mailhub.sim.manners import Manners
@@ -82,6 +85,7 @@ class Lab:
     Attributes:
         clock: Everybody's.
         inboxes: Everybody's.
+        age: How often it was begun anew.
     """
 
     def __init__(
@@ -93,8 +97,17 @@ class Lab:
     ) -> None:
         self.prepared = prepared
         self.atlas = atlas
+        self.age = 0
         self._machine = machine
-        self.clock = PacedClock(machine.reactor, machine.now())
+        self._lock = lock
+        self._site: Any = None
+        self._waiting: list[Deferred[None]] | None = None  # for a reset that is under way
+        self._make()
+
+    def _make(self) -> None:
+        """A world, and the hubs in it, as the state directory is."""
+        prepared, atlas, machine = self.prepared, self.atlas, self._machine
+        self.clock = PacedClock(machine.reactor, machine.now() + prepared.ahead)
         self.world = World(0, clock=self.clock)
         self._inner: Hub
         self.inboxes = Inboxes(lambda: _parts(self._inner), prepared.secret)
@@ -104,9 +117,8 @@ class Lab:
         sending, reading = prepared.settings()
         relay = replace(sending.relay, authorities=self.providers.authorities)
         store = replace(sending.store, look=LOOK, index_every=LOOK)
-        self._hub = self._made(replace(sending, relay=relay, store=store), lock)
+        self._hub = self._made(replace(sending, relay=relay, store=store), self._lock)
         self._inner = self._made(replace(reading, store=store), None)
-        self._site: Any = None
 
     def _made(self, settings: Settings, lock: StateLock | None) -> Hub:
         surface = self.atlas.surface
@@ -145,16 +157,67 @@ class Lab:
         Raises:
             CannotStart: A port, or the state directory, cannot be had.
         """
+        self._begin()
+        reactor, port = self._machine.reactor, self.prepared.ports["http"]
+        self._site = reactor.listenTCP(port, Site(Root(self)), interface=ADDRESS)
+
+    def _begin(self) -> None:
         for hub in (self._inner, self._hub):
             hub.privilegedStartService()
             hub.startService()
-        reactor, port = self._machine.reactor, self.prepared.ports["http"]
-        self._site = reactor.listenTCP(port, Site(Root(self)), interface=ADDRESS)
+
+    async def move(self, seconds: float) -> None:
+        """Let so much time pass, with all that happens in it; a lab with this state goes on then.
+
+        Raises:
+            ValueError: Back is no way.
+        """
+        moved = self.clock.move(seconds)
+        self.prepared.remember(self.ahead)
+        await moved
+
+    @property
+    def ahead(self) -> float:
+        """Seconds that the world is ahead of the machine."""
+        ahead: float = self.clock.goal() - self._machine.now()
+        return ahead
+
+    async def reset(self) -> None:
+        """Begin anew: nobody has mail, nothing waits, nothing was ever sent, and it is today."""
+        if self._waiting is None:
+            await shielded(self._anew())
+        else:
+            await self._reset()  # that of somebody else will do
+
+    async def _anew(self) -> None:
+        self._waiting = []
+        self.age += 1
+        try:
+            await self._end()
+            self.prepared = again(self.prepared)
+            self._make()
+            self._begin()
+        finally:
+            waiting, self._waiting = self._waiting, None
+            for each in waiting:
+                if not each.called:
+                    each.callback(None)
+
+    async def _reset(self) -> None:
+        """Wait for the end of a reset, if one is under way."""
+        if self._waiting is not None:
+            done: Deferred[None] = Deferred()
+            self._waiting.append(done)
+            await done
 
     async def stop(self) -> None:
         """Close everything, at once."""
         if self._site is not None:
             await self._site.stopListening()
+        await self._reset()
+        await self._end()
+
+    async def _end(self) -> None:
         for hub in (self._hub, self._inner):
             stopping = hub.stopService()
             self.clock.move(PATIENCE)  # nobody waits for hosts that take their time

@@ -7,6 +7,7 @@ hub does; the other holds the inboxes of everybody there.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ PASSWORD: Final = "lab"  # noqa: S105  # everybody may know it: loopback only
 NAMES: Final = ("localhost", "hub.lab.test")
 SENDING: Final = ("smtp", "submission", "submissions")
 READING: Final = ("imap", "imaps", "pop3", "pop3s")
+KEPT: Final = frozenset({"tls", "log", "lock"})
+"""What is left of the state directory where all begins anew."""
 
 _COMMON: Final = """\
 # Written by `mailhub lab`, each time it starts.
@@ -108,6 +111,24 @@ class Prepared:
         return os.path.join(self.state, "inboxes", "mailhub.ini")
 
     @property
+    def ahead(self) -> float:
+        """Seconds that the lab's clock was ahead of the machine's, when it was last moved."""
+        try:
+            with open(self._clock, encoding="ascii") as file:
+                return max(0.0, float(file.read()))
+        except (FileNotFoundError, ValueError):
+            return 0.0
+
+    def remember(self, ahead: float) -> None:
+        """Keep how far the clock is ahead: mail that is kept has dates that were to come."""
+        with open(self._clock, "w", encoding="ascii") as file:
+            file.write(f"{ahead:.3f}\n")
+
+    @property
+    def _clock(self) -> str:
+        return os.path.join(self.state, "clock")
+
+    @property
     def log(self) -> str:
         """What happens is written there."""
         return os.path.join(self.state, "log")
@@ -147,6 +168,22 @@ def prepare(state: str, ports: Mapping[str, int]) -> Prepared:
             output.write(filled)
     _populate(made)
     return made
+
+
+def again(made: Prepared) -> Prepared:
+    """As it was before anything happened; the certificate stays, and who holds the directory.
+
+    Raises:
+        OSError: The directory cannot be used.
+    """
+    for entry in os.scandir(made.state):
+        if entry.name in KEPT:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+    return prepare(made.state, made.ports)
 
 
 def _populate(made: Prepared) -> None:

@@ -97,6 +97,14 @@ def test_it_never_goes_back(clock: PacedClock) -> None:
         clock.move(-1)
 
 
+def test_nobody_waits_for_a_clock_that_stops(clock: PacedClock) -> None:
+    """Whoever waits for a moment that will not come is told so."""
+    moved = clock.move(3600)
+    clock.callLater(1800, int)
+    clock.stop()
+    assert moved.called
+
+
 def test_stopped(machine: Machine, clock: PacedClock) -> None:
     """Nothing happens any more, and the machine is left nothing to do."""
     told: list[str] = []

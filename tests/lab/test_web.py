@@ -101,3 +101,9 @@ def test_refusals_reach_the_client(lab: Lab) -> None:
     """An address that is none is an error, not an empty inbox."""
     with pytest.raises(HTTPError):
         lab.inbox("nobody")
+
+
+def test_reset_wants_json(lab: Lab) -> None:
+    """A page in a browser cannot begin it anew."""
+    assert asked(lab, "POST", "/reset", "{}", Content_Type="text/plain")[0] == 415
+    assert asked(lab, "GET", "/reset")[0] == 405
