@@ -181,7 +181,7 @@ def _any(*texts: str) -> re.Pattern[str]:
 
 
 _SENDER: Final = re.compile(
-    r"mailer[-_]?daemon|postmaster|mail delivery|mail system", re.IGNORECASE
+    r"mailer[-_ ]?daemon|postmaster|mail delivery|mail system", re.IGNORECASE
 )
 _BELOW: Final = re.compile(
     r"^(?:-{2,} ?(?:Below this line is|This is) a copy of (?:the|your) message"

@@ -14,6 +14,7 @@ from mailhub.queue.change import Release, Select
 from mailhub.queue.event import Complained, Decided, Fated, Reported, State
 from mailhub.queue.item import Held
 from mailhub.queue.suppressions import Suppressions
+from mailhub.sim.manners import Outage, Window
 from tests.relay.campaigning import ANN, BOB, Campaigning
 
 CORPUS = FilePath(__file__).parents[1] / "corpus"
@@ -256,6 +257,13 @@ class TestGoingOut:
         shop = Campaigning("", unknown=1.0)
         shop.newsletter()
         assert [it.reason for it in shop.entries()] == [Reason.HARD]
+        shop.close()
+
+    def test_no_such_domain(self) -> None:
+        """A domain that there is not is no address either; one whose hosts are down is."""
+        shop = Campaigning("", outages=(Window(0, 86_400),), outage=Outage.REFUSED)
+        shop.newsletter("x@nowhere.example", BOB)
+        assert [it.address for it in shop.entries()] == ["x@nowhere.example"]
         shop.close()
 
     def test_greylisting(self) -> None:
