@@ -20,9 +20,13 @@ from mailhub.imap.section import Section, UnknownEncoding
 from mailhub.imap.settings import Limits
 from mailhub.imap.structure import summary
 from mailhub.mail import addresslist, charset, header, parameters
+from mailhub.mail.bounce import QUOTED_LIMIT, bounce
+from mailhub.mail.bounce import Kind as Outcome
+from mailhub.mail.feedback import feedback
 from mailhub.mail.part import Part, parse
 from mailhub.mail.preview import LENGTH, text_of_html
 from mailhub.net.deflate import PIECE, Broken, Deflate
+from mailhub.policy import returnpath
 from tests.imap.fakes import FakeContent
 from tests.imap.given import Talk
 from tests.imap.test_structure import well_formed
@@ -127,6 +131,20 @@ def names(octets: bytes) -> None:
             assert all(first <= last for first, last in ranges)
 
 
+def reports(octets: bytes) -> None:
+    """Bounces and complaints are read, or are none; what is quoted of them is bounded."""
+    for recipient in ("", "bob@far.example"):
+        found = bounce(octets, recipient)
+        assert (found.reply is not None) is (found.kind in (Outcome.FAILED, Outcome.DELAYED))
+        if found.reply is not None:
+            assert 400 <= found.reply.code <= 599
+            assert len(found.reply.lines[0]) <= QUOTED_LIMIT
+            assert "\n" not in found.reply.lines[0]
+    told = feedback(octets)
+    if told is not None:
+        returnpath.named(told.traces)
+
+
 def _check_part(octets: bytes, tree: Part) -> None:
     for part in tree.walk():
         assert 0 <= part.start <= part.body <= part.end <= len(octets)
@@ -148,4 +166,5 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "words": words,
     "deflate": deflate,
     "sequence": names,
+    "reports": reports,
 }

@@ -12,6 +12,9 @@ from tests.fuzz.targets import CORPORA, LONGEST, TARGETS
 
 SAMPLES = sorted(path for path in CORPORA.glob("*/*") if path.is_file())
 MESSAGES = sorted((CORPORA.parent / "mime").glob("*.eml"))
+REPORTS = sorted(
+    path for name in ("bounces", "feedback") for path in (CORPORA.parent / name).glob("*.eml")
+)
 COMMANDS = st.lists(
     st.sampled_from(
         [b"a FETCH 1:* ", b"b UID FETCH 2 ", b"c STORE 1 +FLAGS ", b"d SEARCH ", b"e APPEND INBOX ",
@@ -35,6 +38,14 @@ def test_messages(path: Path) -> None:
     """So do the malformed messages, whatever they are taken for."""
     for name in ("mime", "header", "words"):
         TARGETS[name](path.read_bytes())
+
+
+@given(st.sampled_from(REPORTS), st.integers(min_value=0), st.binary(max_size=20))
+def test_reports(path: Path, place: int, octets: bytes) -> None:
+    """Bounces and complaints with something amiss anywhere."""
+    content = path.read_bytes()
+    at = place % len(content)
+    TARGETS["reports"](content[:at] + octets + content[at:])
 
 
 @given(COMMANDS)
