@@ -60,7 +60,6 @@ class Register:
         self.keep = keep
         self._book = book
         self._disk = disk
-        self._clock = clock
         self._now = now
         self._told = told
         self._tally = Tally()

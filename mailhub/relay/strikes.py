@@ -59,7 +59,6 @@ class Strikes:
         self._lists = lists
         self._disk = disk
         self._lock = disk.lock()
-        self._clock = clock
         self._now = now
         self._recorder = recorder
         self._terms = terms
