@@ -106,12 +106,14 @@ class Failed:
         reply: The last words: permanent, or temporary where `expired`.
         host: Whose words they are; ``""`` for our own.
         expired: The item had outlived its schedule.
+        cause: What stands behind `reply`.
     """
 
     reply: Reply
     at: float
     host: str = ""
     expired: bool = False
+    cause: Cause | None = None
 
 
 @value(frozen=True, slots=True)
@@ -332,13 +334,14 @@ def attempted(
         elif answer.reply.positive:
             fates[number] = _success(item.places[number], answer, now)
         elif answer.reply.permanent:
-            fates[number] = Failed(answer.reply, now, answer.host)
+            fates[number] = Failed(answer.reply, now, answer.host, cause=answer.cause)
         elif isinstance(before, Held):
             warned = before.pending.warned
             later = _later(item, before.pending, answer, now, schedule, chance, warned=warned)
             fates[number] = Held(later, before.why)
         elif is_late(item, now) or _expired(item, before, answer, now, schedule):
-            fates[number] = Failed(answer.reply, now, answer.host, expired=True)
+            cause = answer.cause
+            fates[number] = Failed(answer.reply, now, answer.host, expired=True, cause=cause)
         else:
             warned = before.warned or _warns(item, schedule, now)
             fates[number] = _later(item, before, answer, now, schedule, chance, warned=warned)

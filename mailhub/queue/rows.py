@@ -158,16 +158,20 @@ def fate_row(fate: Fate, place: Local | None) -> FateRow:
             return _settled_row(State.EXPANDED, fate.at, fate.reply)
         case Failed():
             state = State.EXPIRED if fate.expired else State.FAILED
-            return _settled_row(state, fate.at, fate.reply, fate.host)
+            return _settled_row(state, fate.at, fate.reply, fate.host, fate.cause)
         case Cancelled():
             return _settled_row(State.CANCELLED, fate.at)
 
 
 def _settled_row(
-    state: State, at: float, reply: Reply | None = None, host: str | None = None
+    state: State,
+    at: float,
+    reply: Reply | None = None,
+    host: str | None = None,
+    cause: Cause | None = None,
 ) -> FateRow:
     text = None if reply is None else reply_to_text(reply)
-    return state, at, 0, False, text, host, None, None, None
+    return state, at, 0, False, text, host, None, None if cause is None else cause.value, None
 
 
 def _pending_row(state: State, fate: Pending, why: str | None) -> FateRow:
@@ -261,6 +265,7 @@ def _fate(row: Sequence[Any]) -> Fate:
         case State.EXPANDED:
             return Expanded(final, due)
         case State.FAILED | State.EXPIRED:
-            return Failed(final, due, host or "", expired=state is State.EXPIRED)
+            known = None if cause is None else Cause(cause)
+            return Failed(final, due, host or "", expired=state is State.EXPIRED, cause=known)
         case State.CANCELLED:
             return Cancelled(due)

@@ -95,6 +95,7 @@ class Approach:
             provider.messages,
             provider.recipients,
             self._promise(host, needed.records),
+            needed.by.value,
         )
 
     async def _protection(self, host: str) -> Protection:

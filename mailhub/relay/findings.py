@@ -132,10 +132,7 @@ class Findings:
         """Note what a connection, or one more message on it, came to."""
         session, fault = link.session, handover.fault
         secured = session.secured
-        ours = [handover.replies[place] for place in sorted(handover.ours)]
-        reply = fault.reply if fault is not None else (ours[0] if ours else session.said)
-        if isinstance(fault, Unwelcome):
-            reply = fault.greeting
+        stage, reply = _decisive(handover, session.stage, session.said)
         attempt = Attempt(
             started=started,
             ended=self._time(),
@@ -145,7 +142,7 @@ class Findings:
             tls=f"{secured.tls.version} {secured.tls.cipher}" if secured is not None else "",
             certificate=secured.certificate if secured is not None else "",
             reused=reused,
-            stage=fault.stage if fault is not None else session.stage,
+            stage=stage,
             reply=reply or Reply(451, "4.2", ("Nothing was said",)),
             in_doubt=fault is not None and fault.in_doubt,
             dialogue=link.record.take(),
@@ -185,6 +182,24 @@ class Findings:
             source=self._gate.source.name,
         )
         self._progress.attempts.append(attempt)
+
+
+def _decisive(handover: Handover, stage: str, said: Reply | None) -> tuple[str, Reply | None]:
+    """How far a handover came, and the reply that decided: not always the last that was said.
+
+    Where no recipient was taken, a server that pipelines has still answered DATA.
+    """
+    fault = handover.fault
+    if isinstance(fault, Unwelcome):
+        return fault.stage, fault.greeting
+    if fault is not None:
+        return fault.stage, fault.reply
+    refused = [reply for reply in handover.replies if reply is not None and not reply.positive]
+    if handover.ours:
+        return stage, handover.replies[min(handover.ours)]
+    if refused and not handover.accepted and stage in ("rcpt", "data"):
+        return "rcpt", refused[-1]
+    return stage, said
 
 
 def _about(host: str, address: str, reply: Reply) -> Reply:

@@ -22,6 +22,7 @@ class Names:
 
     def __init__(self, resolver: Resolver, time: Callable[[], float]) -> None:
         self.lookups: list[Lookup] = []
+        self._noted_already: set[tuple[str, str, bool]] = set()
         self._resolver = resolver
         self._time = time
 
@@ -50,7 +51,7 @@ class Names:
 
     async def txt(self, name: str) -> Answer[bytes]:
         """As `ports.resolver.Resolver.txt`."""
-        return await self._noted(f"TXT {name}", self._resolver.txt(name), repr)
+        return await self._noted(f"TXT {name}", self._resolver.txt(name), _shown_text)
 
     async def tlsa(self, name: str) -> Answer[Tlsa]:
         """As `ports.resolver.Resolver.tlsa`."""
@@ -89,7 +90,15 @@ class Names:
         return answer
 
     def _note(self, started: float, question: str, text: str, *, authentic: bool = False) -> None:
-        self.lookups.append(Lookup(started, self._time(), question, text, authentic))
+        """Remember what came of a question; what is answered the same again is one lookup."""
+        key = question, text, authentic
+        if key not in self._noted_already:
+            self._noted_already.add(key)
+            self.lookups.append(Lookup(started, self._time(), question, text, authentic))
+
+
+def _shown_text(text: bytes) -> str:
+    return f'"{text.decode("utf-8", "backslashreplace")}"'
 
 
 def _shown(mx: Mx) -> str:

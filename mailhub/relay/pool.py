@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import field
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -64,6 +65,7 @@ class Peer:
         messages: The most over one connection; None as the pool has it.
         recipients: The most in one transaction; None as servers must take.
         promise: What the DNS says of its certificate, if it does.
+        by: Whose demand `tls` is.
     """
 
     host: str
@@ -76,6 +78,7 @@ class Peer:
     messages: int | None = None
     recipients: int | None = None
     promise: Promise | None = None
+    by: str = field(default="", compare=False)
 
     @property
     def counted(self) -> tuple[str, str]:
@@ -197,6 +200,7 @@ class Link(RelayClient):
             self,
             self.peer.source.helo or self._pool.name,
             tls=self.tls,
+            by=self.peer.by,
             login=login,
             timeouts=self.timeouts,
             limits=self._limits(),

@@ -171,7 +171,7 @@ class Reporter:
             if action not in (Action.FAILED, Action.DELAYED):
                 continue
             match item.fates[number]:
-                case Pending(cause=Cause() as cause):
+                case Pending(cause=Cause() as cause) | Failed(cause=Cause() as cause):
                     found[number] = cause
                 case Failed(reply=reply) | Pending(reply=Reply() as reply):
                     found[number] = self._classify(reply)

@@ -71,6 +71,7 @@ class ClientSession:
         login: Login | None = None,
         timeouts: Timeouts = TIMEOUTS,
         limits: ClientLimits = CLIENT_LIMITS,
+        by: str = "",
         helo: bool = True,
         together: bool = True,
         record: Callable[[str], None] | None = None,
@@ -78,16 +79,17 @@ class ClientSession:
         """Nothing is said before `open`.
 
         `name` is ours, for EHLO: a domain or an address literal (RFC 5321
-        §4.1.1.1). With `login` we must log in. A server that refuses EHLO may
-        be spoken to with HELO if `helo` says so. Without `together` it gets one
-        command at a time, although it announces PIPELINING. `record` is told each line of
-        the dialogue, without secrets and content.
+        §4.1.1.1). `by` says whose demand `tls` is. With `login` we must log in. A
+        server that refuses EHLO may be spoken to with HELO if `helo` says so. Without
+        `together` it gets one command at a time, although it announces PIPELINING.
+        `record` is told each line of the dialogue, without secrets and content.
         """
         self.secured: Secured | None = None
         self._dialogue = Dialogue(wire, record=record)
         self._handing = Handing(self._dialogue, timeouts, limits)
         self._name = name
         self._tls = tls
+        self._by = by
         self._login = login
         self._timeouts = timeouts
         self._helo = helo
@@ -168,12 +170,12 @@ class ClientSession:
     async def _upgrade(self) -> None:
         if not self.features.starttls:
             if self._tls.mandatory:
-                raise Untrusted(Reply(454, "7.4", ("TLS is demanded, and not offered",)), "ehlo")
+                raise Untrusted(Reply(454, "7.4", (self._demanded("not offered"),)), "ehlo")
             return
         reply = await self._dialogue.ask(b"STARTTLS\r\n", "starttls", self._timeouts.starttls)
         if reply.code != 220:
             if self._tls.mandatory:
-                words = f"TLS is demanded, and was refused: {reply.text}"
+                words = self._demanded(f"was refused: {reply.text}")
                 raise Untrusted(Reply(454, "7.4", (words,)), "starttls")
             return
         if self._dialogue.surprised:
@@ -196,7 +198,12 @@ class ClientSession:
         self._dialogue.note(f"TLS {self.secured.tls.version}, {self.secured.certificate}")
         if self._tls is TlsDemand.VERIFIED and not self.secured.verified:
             words = f"Certificate not trusted ({self.secured.certificate})"
+            words += f"; {self._by} demands a good one" if self._by else ""
             raise Untrusted(Reply(454, "7.5", (words,)), "starttls")
+
+    def _demanded(self, what: str) -> str:
+        """Words for TLS that is not to be had."""
+        return f"TLS is demanded{f' by {self._by}' if self._by else ''}, and {what}"
 
     # ---- Logging in ------------------------------------------------------------------------
 

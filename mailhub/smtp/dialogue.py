@@ -157,8 +157,19 @@ class Dialogue:
             self._record(line)
 
 
+_LONGWINDED: Final = (
+    "Connection to the other side was lost in a non-clean fashion",
+    "Connection was closed cleanly",
+    "Connection lost",
+)
+
+
 def why(error: Exception) -> str:
     """An error of the wire in a few words."""
     if isinstance(error, TimeoutError):
         return "timed out"
-    return str(error).rstrip(".") or "closed by the server"
+    words = str(error).rstrip(".")
+    for long in _LONGWINDED:
+        # Twisted's sentences say first what has been said already.
+        words = words.removeprefix(long).lstrip(": ")
+    return words or "closed by the server"

@@ -9,11 +9,13 @@ import pytest
 
 from mailhub.policy.cause import Cause
 from mailhub.policy.repute import Way
+from mailhub.policy.route import TlsDemand
 from mailhub.ports.resolver import LookupFailed, Mx
 from tests.network import scripted
 from tests.relay.sending import (
     SMALL,
     Host,
+    envelope,
     told,
 )
 from tests.relay.walking import ONE, World
@@ -73,3 +75,28 @@ class TestCauses:
         assert not gate.repute.pace.slowed
         assert gate.repute.cause == "content"
         assert SMALL
+
+
+class TestWhatIsTold:
+    """What an attempt says of itself, to whoever reads the journey."""
+
+    @pytest.mark.parametrize("reply", ["550 5.1.1 No such user", "451 4.7.1 Greylisted"])
+    def test_nobody_taken(self, world: World, reply: str) -> None:
+        """Where all recipients are refused it is their reply, and not that to DATA behind it."""
+        world.answers(RCPT=reply)
+        [attempt] = world.deliver().attempts
+        assert (attempt.stage, attempt.reply.text) == ("rcpt", reply)
+
+    def test_some_taken(self, world: World) -> None:
+        """Where some are taken it is the reply to the content."""
+        world.host = Host(partial(Model, answers={"RCPT": ["550 5.1.1 No", "250 Ok"]}))
+        world.network.hosts[ONE, 25] = world.host
+        [attempt] = world.deliver(envelope("ann", "bob")).attempts
+        assert attempt.stage == "done"
+        assert attempt.reply.positive
+
+    def test_who_demands(self, world: World) -> None:
+        """Whose demand it is that TLS is not to be had for."""
+        world.provider["tls"] = TlsDemand.REQUIRED
+        [attempt] = world.deliver().attempts
+        assert attempt.reply.lines == ("TLS is demanded by the configuration, and not offered",)

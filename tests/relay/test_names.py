@@ -79,3 +79,22 @@ def test_literals(names: Names) -> None:
     """An IP address is looked up by nobody."""
     assert run(names.addresses("192.0.2.9")).records
     assert names.lookups == []
+
+
+def test_the_same_again(names: Names) -> None:
+    """A question that is answered the same again is one lookup."""
+    for _ in range(3):
+        run(names.addresses("mx.far.example"))
+    assert [it.question for it in names.lookups] == ["A/AAAA mx.far.example"]
+
+
+def test_texts() -> None:
+    """Texts are shown as text, whatever octets are in them."""
+
+    class Texts(FakeResolver):
+        async def txt(self, name: str) -> Answer[bytes]:
+            return Answer((b"v=STSv1; id=1", b"\xff"))
+
+    names = Names(Texts(), lambda: 1.0)
+    run(names.txt("_mta-sts.far.example"))
+    assert names.lookups[0].answer == '"v=STSv1; id=1", "\\xff"'

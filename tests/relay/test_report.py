@@ -13,10 +13,11 @@ from mailhub.mail.address import NULL, Path
 from mailhub.mail.envelope import Notify, Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.net.content import Octets
-from mailhub.policy.retry import Schedule
+from mailhub.policy.cause import Cause
+from mailhub.policy.retry import DAY, Schedule
 from mailhub.ports.accounts import AccountId
 from mailhub.queue.dsn import Limits
-from mailhub.queue.item import Answer, Delivered, Expanded, Local, Pending, attempted
+from mailhub.queue.item import Answer, Delivered, Expanded, Failed, Local, Pending, attempted
 from mailhub.relay.report import Reporter
 from tests.queue import given as make
 from tests.queue.given import BOB, CAROL, DAVE, LATER, NO, OK, SENDER
@@ -69,6 +70,17 @@ def test_a_failure(reporter: Reporter) -> None:
     assert item.size == len(accept.content)
     assert b"Message-ID: <" + item.queue_id.encode() + b"@hub.example>" in accept.content
     assert MESSAGE.octets in accept.content
+
+
+def test_what_stood_behind_it(reporter: Reporter) -> None:
+    """A notice of the end says what is behind it as the attempt knew it, and not as words do."""
+    before = make.item(BOB, content=MESSAGE.octets)
+    lost = Answer(LATER, cause=Cause.IN_DOUBT)
+    after = attempted(before, {0: lost}, 1000.0 + 10 * DAY, replace(SCHEDULE, least=1))
+    assert isinstance(after.fates[0], Failed)
+    [accept] = run(reporter.reports(before, after, MESSAGE))
+    assert accept.content is not None
+    assert b"may have arrived all the same" in b" ".join(accept.content.split())
 
 
 def test_obeys(reporter: Reporter) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mailhub.smtp.dialogue import Dialogue
+from mailhub.smtp.dialogue import Dialogue, why
 from mailhub.smtp.wire import Broken, Incomprehensible, Secured, TimedOut
 from tests.rig import run
 
@@ -134,3 +134,26 @@ class TestDialogue:
         run(talk.reply("mail", 30))
         run(talk.reply("mail", 30))
         assert record == [">>> RSET", ">>> NOOP", "<<< 250 Ok", "<<< 250 a b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionError("Connection was closed cleanly."), "closed by the server"),
+        (
+            ConnectionError("Connection to the other side was lost in a non-clean fashion: reset."),
+            "reset",
+        ),
+        (
+            ConnectionError(
+                "Connection to the other side was lost in a non-clean fashion: Connection lost."
+            ),
+            "closed by the server",
+        ),
+        (ConnectionError("No route to host"), "No route to host"),
+        (TimeoutError(), "timed out"),
+    ],
+)
+def test_why(error: Exception, words: str) -> None:
+    """What ended a connection, without what has been said already."""
+    assert why(error) == words
