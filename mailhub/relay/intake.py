@@ -248,7 +248,10 @@ class HubIntake:
                 returned = await self._returns.expansion(path)
                 if returned is not None:
                     return returned
-            return await check_recipient(client, path, self.directory, self.rules, self.host)
+            host = self.host
+            if self._returns is not None and self._returns.own(path.domain):
+                host = path.domain  # it has a postmaster as our own name has
+            return await check_recipient(client, path, self.directory, self.rules, host)
         except OSError as error:
             raise refusal(error) from None
 

@@ -29,6 +29,7 @@ from mailhub.mail.feedback import Feedback, announced, feedback
 from mailhub.mail.header import end, index
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.mail.report import report
+from mailhub.mail.value import replace
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Recorder
@@ -41,7 +42,8 @@ from mailhub.policy.suppression import COMPLAINTS, WITHDRAWN, Reason, counts
 from mailhub.ports.accounts import Directory
 from mailhub.ports.conversation import Client
 from mailhub.ports.intake import Draft
-from mailhub.queue.change import Change, Returned, Sent, Stale
+from mailhub.ports.message import Content
+from mailhub.queue.change import Change, Returned, Sent, Settle, Stale
 from mailhub.queue.event import Complained, Decided, Fated, State
 from mailhub.queue.ids import moment_of
 from mailhub.queue.item import Failed, Item
@@ -109,28 +111,40 @@ class Returns:
         """
         if not shaped(path):
             return None
-        domains = self._terms.settings.return_domains
-        if path.domain not in domains and not await self._directory.hosted(path.domain):
+        if not self.own(path.domain) and not await self._directory.hosted(path.domain):
             return None
         sent = self._sent(path)
         if sent is None:
             raise no_such_mailbox()
         return await expand(sent.sender, self._directory, self._rules())
 
+    def own(self, domain: str) -> bool:
+        """Whether a domain is there for return paths alone."""
+        return domain in self._terms.return_domains
+
     def _sent(self, path: Path) -> Sent | None:
         """What was sent with a return path of ours; None if it is none, or nothing is known."""
         ticket = self._keyring.read(path)
         if ticket is None:
             return None
-        return self._journal.reads.sent(ticket) or self._unsettled(ticket)
-
-    def _unsettled(self, ticket: Ticket) -> Sent | None:
-        """Likewise of a recipient who is still in the queue: it was in doubt, or a crash came."""
-        item = self._journal.load(ticket.queue_id, [ticket.number])
-        if item is None or not item.envelope.recipients or item.number(0) != ticket.number:
+        found = self._journal.reads.sent(ticket)
+        if found is not None:
+            return found
+        item = self._pending(ticket)
+        if item is None:
             return None
         envelope = item.envelope
         return Sent(ticket, envelope.reverse_path, envelope.recipients[0], envelope.envid)
+
+    def _pending(self, ticket: Ticket) -> Item | None:
+        """The part of an item with a recipient who is not settled: it is in doubt, or a crash came.
+
+        Or it is being sent this moment, and they ask whether we would take its bounce.
+        """
+        item = self._journal.load(ticket.queue_id, [ticket.number])
+        if item is None or item.open != (0,) or item.number(0) != ticket.number:
+            return None
+        return item
 
     # ---- Listening -------------------------------------------------------------------------
 
@@ -178,21 +192,28 @@ class Returns:
         Raises:
             OSError: The disk said no, and nobody was told.
         """
-        now, reply = self._now(), found.reply or _NO_REPLY
-        header = report(content).returned
-        header = header[: end(header)]
-        item = _item(sent, Failed(reply, now, found.host), len(header))
-        notices = await self._reporter.reports(None, item, Octets(header))
-        noted: list[Change] = [*notices]
-        if self._journal.reads.sent(sent.ticket) is not None:
-            noted.append(Returned(sent.ticket))
+        now = self._now()
+        fate = Failed(found.reply or _NO_REPLY, now, found.host)
+        before = None if self._journal.reads.sent(sent.ticket) else self._pending(sent.ticket)
+        original: Content
+        noted: Change
+        if before is not None:  # then it is not sent again
+            after = replace(before, fates=(fate,))
+            original, noted = self._journal.content(before), Settle(before, after)
+        else:
+            header = report(content).returned
+            original = Octets(header[: end(header)])
+            after, noted = _item(sent, fate, original.size), Returned(sent.ticket)
         try:
-            await self._journal.commit(*noted)
+            notices = await self._reporter.reports(before, after, original)
+            await self._journal.commit(noted, *notices)
         except Stale:
-            maillog.returned(item.queue_id, sent.recipient.path, "came back once more")
+            maillog.returned(after.queue_id, sent.recipient.path, "came back once more")
             return
+        finally:
+            original.close()
         self._note(sent, found)
-        chronicle.reported(self._recorder, None, item, notices, now)
+        chronicle.reported(self._recorder, before, after, notices, now)
         for notice in notices:
             self._announce(notice.item, Octets(notice.content or b""))
 

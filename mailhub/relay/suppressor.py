@@ -57,6 +57,7 @@ class Terms:
 
     Attributes:
         settings: All of it.
+        return_domains: Domains that there are for return paths alone.
     """
 
     def __init__(self, settings: Suppression) -> None:
@@ -65,6 +66,7 @@ class Terms:
     def obey(self, settings: Suppression) -> None:
         """Go by other settings from here on."""
         self.settings = settings
+        self.return_domains = settings.return_domains
         self._known: dict[str, Sending] = {}
         self._concerned: dict[tuple[str, str], tuple[bool, bool]] = {}
 

@@ -104,9 +104,15 @@ class TestFailures:
     def test_while_it_is_in_the_queue(self, shop: Campaigning) -> None:
         """Mail in doubt may bounce before it is settled: the item itself tells then."""
         shop.far.manners = replace(shop.far.manners, lost_replies=1.0)
-        shop.newsletter()
-        assert shop.comes_back(bounce("exim"))[-1] == NOTED
-        assert len(shop.inbox()) == 1
+        queue_id = shop.newsletter()
+        for _ in range(2):
+            assert len(shop.far.taken) == 1, "and it is not sent again"
+            shop.comes_back(bounce("exim"))
+            assert len(shop.inbox()) == 1
+            shop.world.run(3600)
+        assert "Undelivered message" in shop.inbox()[0], "it is all there, and not its header only"
+        assert shop.shop.parts.journal.load(queue_id) is None
+        assert [it.reason for it in shop.entries()] == [Reason.HARD]
 
     def test_some_write_in_capitals(self, shop: Campaigning) -> None:
         """A return path is read whatever its case is."""
@@ -283,6 +289,15 @@ class TestGoingOut:
         assert shop.comes_back(bounce("gmail"))[-1] == NOTED
         said = shop.say("mx.far.example", "", ("ann@bounces.shop.example",), "x")
         assert said[-2] == "550 5.7.1 Relaying denied"
+        shop.close()
+
+    def test_their_domain_has_a_postmaster(self) -> None:
+        """As each domain has that takes mail (RFC 5321 §4.5.1)."""
+        shop = Campaigning(f"{RETURNS}return domain = bounces.shop.example\n")
+        said = shop.say("mx.far.example", BOB, ("postmaster@bounces.shop.example",), "\nx")
+        own = shop.say("mx.far.example", BOB, ("postmaster@mx.shop.example",), "\nx")
+        assert [line[:3] for line in said] == [line[:3] for line in own]
+        assert not any("Relaying denied" in line for line in said)
         shop.close()
 
     def test_by_the_command_line(self, shop: Campaigning) -> None:
