@@ -258,6 +258,7 @@ class Parts:
             returns=self.suppressing.returns,
             suppressor=self.suppressing.suppressor,
             register=self.register,
+            verifier=self.outbound.verifier,
         )
         self.mail = QueueDesk(
             self.reaches,

@@ -7,6 +7,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from mailhub.config.settings import Settings
+from mailhub.mail.address import NULL, Path
 from mailhub.mail.reply import Reply
 from mailhub.net.clienttls import ClientTls
 from mailhub.net.recurring import Recurring
@@ -26,6 +27,7 @@ from mailhub.relay.protector import Protector
 from mailhub.relay.remote import Directions, Remote
 from mailhub.relay.tlsreporter import TlsReporter
 from mailhub.relay.traffic import Traffic
+from mailhub.relay.verifier import Verifier
 from mailhub.surroundings import Surroundings, resolver_of
 
 REPORT_EVERY: Final = 7200.0
@@ -85,6 +87,12 @@ class Outbound:
             directions=directions(settings),
             protector=self.protector,
         )
+
+        self.verifier = Verifier(self._probed, self._assurances, world.reactor, world.now)
+
+    async def _probed(self, path: Path) -> Reply:
+        """What the hosts of a domain that we back up say to a recipient."""
+        return await self.remote.probe(self._settings.ways().hop(NULL, path), path)
 
     def _open_protection(self, resolver: Resolver) -> None:
         """What knows of the encryption that other domains demand."""

@@ -171,8 +171,16 @@ BACKUP: Final = Section(
             "recipients file",
             optional_text(PATH),
             "recipients",
-            "A file with the addresses that exist, one on each line; others are refused. Without it"
-            " we take mail that can only be bounced, to senders who may be forged.",
+            "A file with the addresses that exist, one on each line; others are refused. Without"
+            " this, and without verify, we take mail that can only be bounced, to senders who may"
+            " be forged.",
+        ),
+        Key(
+            "verify",
+            BOOLEAN,
+            "verify",
+            "Ask the domain's own hosts whether a recipient exists, and remember it. While they are"
+            " down those who existed lately are taken, and mail for others is asked to come again.",
         ),
         *schedule_keys(),
     ),

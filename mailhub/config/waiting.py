@@ -98,7 +98,9 @@ def backups(sections: Sequence[Given]) -> tuple[tuple[Backup, ...], list[Mistake
             except (OSError, UnicodeDecodeError) as error:
                 why = getattr(error, "strerror", None) or "is not UTF-8"
                 wrong(given, "recipients file", f"{path}: {why}")
-        found.append(Backup(given.name, domains, recipients, wishes(section, given.values)))
+        verify = bool(given.values.get("verify", False))
+        schedule = wishes(section, given.values)
+        found.append(Backup(given.name, domains, recipients, verify, schedule))
     return tuple(found), mistakes
 
 

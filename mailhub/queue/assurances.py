@@ -17,18 +17,22 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from mailhub.policy.backup import Known
 from mailhub.policy.sts import Mode, StsPolicy
 from mailhub.policy.tlsrpt import Fault, Kind, Session
 from mailhub.queue.database import Connect, translated
+from mailhub.queue.rows import printable
 
 DATABASE: Final = "assurances.db"
 ASIDE: Final = ".corrupt"
 """Behind the name of a database that could not be read."""
-VERSION: Final = 1
+VERSION: Final = 2
 POLICIES: Final = 100_000
 """Policies kept; the oldest go."""
 HOSTS: Final = 200_000
 """Hosts remembered to have offered TLS; those not seen for longest go."""
+RECIPIENTS: Final = 100_000
+"""Recipients of backed-up domains of whom it is kept whether they exist; the oldest go."""
 KINDS: Final = 200
 """Kinds of connection to one domain that are told apart in a day."""
 TRIM_EVERY: Final = 1000
@@ -49,6 +53,13 @@ _SCHEMA: Final = """
         seen REAL NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX offered_age ON offered (seen);
+    CREATE TABLE recipient (
+        path TEXT PRIMARY KEY,
+        found INTEGER NOT NULL,
+        at REAL NOT NULL,
+        reply TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX recipient_age ON recipient (at);
     CREATE TABLE session (
         day INTEGER NOT NULL,  -- since the epoch
         domain TEXT NOT NULL,
@@ -175,6 +186,23 @@ class Assurances:
         """Expect no TLS of a host any more."""
         with translated(self._path):
             self._db.execute("DELETE FROM offered WHERE host=?", (host,))
+
+    # ---- Who exists in domains that we back up -----------------------------------------------
+
+    def recipient(self, path: str) -> Known | None:
+        """What was found out about a recipient last."""
+        with translated(self._path):
+            row = self._db.execute(
+                "SELECT found, at, reply FROM recipient WHERE path=?", (path,)
+            ).fetchone()
+        return None if row is None else Known(bool(row[0]), row[1], row[2])
+
+    def remember(self, path: str, known: Known) -> None:
+        """This was found out about a recipient."""
+        row = (path, known.exists, known.at, printable(known.reply))
+        with translated(self._path):
+            self._db.execute("INSERT OR REPLACE INTO recipient VALUES (?, ?, ?, ?)", row)
+            self._trim("recipient", "path", "at", RECIPIENTS)
 
     # ---- What came of connections --------------------------------------------------------------
 

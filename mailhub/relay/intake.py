@@ -41,6 +41,7 @@ from mailhub.policy.access import (
     sender_verdict,
 )
 from mailhub.policy.alias import Expansion
+from mailhub.policy.backup import backing
 from mailhub.policy.limits import IntakeLimits
 from mailhub.policy.protection import TLS_OPTIONAL, tls_optional
 from mailhub.policy.queueclass import NORMAL, Classes, Facts, classify, named, possible
@@ -63,6 +64,7 @@ from mailhub.relay.register import Register
 from mailhub.relay.report import Reporter
 from mailhub.relay.returns import Returns
 from mailhub.relay.suppressor import Suppressor
+from mailhub.relay.verifier import Verifier
 
 _HEADER_END: Final = b"\r\n\r\n"
 HEADER: Final = Rule("submission", "header")
@@ -114,6 +116,7 @@ class HubIntake:
         returns: Takes what comes to return paths of ours.
         suppressor: Asked at RCPT whether an address is on a suppression list.
         register: Is told of what is refused.
+        verifier: Knows who exists in domains that we back up.
     """
 
     def __init__(
@@ -136,7 +139,9 @@ class HubIntake:
         returns: Returns | None = None,
         suppressor: Suppressor | None = None,
         register: Register | None = None,
+        verifier: Verifier | None = None,
     ) -> None:
+        self._verifier = verifier
         self.journal = journal
         self.register = register
         self.classes = classes
@@ -174,6 +179,8 @@ class HubIntake:
         expansion = await self._expansion(client, recipient.path)
         if recipient.path in expansion.others:
             self._check_list(client, envelope, recipient.path)
+        if self._verifier is not None and self._backed_up(client, recipient.path, expansion):
+            await self._verifier.check(recipient.path)
         if client.account is not None and self.allowances is not None:
             so_far = [*(it.path for it in envelope.recipients), recipient.path]
             try:
@@ -206,6 +213,13 @@ class HubIntake:
             author = None if client.account is None else client.account.path
             facts = Facts(sender, author, len(envelope.recipients) + 1, _UNREAD)
             suppressor.check(sender, path, possible(facts, self.classes.all))
+
+    def _backed_up(self, client: Client, path: Path, expansion: Expansion) -> bool:
+        """Whether mail is taken for a domain alone that we back up, whose hosts know who exists."""
+        if path not in expansion.others or may_relay(client, self.rules):
+            return False
+        backup = backing(path.domain, self.rules.backups)
+        return backup is not None and backup.verify
 
     async def draft(self, client: Client, envelope: Envelope) -> Draft:
         """DATA or the first BDAT: be ready for content."""

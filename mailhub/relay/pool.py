@@ -33,6 +33,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
+from mailhub.mail.address import Path
 from mailhub.mail.reply import Reply
 from mailhub.mail.value import replace, value
 from mailhub.net.clienttls import ClientTls, Promise
@@ -348,6 +349,28 @@ class Pool:
             self._connecting.discard(connector)
             self._perhaps_over()
         return link
+
+    async def ask(self, peer: Peer, address: str, path: Path, *, here: bool) -> Reply:
+        """What a host says to a recipient, over a connection that is for nothing else.
+
+        A host on this machine is asked only if it may be `here`: else it would be us.
+
+        Raises:
+            Broken: It says nothing.
+        """
+        link = await self.connect(peer, address)
+        try:
+            if not here and link.stays_here:
+                raise Broken(Reply(451, "4.6", (f"{peer.host} is ourselves",)), "connect")
+            await link.session.open(implicit=peer.implicit)
+            reply = await link.session.probe(path)
+        except BaseException:
+            self._uncount(link)
+            link.abort()
+            raise
+        self._uncount(link)
+        link.leave()
+        return reply
 
     def _uncount(self, link: Link) -> None:
         """It is closed, or about to be."""

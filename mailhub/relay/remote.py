@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import field
 from typing import Final
 
+from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.mail.value import value
@@ -36,16 +37,17 @@ from mailhub.policy.route import (
 )
 from mailhub.ports.message import Content
 from mailhub.ports.outgoing import Outcome
-from mailhub.ports.resolver import Mx, Resolver
+from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain, Resolver
 from mailhub.relay import blame
 from mailhub.relay.approach import Means
 from mailhub.relay.names import Names
-from mailhub.relay.pool import Pool
+from mailhub.relay.pool import Peer, Pool
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
 from mailhub.relay.reach import UnnamedAddresses
 from mailhub.relay.traffic import Gate, PutOff, Stopping, Traffic, Turn
 from mailhub.relay.walk import Walk
+from mailhub.smtp.wire import Broken
 
 REMOTE_LIMITS: Final = RemoteLimits()
 DOMAINS: Final = 50_000
@@ -221,6 +223,34 @@ class Remote:
         domains = self._put_off.setdefault(progress.provider, {})
         if len(domains) < WAITING:
             domains.update((it.path.domain, None) for it in progress.envelope.recipients)
+
+    async def probe(self, hop: Hop, path: Path) -> Reply:
+        """What the hosts of a hop, of those that come before us, say to RCPT.
+
+        4yz where none of them says anything. Not through the provider's gate: it is no message.
+        """
+        names = Names(self.resolver, self._time)
+        reply = Reply(451, "4.1", (f"No host of {hop.name} answers",))
+        try:
+            plan = await self._plan(hop, names, optional=True)
+        except Refusal as refusal:
+            return refusal.reply
+        for mx in plan.hosts:
+            try:
+                addresses = (await names.addresses(mx.host)).records
+            except (NoSuchDomain, LookupFailed):
+                continue
+            peer = Peer(mx.host, hop.port, plan.provider.demand(hop.tls), group=plan.provider.name)
+            for address in addresses[: self.limits.addresses]:
+                if (address, hop.port) in self._listening:
+                    continue
+                try:
+                    return await self._pool.ask(
+                        peer, address, path, here=("", hop.port) not in self._listening
+                    )
+                except Broken as fault:
+                    reply = reply if fault.reply.permanent else fault.reply
+        return reply
 
     async def stop(self) -> None:
         """Let messages on their way finish for a while, then close all connections."""

@@ -21,6 +21,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Final
 
+from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope
 from mailhub.mail.reply import Reply
 from mailhub.mail.value import replace
@@ -258,6 +259,20 @@ class ClientSession:
         Nothing is raised: see `Handover`.
         """
         return await self._handing.deliver(envelope, content, may)
+
+    async def probe(self, path: Path) -> Reply:
+        """What the server says to a recipient of a bounce, which is not sent.
+
+        Raises:
+            Broken: It says nothing, or wants no bounces.
+        """
+        utf8 = " SMTPUTF8" if path.needs_utf8 and self.features.utf8 else ""
+        mail = f"MAIL FROM:<>{utf8}\r\n".encode()
+        reply = await self._dialogue.ask(mail, "mail", self._timeouts.mail)
+        if not reply.positive:
+            raise Broken(reply, "mail", heard=True)
+        rcpt = f"RCPT TO:<{path}>\r\n".encode("utf-8", "surrogateescape")
+        return await self._dialogue.ask(rcpt, "rcpt", self._timeouts.rcpt)
 
     async def prepare(self, envelope: Envelope, content: Content, may: May = always) -> Job:
         """Get a message ready while another is under way. Raises `smtp.wire.Unreadable`."""

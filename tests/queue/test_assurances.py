@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from mailhub.policy.backup import Known
 from mailhub.policy.sts import Mode, StsPolicy
 from mailhub.queue import assurances
 from mailhub.queue.assurances import ASIDE, DATABASE, Assurances, Kept
@@ -83,3 +85,15 @@ def test_of_another_version(tmp_path: Path, told: list[str]) -> None:
     made.close()
     Assurances(str(tmp_path), told.append).close()
     assert "version 99" in told[0]
+
+
+def test_who_exists(tmp_path: Path) -> None:
+    """What was found out about a recipient is kept, and changed."""
+    with closing(Assurances(str(tmp_path), print)) as kept:
+        assert kept.recipient("a@b.example") is None
+        kept.remember("a@b.example", Known(False, 5.0, "550 No \udcff"))
+        kept.remember("c@b.example", Known(True, 6.0))
+    with closing(Assurances(str(tmp_path), print)) as kept:
+        assert kept.recipient("a@b.example") == Known(False, 5.0, "550 No ?")
+        kept.remember("a@b.example", Known(True, 7.0))
+        assert kept.recipient("a@b.example") == Known(True, 7.0)

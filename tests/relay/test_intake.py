@@ -646,6 +646,23 @@ class TestBackups:
         with pytest.raises(Refusal, match=r"5\.1\.1"):
             house.take([b"\r\n"], self.FAR)
 
+    def test_verified(self) -> None:
+        """Or the domain's own hosts are asked; not about mail of our own users."""
+        asked: list[str] = []
+
+        class Verifying:
+            async def check(self, path: Path) -> None:
+                asked.append(str(path))
+                raise Refusal(450, "1.1", "Later")
+
+        backup = Backup("x", ("backed.example",), verify=True)
+        rules = Rules(backups=(backup,), own_senders=False)
+        house = House(rules=rules, verifier=Verifying())
+        with pytest.raises(Refusal, match=r"450 4\.1\.1"):
+            house.take([b"\r\n"], self.FAR)
+        assert house.take([HEADER], self.FAR, client=USER).positive
+        assert asked == ["eve@backed.example"]
+
 
 class TestAllowances:
     """What those who have logged in may send."""

@@ -18,8 +18,8 @@ from mailhub.policy.cause import Cause
 from mailhub.policy.limits import PoolLimits, RemoteLimits
 from mailhub.policy.provider import Provider, Providers
 from mailhub.policy.route import Exchange, Smarthost, TlsDemand
-from mailhub.ports.resolver import Mx, NoSuchDomain
-from mailhub.relay.remote import Directions
+from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain
+from mailhub.relay.remote import Directions, Remote
 from mailhub.relay.traffic import AHEAD
 from tests.network import scripted
 from tests.relay.sending import (
@@ -84,6 +84,34 @@ class TestGroup:
         world.network.hosts[ONE, 25] = Host(partial(Model, extensions))
         outcome = world.deliver(envelope(by=by))
         assert outcome.dsn == (taken_over,)
+
+    def test_probe(self, world: World) -> None:
+        """Hosts are asked about a recipient, in order, and no message is sent."""
+        there = Path("ann", "example.org")
+        world.addresses["mx.big.example"] = [TWO, ONE]
+        answers = {"RCPT": "550 5.1.1 No such user", "MAIL": "250 2.1.0 Ok"}
+        host = world.answers(**answers)
+        remote = world.remote()
+        results = start(remote.probe(HOP, there))
+        world.network.pass_time(1)
+        [reply] = results
+        assert reply.text == "550 5.1.1 No such user"
+        assert host.commands[-3:] == ["MAIL FROM:<>", "RCPT TO:<ann@example.org>", "QUIT"]
+        world.answers(MAIL="550 5.7.1 No bounces")
+        assert self.probed(world, remote) == "451"
+        world.answers(EHLO=DROP)
+        assert self.probed(world, remote) == "451"
+        world.mx["example.org"] = LookupFailed("SERVFAIL")
+        assert self.probed(world, remote) == "451"
+        world.mx["example.org"] = [Mx(10, "mx.big.example")]
+        world.addresses["mx.big.example"] = NoSuchDomain()
+        assert self.probed(world, remote) == "451"
+
+    def probed(self, world: World, remote: Remote) -> str:
+        results = start(remote.probe(HOP, Path("ann", "example.org")))
+        world.network.pass_time(1)
+        [reply] = results
+        return str(reply.code)
 
     def test_unknown(self, world: World) -> None:
         """Domains of nobody known are grouped by their exchanges."""
