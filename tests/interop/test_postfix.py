@@ -191,3 +191,73 @@ def test_what_bounces_later(pair: Pair) -> None:
     submit(pair, "ghost@far.example", "dave@far.example", subject="second issue", bulk=True)
     arrived(pair, "dave", "second issue")
     assert pair.postfix.log.count("to=<nobody@far.example>") == seen
+
+
+def ask_for_success(pair: Pair, recipient: str, subject: str) -> None:
+    """Alice sends, and wants to hear of success."""
+    hub = pair.hub
+    made = message(subject)
+    made.replace_header("From", ALICE)
+    with smtplib.SMTP(hub.host, hub.ports["submission"]) as client:
+        client.starttls(context=hub.context())
+        client.login(ALICE, hub.passwords[ALICE])
+        octets = made.as_bytes(policy=SMTP)
+        client.sendmail(ALICE, [recipient], octets, ["ENVID=QQ314159"], ["NOTIFY=SUCCESS,FAILURE"])
+
+
+def test_success_is_told_by_who_delivers(pair: Pair) -> None:
+    """Postfix takes over, and tells of delivery; we say nothing (RFC 3461 §5.2.1)."""
+    ask_for_success(pair, "carol@far.example", "tell me")
+    arrived(pair, "carol", "tell me")
+    told = pair.hub.wait(ALICE, "Successful Mail Delivery Report").decode()
+    assert "Original-Envelope-Id: QQ314159" in told
+    assert "Action: delivered" in told
+    assert "Reporting-MTA: dns; mx.postfix.example" in told
+
+
+def test_relayed_to_who_does_not(pair: Pair) -> None:
+    """Where the next host knows no DSN we tell that the message was relayed (RFC 3461 §5.2.2)."""
+    restarted(pair, "smtpd_discard_ehlo_keywords = dsn")
+    try:
+        ask_for_success(pair, "dave@far.example", "tell me that it went")
+        arrived(pair, "dave", "tell me that it went")
+        told = pair.hub.wait(ALICE, "Delivered: dave@far.example").decode()
+        assert "Action: relayed" in told
+        assert "Original-Envelope-Id: QQ314159" in told
+    finally:
+        restarted(pair, "smtpd_discard_ehlo_keywords =")
+
+
+def restarted(pair: Pair, setting: str) -> None:
+    """Postfix, with another setting: connections that it kept are closed."""
+    pair.postfix.command("postconf", "-e", setting)
+    pair.postfix.stop()
+    pair.postfix.command("postfix", "start")
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            with smtplib.SMTP("127.0.0.1", pair.port):
+                return
+        except OSError:
+            time.sleep(0.1)
+
+
+def test_expanded(pair: Pair) -> None:
+    """Of an alias with several members its sender hears that it was expanded (RFC 3461 §5.2.7)."""
+    members = ("carol@far.example", "dave@far.example")
+    state = str(pair.hub.state)
+    assert operate("--state", state, "alias", "add", "pals@hub.example", *members).status == 0
+    ask_for_success(pair, "pals@hub.example", "to the pals")
+    for who in ("carol", "dave"):
+        arrived(pair, who, "to the pals")
+    told = pair.hub.wait(ALICE, "Delivered: pals@hub.example").decode()
+    assert "Action: expanded" in told
+    assert "Final-Recipient: rfc822; pals@hub.example" in told
+
+
+def test_two_failures_are_one_bounce(pair: Pair) -> None:
+    """What Postfix refuses of one message is told in one notice."""
+    submit(pair, "no1@far.example", "no2@far.example", subject="both refused")
+    bounce = pair.hub.wait(ALICE, "Not delivered: 2 recipients").decode()
+    assert "Final-Recipient: rfc822; no1@far.example" in bounce
+    assert "Final-Recipient: rfc822; no2@far.example" in bounce
