@@ -38,6 +38,7 @@ class Peer(Protocol):
     ports: dict[str, int]
 
     def start(self) -> None: ...
+    def resume(self) -> None: ...
     def stop(self) -> None: ...
     def roots(self) -> list[int]: ...
 
@@ -110,7 +111,16 @@ transport_maps = inline:{{ {{ {SINK} = smtp:[127.0.0.1]:{self.ports["sink"]} }} 
         return [name for name in wanted if not shutil.which(name, path=search_path())]
 
     def start(self) -> None:
-        self._start_dovecot()
+        self._configure_dovecot()
+        self.resume()
+
+    def resume(self) -> None:
+        """Start on the state that there is."""
+        program = shutil.which("dovecot", path=search_path())
+        assert program
+        self._dovecot = subprocess.Popen(
+            [program, "-F", "-c", str(self._home / "dovecot.conf")], stderr=subprocess.DEVNULL
+        )
         self._postfix.start()
         wait_for(self.ports["imap"], b"* OK")
         wait_for(self.ports["smtp"], b"220")
@@ -125,7 +135,7 @@ transport_maps = inline:{{ {{ {SINK} = smtp:[127.0.0.1]:{self.ports["sink"]} }} 
         assert self._dovecot is not None
         return [self._dovecot.pid, self._postfix.pid]
 
-    def _start_dovecot(self) -> None:
+    def _configure_dovecot(self) -> None:
         home, ports = self._home, self.ports
         cert, key = certificate(home)
         mail = home / "mail"
@@ -187,11 +197,6 @@ service stats {{
 }}
 """,
             encoding="utf-8",
-        )
-        program = shutil.which("dovecot", path=search_path())
-        assert program
-        self._dovecot = subprocess.Popen(
-            [program, "-F", "-c", str(config)], stderr=subprocess.DEVNULL
         )
 
 

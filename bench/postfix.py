@@ -36,7 +36,7 @@ class Postfix:
         """Write its configuration and start it."""
         home = self.home
         for name in ("etc", "spool", "data"):
-            (home / name).mkdir(parents=True)
+            (home / name).mkdir(parents=True, exist_ok=True)
         shutil.chown(home / "data", "postfix", "postfix")
         (home / "etc/main.cf").write_text(
             f"""

@@ -23,6 +23,7 @@ SIZE = 4096
 ENOUGH = 0.6
 """Seconds that a command's repetitions shall take together."""
 FEWEST = 3
+STARTS = 3
 MOST = 200
 ACCOUNT = 3
 
@@ -40,12 +41,21 @@ COMMANDS: dict[str, bytes] = {
     "SEARCH UNSEEN NOT DELETED": b"SEARCH UNSEEN NOT DELETED",
     "SEARCH SUBJECT x": b"SEARCH SUBJECT oyster",
     "SEARCH BODY x": b"SEARCH BODY walrus77",
+    "SEARCH BODY, in all of them": b"SEARCH BODY things",
     "SORT (SUBJECT)": b"SORT (SUBJECT) UTF-8 ALL",
     "THREAD REFERENCES": b"THREAD REFERENCES UTF-8 ALL",
 }
 """What is sent, by what it is called; each is about all messages."""
 NEEDED = {"SORT (SUBJECT)": b"SORT", "THREAD REFERENCES": b"THREAD=REFERENCES"}
 """Capabilities beyond IMAP4rev1."""
+
+UNREMEMBERED = (
+    "SEARCH SUBJECT x",
+    "SEARCH BODY, in all of them",
+    "SORT (SUBJECT)",
+    "THREAD REFERENCES",
+)
+"""Commands that a server may remember the results of: what they cost without."""
 
 WORDS = ("walrus", "carpenter", "oyster", "cabbage", "king", "sealing-wax", "shoe", "ship", "pig")
 
@@ -141,6 +151,45 @@ def reading(peer: Peer) -> list[Figure]:
         ]
         figures += [_store(imap), _copy(imap)]
     return figures
+
+
+def unremembered(peer: Peer) -> list[Figure]:
+    """Commands after a message has come, and the first time after a start."""
+    figures = []
+    with Imap(peer.ports["imap"], ACCOUNT) as imap:
+        imap.quick(b"SELECT Many")
+        wanted = {name: text for name, text in offered(imap).items() if name in UNREMEMBERED}
+        for name, command in wanted.items():
+            imap.quick(command)
+            figures.append(rate(f"{name}, a message later", _later(imap, command)))
+    for name, command in wanted.items():
+        taken = [_first(peer, command) for _ in range(STARTS)]
+        figures.append(rate(f"{name}, first after a start", statistics.median(taken)))
+    return figures
+
+
+def _later(imap: Imap, command: bytes) -> float:
+    """The median of the seconds that it takes when a message has come meanwhile."""
+    taken = []
+    for number in range(9):
+        imap.append(b"Many", message(MESSAGES + number))
+        imap.quick(b"NOOP")
+        imap.quick(b"SEARCH BODY qqqqqq")  # so that either has read what came
+        started = time.perf_counter()
+        imap.quick(command)
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def _first(peer: Peer, command: bytes) -> float:
+    """The seconds that it takes in a server that has done nothing but SELECT."""
+    peer.stop()
+    peer.resume()
+    with Imap(peer.ports["imap"], ACCOUNT) as imap:
+        imap.quick(b"SELECT Many")
+        started = time.perf_counter()
+        imap.quick(command)
+        return time.perf_counter() - started
 
 
 def _select(imap: Imap) -> Figure:

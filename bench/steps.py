@@ -211,6 +211,7 @@ STEPS: dict[str, Step] = {
     "retr": retrieve,
     "append": append,
     "imap": reading.reading,
+    "unremembered": reading.unremembered,
     "turns": reading.turns,
     "logins": reading.logins,
     "relay": relay,
