@@ -308,7 +308,7 @@ class Fetching:
             if what is None:
                 continue
             lazy = fact is Fact.LAZY_PREVIEW
-            column = await self._selected.mailbox.rendered(what, _uids(rows), make=not lazy)
+            column = await self._selected.mailbox.rendered(what, uids_of(rows), make=not lazy)
             if lazy:
                 column = [value or b"NIL" for value in column]
             if what is not Rendering.PREVIEW and not self._selected.view.manner.utf8:
@@ -317,7 +317,7 @@ class Fetching:
 
     async def _add_identities(self, rows: Rows, table: Table) -> None:
         """The columns that say what a message is, and since when it is here."""
-        found = await self._selected.mailbox.identities(_uids(rows))
+        found = await self._selected.mailbox.identities(uids_of(rows))
         for fact in self._facts:
             shown = _IDENTITIES.get(fact)
             if shown is not None:
@@ -329,10 +329,10 @@ class Fetching:
         sections: Sequence[bytes | None] | None = None
         for item in self._octets:
             if item.section.kind == "HEADER.FIELDS":
-                column = await mailbox.fields(item.section.names, _uids(rows))
+                column = await mailbox.fields(item.section.names, uids_of(rows))
             else:
                 if sections is None:
-                    sections = await mailbox.headers(_uids(rows))
+                    sections = await mailbox.headers(uids_of(rows))
                 column = [header and section(header, item.section) for header in sections]
             if item.partial:
                 column = [None if found is None else cut(found, item.partial) for found in column]
@@ -412,7 +412,8 @@ async def gathered(small: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, 
         yield b"".join(found)
 
 
-def _uids(rows: Rows) -> Sequence[Uid]:
+def uids_of(rows: Rows) -> Sequence[Uid]:
+    """The UIDs of rows, as such."""
     return rows.uids  # type: ignore[return-value]  # they are such
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from mailhub.imap.command import Store
 from mailhub.imap.enabling import aware
-from mailhub.imap.fetch import Fetching, Rows, Spans
+from mailhub.imap.fetch import Fetching, Rows, Spans, uids_of
 from mailhub.imap.item import Fact
 from mailhub.imap.messages import completed, numbers
 from mailhub.imap.permission import check_writable, steps
@@ -73,7 +73,7 @@ class _Storing:
         if not rows.uids:
             return
         believed = self._believed(rows) if command.silent else {}
-        stored = await self._change([Uid(uid) for uid in rows.uids])
+        stored = await self._change(uids_of(rows))
         box.view.catch_up()
         self._modified += stored.modified
         if not command.silent:

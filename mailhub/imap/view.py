@@ -222,14 +222,12 @@ class View:
             self.lost = True
             return
         self._cursor = self._mailbox.cursor
-        gone = []
-        for change, uid in changes:
-            if uid > self._told:
-                continue  # the client has never heard of it
-            if change is Change.EXPUNGED:
-                gone.append(uid)
-            elif change is Change.FLAGGED and self._since is None:
-                self._flagged.add(uid)
+        told = self._told  # of those above the client has never heard
+        if self._since is None:
+            self._flagged.update(
+                [uid for change, uid in changes if change is Change.FLAGGED and uid <= told]
+            )
+        gone = [uid for change, uid in changes if change is Change.EXPUNGED and uid <= told]
         if gone:
             self._bury(gone)
         if len(self._flagged) > FLAG_PENDING_LIMIT:

@@ -10,11 +10,13 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
+from itertools import groupby, repeat
 
+from mailhub.imap.response import runs
 from mailhub.mail.flag import KEYWORD_SHIFT
 from mailhub.ports.message import FlagAction
 from mailhub.store import maildir
@@ -101,26 +103,38 @@ class _Renaming:
     def _rename_alike(
         self, rows: Sequence[Marked], tail: bytes, flags: int, directory: int
     ) -> None:
-        rename, done, modseq = self._box.ground.files.rename, self.done, self._modseq
         end = INFO + relettered(tail[len(INFO) :], flags, self._known)
-        cut = len(tail)
-        first = last = -1  # of the run under way
-        for uid, old, _, _ in rows:
-            new = old[: len(old) - cut] + end
-            try:
-                rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
-            except FileNotFoundError:
+        stop = -len(tail) or None
+        names = [(old, old[:stop] + end) for _, old, _, _ in rows]
+        strays = self._rename_each(names, directory)
+        uids = [uid for uid, old, _, _ in rows if old not in strays]
+        self.changed += zip(uids, repeat(flags), repeat(self._modseq), strict=False)
+        self.runs += [
+            Reflagged(first, last, len(tail), end, flags, self._modseq)
+            for first, last in runs(uids)
+        ]
+        for uid, old, _, _ in rows if strays else ():
+            if old in strays:
                 self._rename_stray(uid, old, directory)
-                continue
-            done.append((old, new))
-            self.changed.append((uid, flags, modseq))
-            if uid != last + 1:
-                if first >= 0:
-                    self.runs.append(Reflagged(first, last, cut, end, flags, modseq))
-                first = uid
-            last = uid
-        if first >= 0:
-            self.runs.append(Reflagged(first, last, cut, end, flags, modseq))
+
+    def _rename_each(
+        self, names: Sequence[tuple[bytes, bytes]], directory: int
+    ) -> AbstractSet[bytes]:
+        """Rename files; those of these names that are not there."""
+        rename, missing, end = self._box.ground.files.rename, set(), len(names)
+        try:
+            for old, new in names:
+                try:
+                    rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
+                except FileNotFoundError:
+                    missing.add(old)
+        except BaseException:
+            end = names.index((old, new))
+            raise
+        finally:
+            some = names[:end]
+            self.done += [it for it in some if it[0] not in missing] if missing else some
+        return missing
 
     def _rename_stray(self, uid: int, name: bytes, directory: int) -> None:
         """Another program has just renamed it, or removed it."""
@@ -139,7 +153,8 @@ class _Renaming:
 def _look(row: Marked) -> tuple[bytes, int]:
     """The end of a message's name, and its flags: what its name is to say depends on these."""
     name = row[1]
-    return name[len(name.partition(INFO)[0]) :], row[2]
+    at = name.find(INFO)
+    return b"" if at < 0 else name[at:], row[2]
 
 
 def _split(rows: list[Marked], unchanged_since: int | None) -> tuple[list[Marked], list[int]]:

@@ -124,6 +124,23 @@ class TestStore:
                 return
         raise AssertionError("too many calls")
 
+    def test_failure_beside_another_program(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What another program did meanwhile stays when our own names are taken back."""
+        hub = Hub(tmp_path)
+        hub.append(TEXT, TEXT, TEXT)
+        mailbox = hub.open()
+        first, second, third = hub.cur()
+        (hub.maildir / "cur" / second).rename(hub.maildir / "cur" / (second + "F"))
+        with monkeypatch.context() as patch:
+            patch.setattr("mailhub.store.rows.Transaction.reflag", _full)
+            with pytest.raises(StoreRefused):
+                run(mailbox.store([1, 2, 3], FlagAction.ADD, ["\\Flagged"]))
+        assert hub.cur() == [first, second + "F", third]
+        run(mailbox.refresh())
+        assert list(mailbox.flags) == [0, 4, 0]
+
     def test_index_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """When the index does not take it, the files get their names back."""
         hub = Hub(tmp_path)
