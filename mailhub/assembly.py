@@ -57,6 +57,7 @@ from mailhub.relay.recall import forgotten
 from mailhub.relay.register import Register
 from mailhub.relay.report import Languages, Reporter
 from mailhub.relay.runner import Runner
+from mailhub.relay.settling import Settling
 from mailhub.relay.suppressing import Suppressing
 from mailhub.sasl.server import ServerMechanisms
 from mailhub.store.reach import SharedReaches
@@ -189,6 +190,7 @@ class Parts:
         """What brings mail into mailboxes, and out."""
         settings, world = self.settings, self.world
         filer = self.stores.filer()
+        settling = self._settling = Settling()
         self.local = LocalDelivery(
             self.journal,
             filer,
@@ -202,11 +204,19 @@ class Parts:
             self._schedule,
             settings.local,
             self.scribe,
+            settling,
         )
         self.ledger = SpoolLedger(
-            self.journal, filer, self.accounts.by_id, self.ids, world.reactor, settings.local
+            self.journal,
+            filer,
+            self.accounts.by_id,
+            self.ids,
+            world.reactor,
+            settings.local,
+            settling,
         )
         self.stores.ledger = self.ledger
+        self.stores.unsettled = settling
         self.runner = Runner(
             self.journal,
             self.outbound.remote,
@@ -350,8 +360,11 @@ class Parts:
         self._learning.start(self.settings.store.index_every)
         self.outbound.start()
         self.suppressing.start()
-        await self.local.recover(until)
-        await self.ledger.recover(until)
+        try:
+            await self.local.recover(until)
+            await self.ledger.recover(until)
+        finally:
+            self._settling.recovered()
 
     async def _recall(self) -> None:
         """Tell journeys what they lost in a crash."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol
 
 from mailhub.mail.value import value
@@ -78,6 +78,20 @@ class Ledger(Protocol):
 
     def forget(self, promises: Sequence[Promise]) -> None:
         """Nobody was told: let the promises go, once they are written."""
+
+
+class Unsettled(Protocol):
+    """What the spool still answers for though it is in its mailbox already."""
+
+    def any(self, account: Account) -> bool:
+        """Whether there may be something of an account's."""
+
+    async def settle(self, account: Account, uniques: Collection[str]) -> None:
+        """Wait until messages with these unique parts are durable, and the spool's no more.
+
+        Raises:
+            StoreRefused: SERVER_BUG: the disk said no.
+        """
 
 
 class Filer(Protocol):

@@ -32,6 +32,7 @@ from mailhub.ports.filing import Filer, Promise
 from mailhub.ports.outgoing import QueueId
 from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.queue.change import Kept, Promised
+from mailhub.relay.settling import Settling
 
 PAGE: Final = 200
 """Promises redeemed at a time: a mailbox is searched once for all of them."""
@@ -58,6 +59,7 @@ class SpoolLedger:
         ids: Callable[[], QueueId],
         clock: IReactorTime,
         limits: LocalLimits,
+        settling: Settling | None = None,
     ) -> None:
         self.limit = journal.limits.inline
         self._journal = journal
@@ -66,6 +68,7 @@ class SpoolLedger:
         self._ids = ids
         self._clock = clock
         self.limits = limits
+        self._settling = settling or Settling()
         self._unsynced: list[Promise] = []
         self._timer: IDelayedCall | None = None
         self._syncing = False
@@ -88,6 +91,8 @@ class SpoolLedger:
 
     def keep(self, promises: Sequence[Promise]) -> None:
         """Sync their files with the next batch, then let the promises go."""
+        for each in promises:
+            self._settling.hold(each.account, each.unique, self._sync_soon)
         self._unsynced += promises
         if len(self._unsynced) >= self.limits.sync_count:
             self._sync_soon()
@@ -115,9 +120,12 @@ class SpoolLedger:
             accounts = {it.account.id: it.account for it in promises}
             await self._filer.settle(list(accounts.values()))
             await self._journal.commit(_kept(promises))
+            for each in promises:
+                self._settling.let_go(each.account, each.unique)
         except OSError as error:
             self._log.error("appended mail not synced, will try again: {why}", why=error)
             self._unsynced[:0] = promises
+            self._settling.failed()
             if not self._stopping:
                 self._timer = self._clock.callLater(self.limits.retry_sync, self._sync_soon)
         finally:

@@ -55,6 +55,7 @@ from mailhub.queue.journey import Attempted
 from mailhub.relay import chronicle, maillog
 from mailhub.relay.agents import Announce
 from mailhub.relay.report import Reporter, Scheduling
+from mailhub.relay.settling import Settling
 
 
 class Found(Protocol):
@@ -133,6 +134,7 @@ class LocalDelivery:
         schedule: Scheduling,
         limits: LocalLimits | None = None,
         recorder: Recorder = _NOBODY,
+        settling: Settling | None = None,
     ) -> None:
         self._journal = journal
         self._recorder = recorder
@@ -146,6 +148,7 @@ class LocalDelivery:
         self._random = random
         self._schedule = schedule
         self._limits = limits or LocalLimits()
+        self._settling = settling or Settling()
         self._arrived: deque[_Job] = deque()
         self._filed: list[_Job] = []  # and not yet synced
         self._filed_weight = 0
@@ -237,6 +240,8 @@ class LocalDelivery:
         job = _Job(item, self._filings(item, numbers, content), content)
         self._pending += len(job.filings)
         self._weight += job.weight
+        for each in job.filings.values():
+            self._settling.hold(each.account, each.unique, self._sync_soon)
         return job
 
     def _filings(self, item: Item, numbers: Sequence[int], content: Content) -> dict[int, Filing]:
@@ -254,6 +259,8 @@ class LocalDelivery:
         """A job is done: others may come."""
         self._pending -= len(job.filings)
         self._weight -= job.weight
+        for each in job.filings.values():
+            self._settling.let_go(each.account, each.unique)
         self._let_in()
 
     def _let_in(self) -> None:
@@ -332,7 +339,8 @@ class LocalDelivery:
                 if no is not None
             }
             for number in refused:
-                del job.filings[number]
+                gone = job.filings.pop(number)
+                self._settling.let_go(gone.account, gone.unique)
             self._pending -= len(refused)
             self._own(self._put_off(job.item, refused, job.content))
         if job.filings:
@@ -430,6 +438,7 @@ class LocalDelivery:
                     if job.told:
                         self._leave(job)
                 self._after(self._limits.retry_sync)
+                self._settling.failed()
                 break
             for job in jobs:
                 self._leave(job)

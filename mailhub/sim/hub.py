@@ -162,13 +162,14 @@ class SimHub(Ground):
         """
         before = self.state
         self.state = self._directory()
-        if isinstance(self.disk, FaultyDisk):
-            self.disk.image(self.state, keep if power else lambda: True)
-            self.disk.over, self.disk.watch = True, None
-        elif not power:
+        if not power:
             _copy(before, self.state)
+        elif isinstance(self.disk, FaultyDisk):
+            self.disk.image(self.state, keep)
         else:
             raise ValueError("only a faulty disk knows what a loss of power leaves")
+        if isinstance(self.disk, FaultyDisk):
+            self.disk.over, self.disk.watch = True, None
         self.boots += power
         self.hub = None
         self.host.crash(silent=power)

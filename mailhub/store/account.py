@@ -25,7 +25,7 @@ from typing import TypeVar
 from mailhub.mail.rights import ALL, OWNERS, Rights, granted, identities
 from mailhub.ports.accounts import Account
 from mailhub.ports.disk import Disk
-from mailhub.ports.filing import Ledger, Promise
+from mailhub.ports.filing import Ledger, Promise, Unsettled
 from mailhub.ports.message import Appending, Placed, Uid, Upload
 from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
 from mailhub.store import folders, maildir, metadata, quota, subscriptions
@@ -74,6 +74,7 @@ class AccountStore:
         boot: str,
         cooled: Callable[[SharedMailbox], None],
         ledger: Ledger | None = None,
+        unsettled: Unsettled | None = None,
     ) -> None:
         self.account = account
         self.path = path
@@ -91,6 +92,7 @@ class AccountStore:
         self._cache = cache
         self._cooled = cooled
         self._ledger = ledger
+        self.unsettled = unsettled
         self._order = disk.lock()
         self._pop3 = False
 

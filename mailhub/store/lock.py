@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import weakref
 from typing import Final
 
 NAME: Final = "lock"
@@ -23,7 +24,7 @@ class StateLock:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._descriptor = -1
+        self._held: weakref.finalize[..., StateLock] | None = None
 
     def take(self) -> None:
         """Have the lock from here on; nothing happens where we have it already.
@@ -34,7 +35,7 @@ class StateLock:
             InUse: Somebody else has it.
             OSError: The file cannot be made.
         """
-        if self._descriptor >= 0:
+        if self._held is not None:
             return
         path = os.path.join(self._directory, NAME)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -50,10 +51,10 @@ class StateLock:
         except OSError as error:
             os.close(descriptor)
             raise OSError(error.errno, error.strerror, path) from None
-        self._descriptor = descriptor
+        self._held = weakref.finalize(self, os.close, descriptor)
 
     def release(self) -> None:
         """Let others have it."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._held is not None:
+            self._held()
+            self._held = None

@@ -23,6 +23,7 @@ from mailhub.mail.part import Part
 from mailhub.mail.rights import Rights
 from mailhub.ports.accounts import Account
 from mailhub.ports.disk import Disk
+from mailhub.ports.filing import Unsettled
 from mailhub.ports.message import (
     Content,
     FlagAction,
@@ -41,6 +42,7 @@ from mailhub.store.box import Box, Delta, Replaced, Vanished
 from mailhub.store.content import LargeContent, ReadCache, WholeContent
 from mailhub.store.index import IndexLost
 from mailhub.store.indexed import IndexedMailbox
+from mailhub.store.name import own_unique, parse_base
 from mailhub.store.placing import Incoming, as_refused
 from mailhub.store.quota import Sum
 from mailhub.store.rows import Columns
@@ -58,9 +60,11 @@ class Owner(Protocol):
 
     Attributes:
         account: Whose it is.
+        unsettled: What has to settle before it leaves, if anything has.
     """
 
     account: Account
+    unsettled: Unsettled | None
 
     def leave(self, mailbox: SharedMailbox) -> None:
         """Somebody is done with a mailbox."""
@@ -336,6 +340,7 @@ class SharedMailbox(IndexedMailbox):
         Raises:
             StoreRefused: SERVER_BUG: some may be left.
         """
+        await self._settle(uids)
         removed: list[Uid] = []
         for batch in self._batches(uids, self._limits.batch):
 
@@ -358,11 +363,27 @@ class SharedMailbox(IndexedMailbox):
         Raises:
             StoreRefused: NONEXISTENT target, OVER_QUOTA, SERVER_BUG.
         """
+        await self._settle(uids)
         return await self.account.transfer(self, sorted(set(uids)), target, move=False)
 
     async def move(self, uids: Sequence[int], target: str) -> Placed:
         """Move likewise (RFC 6851)."""
+        await self._settle(uids)
         return await self.account.transfer(self, sorted(set(uids)), target, move=True)
+
+    async def _settle(self, uids: Sequence[int]) -> None:
+        """Wait until the spool answers for none of these: see `relay.settling`."""
+        unsettled = self.account.unsettled
+        if unsettled is None or not unsettled.any(self.account.account):
+            return
+
+        def job(told: Told) -> set[str]:  # noqa: ARG001 -- nothing to tell
+            stems = (parse_base(row.name).stem for row in self.box.rows(uids))
+            return {unique.decode() for stem in stems if (unique := own_unique(stem)) is not None}
+
+        async with self.lock:
+            uniques = await self.work(job)
+        await unsettled.settle(self.account.account, uniques)
 
     async def append(self, messages: Sequence[Incoming]) -> tuple[Uid, ...]:
         """Add messages durably; those of several sessions go together.

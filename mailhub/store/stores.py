@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from mailhub.ports.accounts import Account
 from mailhub.ports.disk import Disk
-from mailhub.ports.filing import Ledger
+from mailhub.ports.filing import Ledger, Unsettled
 from mailhub.ports.message import Summary
 from mailhub.ports.store import Affair, Notice, StoreRefused
 from mailhub.store import folders, maildir, quota
@@ -92,6 +92,7 @@ class Stores:
         ground: What they stand on.
         disk: Where blocking work is done.
         ledger: Promises what is appended; without it APPEND syncs files. Set it before use.
+        unsettled: What has to settle before it is moved, copied or removed. Likewise.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class Stores:
         self._turn = 0  # which account's index is fed first
         self._recent: OrderedDict[str, AccountStore] = OrderedDict()  # keeps them alive
         self.ledger: Ledger | None = None
+        self.unsettled: Unsettled | None = None
 
     async def of(self, account: Account) -> AccountStore:
         """The account's store, made on first use with an INBOX.
@@ -171,6 +173,7 @@ class Stores:
                 boot=self._boot,
                 cooled=self._warm.add,
                 ledger=self.ledger,
+                unsettled=self.unsettled,
             )
         self._recent[account.maildir] = store
         self._recent.move_to_end(account.maildir)

@@ -6,8 +6,15 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from twisted.logger import globalLogBeginner
 
 from mailhub.sim.world import World
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_history() -> None:
+    """Twisted keeps what is logged before logging begins, and with it the hubs that logged it."""
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
 
 
 @pytest.fixture(autouse=True)

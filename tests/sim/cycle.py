@@ -136,6 +136,9 @@ class Story(Protocol):
     def verdict(self) -> list[str]:
         """What the judge does not know of."""
 
+    def undone(self) -> int:
+        """How much of it did not come to its end."""
+
 
 class Mail:
     """Mail is accepted, filed, relayed, settled, reported."""
@@ -148,6 +151,9 @@ class Mail:
 
     def verdict(self) -> list[str]:
         return []
+
+    def undone(self) -> int:
+        return 0
 
 
 class Reading:
@@ -181,6 +187,9 @@ class Reading:
 
     def verdict(self) -> list[str]:
         return self.user.verdict()
+
+    def undone(self) -> int:
+        return self.user.undone
 
 
 ROUTE = "[route relay]\nhost = mx.relay.example:25\nspare = yes\ntls = opportunistic\n"
@@ -224,6 +233,9 @@ class Recalling:
     def verdict(self) -> list[str]:
         return self.user.verdict()
 
+    def undone(self) -> int:
+        return self.user.undone
+
 
 STORIES: dict[str, Callable[[Pair], Story]] = {
     "mail": Mail,
@@ -248,11 +260,13 @@ class Cycle:
         wrong: The judge's verdict, and the story's own.
         calls: All that was called on the disk of the harmed hub.
         words: How often something was said between machines.
+        undone: How much of the story did not come to its end.
     """
 
     wrong: list[str]
     calls: list[Operation]
     words: int
+    undone: int
     judge: Judge
 
 
@@ -286,5 +300,6 @@ def cycle(story: str, which: int, number: int, harm: Harm, *, wire: bool = False
         pair.settle()
         disk_of(harmed).watch = None  # what reading the mailboxes calls is no part of the cycle
         pair.judge.witness.watch = None
-        found = [*pair.judge.verdict(), *told.verdict()]
-        return Cycle(found, calls, words, pair.judge)
+        stuck = ["a day later something waits"] if pair.judge.waits else []
+        found = [*pair.judge.verdict(), *told.verdict(), *stuck]
+        return Cycle(found, calls, words, told.undone(), pair.judge)

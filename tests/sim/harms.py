@@ -45,13 +45,18 @@ def failing(code: int) -> Harm:
     return harm
 
 
+def _doubts(pair: Pair, after: float = 0.0) -> None:
+    """Look for doubts at a moment and soon after: what was begun before it ends then."""
+    for soon in (0.0, 0.1, 1.0, 10.0):
+        pair.world.at(pair.world.age + after + soon, pair.judge.disturbed)
+
+
 def asleep(pair: Pair, hub: SimHub, _: Operation | End) -> None:
     """The machine stands still, and the others give it up."""
     pair.judge.disturbed()
     hub.host.sleep(_WHILE)
     pair.well = pair.world.now + _WHILE
-    for soon in (0.0, 0.1, 1.0, 10.0):  # what was begun before it fell asleep ends now
-        pair.world.at(pair.world.age + _WHILE + soon, pair.judge.disturbed)
+    _doubts(pair, _WHILE)
 
 
 def clock(seconds: float) -> Harm:
@@ -90,7 +95,7 @@ def cut(*, there: bool, back: bool) -> Harm:
 
 def reset(pair: Pair, hub: SimHub, _: Operation | End) -> None:
     """All connections of the machine break."""
-    pair.judge.disturbed()
+    _doubts(pair)
     for end in list(hub.host.ends):
         end.reset()
 

@@ -21,11 +21,11 @@ class User:
     """One of a hub's users.
 
     Attributes:
-        done: How much of what was to be done was answered with OK.
+        undone: How much of what was to be done was not answered with OK.
     """
 
     def __init__(self, judge: Judge, hub: SimHub, address: str) -> None:
-        self.done = 0
+        self.undone = 0
         self._judge = judge
         self._hub = hub
         self._address = address
@@ -35,6 +35,8 @@ class User:
 
     def begin(self, *steps: Callable[[], Awaitable[None]]) -> None:
         """Do these, one after the other, as far as the connection stands."""
+
+        self.undone += len(steps)
 
         async def work() -> None:
             self._talk = await login(
@@ -68,14 +70,18 @@ class User:
         uid, before = await self._find(name, mailbox), self._places(name, mailbox)
         await self._talk.command(f"UID STORE {uid} +FLAGS (\\Deleted)")
         after = {**before, mailbox: before[mailbox] - 1}
-        await self._change(name, before, after, f"UID EXPUNGE {uid}")
+        try:
+            await self._change(name, before, after, f"UID EXPUNGE {uid}")
+        except Refused:
+            self._may[name] = [before, after]  # a disk that fails may have removed it
+            raise
 
     async def flag(self, name: str, mailbox: str, flag: str) -> None:
         uid = await self._find(name, mailbox)
         self._flags[name] = [frozenset(), frozenset({flag})]
         await self._talk.command(f"UID STORE {uid} +FLAGS ({flag})")
         self._flags[name] = [frozenset({flag})]
-        self.done += 1
+        self.undone -= 1
 
     async def cancel(self, name: str) -> None:
         """Remove a letter from the mailbox of what is sent."""
@@ -84,7 +90,7 @@ class User:
         await self._talk.command(f"UID STORE {uid} +FLAGS (\\Deleted)")
         await self._talk.command(f"UID EXPUNGE {uid}")
         self._judge.cancelled(name, surely=self._hub)
-        self.done += 1
+        self.undone -= 1
 
     async def take_back(self, name: str) -> None:
         """Move a letter from there to the drafts."""
@@ -110,7 +116,7 @@ class User:
             self._may[name] = [before]
             raise
         self._may[name] = [after]
-        self.done += 1
+        self.undone -= 1
 
     async def _find(self, name: str, mailbox: str) -> int:
         await self._talk.command(f"SELECT {mailbox}")
@@ -143,7 +149,9 @@ class User:
             if places not in [+Counter(each) for each in allowed]:
                 found.append(f"{name} is in {dict(places)}, and not in {allowed}")
         for name, flags in self._flags.items():
-            found += self._missing(name, flags)
+            # Flags are written behind: a loss of power may take the latest.
+            lost = [frozenset[str]()] if self._hub.boots > 1 else []
+            found += self._missing(name, [*flags, *lost])
         return found
 
     def _missing(self, name: str, allowed: list[frozenset[str]]) -> list[str]:

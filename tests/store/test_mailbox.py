@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mailhub.ports.accounts import Account
 from mailhub.ports.mailbox import Mailbox
 from mailhub.ports.message import Change, FlagAction, ModSeq, Rendering, Stored, Summary, Uid
 from mailhub.ports.store import StoreFault, StoreRefused
@@ -516,3 +518,33 @@ class TestIdentities:
         assert other is not None
         assert (one.thread, two.thread) == (b"Tx", b"Tx")
         assert other.thread not in {b"Tx", b"", other.email}
+
+
+class Asked:
+    """What the spool still answers for: everything, until it is asked."""
+
+    def __init__(self) -> None:
+        self.settled: list[str] = []
+
+    def any(self, account: Account) -> bool:
+        return True
+
+    async def settle(self, account: Account, uniques: Collection[str]) -> None:
+        self.settled += sorted(uniques)
+
+
+@pytest.mark.parametrize("what", ["expunge", "copy", "move"])
+def test_settled_first(tmp_path: Path, what: str) -> None:
+    """What the spool answers for is settled before it leaves, or is copied; nothing else is."""
+    hub = Hub(tmp_path)
+    asked = hub.stores.unsettled = Asked()
+    hub.deliver("q0", "q1", "q2")
+    box = hub.open()
+    uids = list(box.uids)[:2]
+    if what == "expunge":
+        run(box.expunge(uids))
+    else:
+        run(hub.store.create("Elsewhere"))
+        run(getattr(box, what)(uids, "Elsewhere"))
+    assert asked.settled == ["q0", "q1"]
+    hub.stores.close()
