@@ -232,8 +232,13 @@ def _draw(steps: Sequence[Step], settings: Settings) -> None:
             about = step.about
             console.print(Text(f"<{about}>" if about else "", style="bold"))
         line = Text(f"  {step.stage:<8} ", style="dim")
-        line.append(step.what, style="bold red" if step.refused else "not dim")
+        line.append(_bare(step), style="bold red" if step.refused else "not dim")
         told = settings.origins.told(step.rule)
         if told:
             line.append(f"   {told}", style="cyan not dim")
         console.print(line)
+
+
+def _bare(step: Step) -> str:
+    """What a step says, without the words that stand before and above it already."""
+    return step.what.removeprefix(f"{step.stage}: ").removeprefix(f"<{step.about}>: ")

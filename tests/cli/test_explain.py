@@ -47,7 +47,7 @@ def test_told(mailhub: Mailhub, hub: list[str], state: Path) -> None:
     said = mailhub(*hub, "--from", "ann@hub.example", "--to", "x@partner.example", "--offline")
     assert said.status == 0
     line = f"[route partner] host ({state}/mailhub.ini:6)"
-    assert f"route: to the host 192.0.2.5:587   {line}" in said.out
+    assert f"  route    to the host 192.0.2.5:587   {line}" in said.out
     assert "sender: an address of ann@hub.example   [submission] own addresses only" in said.out
     assert not (state / "spool").exists()
     assert not (state / "journeys.db").exists()
