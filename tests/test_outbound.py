@@ -88,3 +88,13 @@ def test_news(world: World, monkeypatch: pytest.MonkeyPatch, urgent: bool, lette
     for subject, text in told:
         assert subject == "big (from second) is suspended"
         assert "mailhub provider show big" in text
+
+
+def test_detours(world: World) -> None:
+    """The route that mail for a hop may take instead, as far as its provider is known."""
+    out = outbound_of(world)
+    hop = Exchange("far.example")
+    assert out.detour(hop) == ""
+    out.remote._remember("far.example", Provider("far", mx=("mx.far.example",), detour="relay"))
+    assert out.detour(hop) == "relay"
+    assert out.detour(Smarthost("relay", "smtp.example")) == ""

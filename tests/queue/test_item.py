@@ -199,6 +199,26 @@ class TestAttempted:
                 attempted(item, said, now, SCHEDULE)
 
 
+class TestHeldBack:
+    """An answer may say that a recipient is to wait for the operator."""
+
+    def test_held(self) -> None:
+        """Then it is neither attempted nor given up, however long that takes."""
+        before = make.item(BOB, CAROL)
+        answers = {0: Answer(NO, held="on a list"), 1: Answer(OK, "mx", dsn=True)}
+        after = attempted(before, answers, 1e9, SCHEDULE)
+        assert after.fates == (
+            Held(Pending(1000.0), "on a list"),
+            Relayed(OK, 1e9, "mx", dsn=True),
+        )
+        assert to_report(before, after) == {}
+
+    def test_held_already(self) -> None:
+        """Why it was held first, stays."""
+        before = queue.hold(make.item(BOB), (0,), "by hand")
+        assert attempted(before, {0: Answer(NO, held="on a list")}, 1e9, SCHEDULE) == before
+
+
 class TestByOperators:
     def test_hold_and_release(self) -> None:
         """What is held waits, keeps its history, and is due when released."""

@@ -61,6 +61,21 @@ def test_turns_between_items() -> None:
     ]
 
 
+def test_those_who_go_alone() -> None:
+    """Recipients that must not share an attempt have one each, and a turn for each."""
+    lanes = Lanes(RunnerLimits(recipients=5), alone=lambda due: due.flow == BULK)
+    for n in range(3):
+        lanes.admit("a", due(1, n, BULK))
+        lanes.admit("a", due(2, n, RESET))
+    jobs = [take(lanes) for _ in range(4)]
+    assert sorted((job.flow.name, job.numbers) for job in jobs) == [
+        ("bulk", (0,)),
+        ("bulk", (1,)),
+        ("bulk", (2,)),
+        ("normal", (0, 1, 2)),
+    ]
+
+
 def test_a_hop_that_is_slow() -> None:
     """Attempts are limited for each hop, and in all; who was refused has the next free place."""
     lanes = Lanes(RunnerLimits(attempts=3, attempts_per_hop=2))
