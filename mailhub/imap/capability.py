@@ -68,6 +68,7 @@ ALWAYS: Final = (
     "SAVEDATE",  # RFC 8514
     "REPLACE",  # RFC 8508
     "UIDONLY",  # RFC 9586
+    "UIDBATCHES",  # RFC 10022
     "NOTIFY",  # RFC 5465
 )
 """What needs no condition. Told before login too: some clients ask only once."""

@@ -390,6 +390,19 @@ class CancelUpdate(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class UidBatches(Command):
+    """UIDBATCHES (RFC 10022 §3.1).
+
+    Attributes:
+        size: Messages in a batch.
+        wanted: The first batch and the last, counted from the newest; None for all.
+    """
+
+    size: int
+    wanted: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
 class MultiSearch(Command):
     """ESEARCH: a search in several mailboxes (RFC 7377 §2).
 

@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from typing import Final
 
 from mailhub.imap import criteria, returning
-from mailhub.imap.command import CancelUpdate, Command, MultiSearch, Search, Sort, Source, Thread
+from mailhub.imap.command import (
+    CancelUpdate,
+    Command,
+    MultiSearch,
+    Search,
+    Sort,
+    Source,
+    Thread,
+    UidBatches,
+)
 from mailhub.imap.grammar import Tokens
 from mailhub.imap.response import Bad, No
 from mailhub.imap.returning import Returning
@@ -120,6 +129,19 @@ def cancel_update(tokens: Tokens, limits: Limits) -> Command:
     if not tags:
         raise Bad("Expected a tag")
     return CancelUpdate(tuple(tags))
+
+
+def uid_batches(tokens: Tokens, _limits: Limits) -> Command:
+    """UIDBATCHES."""
+    # uidbatches = "UIDBATCHES" SP nz-number [SP nz-number ":" nz-number]   (RFC 10022 §4)
+    tokens.space()
+    size, wanted = tokens.nz_number(), None
+    if tokens.maybe(b" ") and not tokens.ended:
+        first = tokens.nz_number()
+        tokens.expect(b":")
+        wanted = first, tokens.nz_number()
+    tokens.end()
+    return UidBatches(size, wanted)
 
 
 _SOURCES: Final = frozenset({"SELECTED", "SELECTED-DELAYED", "INBOXES", "PERSONAL", "SUBSCRIBED"})

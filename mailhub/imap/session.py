@@ -26,6 +26,7 @@ from mailhub.imap import (
     access,
     append,
     arranging,
+    batches,
     connection,
     contexts,
     enabling,
@@ -75,7 +76,7 @@ _AFTER_LOGIN: Final = frozenset({
 _SELECTED: Final = frozenset({
     commands.Check, commands.Close, commands.Expunge, commands.Search, commands.Fetch,
     commands.Store, commands.Copy, commands.Sort, commands.Thread, commands.CancelUpdate,
-    commands.Replace,
+    commands.Replace, commands.UidBatches,
 })  # fmt: skip
 
 ALLOWED: Final[Mapping[Phase, frozenset[type[Command]]]] = {
@@ -127,6 +128,7 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Sort: searches.sort,
     commands.Thread: arranging.thread,
     commands.CancelUpdate: searches.cancel_update,
+    commands.UidBatches: batches.uid_batches,
     commands.MultiSearch: multisearch.multi_search,
     commands.Fetch: messages.fetch,
     commands.Store: storing.store,

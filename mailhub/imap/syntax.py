@@ -529,6 +529,7 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "UID THREAD": searching.thread(by_uid=True),
     "ESEARCH": searching.multi_search,
     "CANCELUPDATE": searching.cancel_update,
+    "UIDBATCHES": searching.uid_batches,
     "FETCH": _fetch(by_uid=False),
     "UID FETCH": _fetch(by_uid=True),
     "STORE": _store(by_uid=False),
