@@ -220,6 +220,11 @@ class Peer:
         """The picture is the mailbox."""
         entries = self.picture.entries
         assert len(entries) == len(mailbox.uids), f"{self.kind}: {self.picture.command}"
+        if self.picture.uid_only:
+            # Without numbers it cannot tell where one is whose UID it has just heard
+            known = {entry.uid: entry for entry in entries if entry.uid is not None}
+            assert known.keys() <= set(mailbox.uids), f"{self.kind}: {self.picture.command}"
+            entries = [known.get(uid) or Entry() for uid in mailbox.uids]
         for entry, uid, bits in zip(entries, mailbox.uids, mailbox.flags, strict=True):
             assert entry.uid in {None, uid}, f"{self.kind}: {self.picture.command}"
             if entry.flags is not None:
@@ -605,8 +610,10 @@ class Steps(World):
 
     def wait(self, coroutine: Any) -> Any:
         task = self.disk.start(coroutine)
-        self.disk.finish(task)
         self.settle()
+        while not task.ended:
+            self.disk.ready()[0].step()
+            self.settle()
         return task.result
 
     def start(self, who: int, command: str) -> None:
