@@ -10,18 +10,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mailhub.queue.change import Select
+from mailhub.sim import evidence
 from mailhub.sim.disk import Operation
 from mailhub.sim.manners import Manners, Stage
 from mailhub.sim.providers import Providers
 from mailhub.sim.world import World
 from tests.sim.cycle import Letter, Pair, disk_of
+from tests.sim.operator import Operator
+from tests.sim.user import User
 
-KINDS: Final = ("send", "send", "send", "power", "kill", "cut", "reset", "disk", "look")
+FIRST_KINDS: Final = ("send", "send", "send", "power", "kill", "cut", "reset", "disk", "look")
+KINDS: Final = (
+    *FIRST_KINDS,
+    *("send", "submit", "submit", "cancel", "drop", "hold", "release", "edit"),
+    *("clock", "sleep", "double"),
+)
 _DOWN: Final = 900.0
 """Seconds that a hub is down, or a cable cut, at most."""
 HOUR: Final = 3600.0
 EXPIRY: Final = 6 * 86400.0
 """Seconds after which everything is settled, the notices of what expired included."""
+_FAR: Final = "ann@far.example"
 _PATHS: Final = ("ann@one.example", "ann@other.example", "nobody@other.example", "ann@far.example")
 
 
@@ -35,13 +45,13 @@ class Deed:
     wait: float
 
 
-def deeds(seed: str, number: int = 12) -> list[Deed]:
+def deeds(seed: str, number: int = 12, kinds: Sequence[str] = KINDS) -> list[Deed]:
     """What happens in the run of a seed."""
     with World(seed) as world:
         chance = world.chance("deeds")
     return [
         Deed(
-            chance.choice(KINDS),
+            chance.choice(kinds),
             chance.randrange(2),
             chance.random(),
             10.0 ** chance.uniform(-2, 2.5),  # often amid what goes on, and sometimes much later
@@ -57,6 +67,7 @@ class Havoc:
         self.world = world
         self.pair = Pair(world)
         self._number = 0
+        self._operators = [Operator(self.pair.judge, hub) for hub in self.pair.hubs]
         far = Manners(
             "Far",
             domains=("far.example",),
@@ -74,13 +85,69 @@ class Havoc:
         self.world.run(deed.wait)
 
     def _send(self, deed: Deed) -> None:
+        self.pair.send(self.pair.hubs[deed.which], (self._letter(deed),))
+
+    def _submit(self, deed: Deed) -> None:
+        self.pair.submit(self.pair.hubs[deed.which], (self._letter(deed),))
+
+    def _letter(self, deed: Deed) -> Letter:
         self._number += 1
         recipients = tuple(
             path for bit, path in enumerate(_PATHS) if int(deed.lot * 15 + 1) >> bit & 1
         )
-        sender = _PATHS[deed.which]
-        letter: Letter = (f"letter {self._number}", sender, recipients)
-        self.pair.send(self.pair.hubs[deed.which], (letter,))
+        return f"letter {self._number}", _PATHS[deed.which], recipients
+
+    # ---- What people do to mail that waits -------------------------------------------------
+
+    def _waiting(self, deed: Deed) -> str:
+        """One of the letters that wait in a hub; "" where none does."""
+        judge = self.pair.judge
+        waits = {it.key[0] for it in evidence.waiting(self.pair.hubs[deed.which])}
+        names = [sent.name for message_id, sent in judge.sent.items() if message_id in waits]
+        return names[int(deed.lot * len(names))] if names else ""
+
+    def _cancel(self, deed: Deed) -> None:
+        name = self._waiting(deed)
+        user = User(self.pair.judge, self.pair.hubs[deed.which], _PATHS[deed.which])
+        if name:
+            user.begin(lambda: user.cancel(name))
+
+    def _drop(self, deed: Deed) -> None:
+        self._operators[deed.which].drop(self._waiting(deed))
+
+    def _hold(self, deed: Deed) -> None:
+        self._operators[deed.which].hold(self._waiting(deed))
+
+    def _release(self, deed: Deed) -> None:
+        self._operators[deed.which].release(Select())
+
+    def _edit(self, deed: Deed) -> None:
+        self._operators[deed.which].edit(self._waiting(deed), _FAR, "bea@far.example")
+
+    # ---- What goes wrong -------------------------------------------------------------------
+
+    def _clock(self, deed: Deed) -> None:
+        """The machine's clock is set, by an hour at most, until the end."""
+        host = self.pair.hubs[deed.which].host
+        host.ahead = HOUR * (2 * deed.lot - 1)
+        self.pair.judge.witness.rates.forget(host.name)
+
+    def _sleep(self, deed: Deed) -> None:
+        self.pair.judge.disturbed()
+        seconds = 1 + deed.lot * _DOWN
+        self.pair.hubs[deed.which].host.sleep(seconds)
+        self._doubts(seconds)
+
+    def _double(self, deed: Deed) -> None:
+        """A middlebox makes connections twice for a while."""
+        host = self.pair.hubs[deed.which].host
+        host.link.doubled = 0.5
+        self.world.at(self.world.age + 1 + deed.lot * _DOWN, setattr, host.link, "doubled", 0.0)
+
+    def _doubts(self, after: float) -> None:
+        """Look for doubts at a moment and soon after: what was begun before it ends then."""
+        for soon in (0.0, 0.1, 1.0, 10.0):
+            self.world.at(self.world.age + after + soon, self.pair.judge.disturbed)
 
     def _power(self, deed: Deed) -> None:
         coin = self.world.chance(f"coin {self.world.age}")
@@ -144,12 +211,14 @@ class Havoc:
 
     def _reset(self, deed: Deed) -> None:
         """All connections of a hub are lost; a reply may be amid one."""
-        self.pair.judge.disturbed()
+        self._doubts(0.0)
         for end in list(self.pair.hubs[deed.which].host.ends):
             end.reset()
 
     def _look(self, deed: Deed) -> None:
         hub = self.pair.hubs[deed.which]
+        if hub.host.life.wakes > self.world.now:
+            return  # nobody reads on a machine that sleeps
         self.pair.judge.look(hub, may_fail=disk_of(hub).watch is not None)
 
     def end(self, life: float) -> list[str]:
@@ -158,8 +227,11 @@ class Havoc:
         for hub in self.pair.hubs:
             if hub.hub is not None:
                 disk_of(hub).watch = None
+            hub.host.ahead = 0.0
         self.world.run(2 * _DOWN)
         self.pair.start()
+        for operator in self._operators:
+            operator.release(Select())
         self.world.run(life)
         return self.pair.judge.verdict()
 

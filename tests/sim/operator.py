@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 
 from twisted.internet.protocol import Protocol
 
@@ -66,11 +66,14 @@ class Operator:
                 item = spool.load(queue_id)
                 assert item is not None, "it waits"
                 paths = [str(each.path) for each in item.envelope.recipients]
+                if old not in paths:
+                    continue
                 self._judge.edited(name, old, new)
                 change = Edit(
                     queue_id, paths.index(old), parse_address(new), None, self._hub.host.now()
                 )
-                spool.edit(change)
+                with suppress(OSError):  # the disk says no
+                    spool.edit(change)
             self._wake()
 
     # ---- What they share -------------------------------------------------------------------

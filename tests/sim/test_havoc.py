@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from mailhub.sim.judge import id_of
 from mailhub.sim.world import World
+from mailhub.store.filing import MaildirFiler
 from tests.sim.cycle import Pair
-from tests.sim.havoc import EXPIRY, HOUR, deeds, havoc, shrunk
+from tests.sim.havoc import EXPIRY, FIRST_KINDS, HOUR, Deed, deeds, havoc, shrunk
 
 SEEDS = tuple(str(number) for number in range(16))
 SECONDS = float(os.environ.get("MAILHUB_HAVOC", "300"))
@@ -36,7 +38,32 @@ def test_seeds(seed: str) -> None:
 
 def test_read_between_filing_and_a_power_cut() -> None:
     """Seed 1047: a message that a reader moved to ``cur`` was in no directory after a power cut."""
-    assert havoc("1047", deeds("1047", 30)) == []
+    assert havoc("1047", deeds("1047", 30, FIRST_KINDS)) == []
+
+
+def test_a_flow_that_no_commit_brought() -> None:
+    """Seed c3ace894: mail behind a commit that failed was not found again by the next start."""
+    these = [
+        Deed("disk", 0, 0.6171180062045889, 0.012177767849238158),
+        Deed("send", 0, 0.9756789167609156, 302.7374247699325),
+        Deed("power", 0, 0.10376636381081394, 0.010595351721137538),
+        Deed("send", 0, 0.7176330264944789, 11.364451901739345),
+    ]
+    assert havoc("c3ace894 long", these, HOUR) == []
+
+
+def test_what_fails_is_told_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in the code is told with its seed, and with the deeds that it takes alone."""
+    send, power = Deed("send", 0, 0.0, 60.0), Deed("power", 0, 0.0, 0.1)
+    these = [Deed("look", 0, 0.5, 1.0), send, Deed("clock", 1, 0.5, 1.0), power, send]
+    monkeypatch.setattr("tests.sim.test_havoc.deeds", lambda *_: these)
+    assert told("x", 5, HOUR) == ""
+    monkeypatch.setattr(MaildirFiler, "_sync", lambda *_: None)
+    first, *lines = told("x", 5, HOUR).split("\n")
+    assert first == "seed x:"
+    assert lines[:2] == [str(send), str(power)]
+    assert "Deed" not in "".join(lines[3:])
+    assert any("lost" in line for line in lines)
 
 
 def test_moved_and_in_both() -> None:
@@ -57,6 +84,30 @@ def test_any_seed() -> None:
         seed = secrets.token_hex(4)
         assert told(seed, 12) == ""
         assert told(f"{seed} long", 40, EXPIRY) == ""
+
+
+def test_a_middlebox_between_two_hubs() -> None:
+    """Every connection is made twice: each copy is counted, and then it is quiet."""
+    with World(8) as world:
+        pair = Pair(world)
+        for hub in pair.hubs:
+            hub.host.link.doubled = 1.0
+        for number in range(4):
+            to, sender = ("ann@other.example", "ann@one.example")[:: 1 if number % 2 else -1]
+            letter = (f"letter {number}", sender, (to, "nobody@other.example"))
+            pair.send(pair.hubs[1 - number % 2], (letter,))
+        pair.settle()
+        judge = pair.judge
+        assert judge.verdict() == []
+        copies = [judge.doubled[id_of(f"letter {it}"), f"ann@{name}.example"]
+                  for it in range(4) for name in ("one", "other")]  # fmt: skip
+        # Handed in twice, and each of the two relayed twice.
+        assert sorted(copies) == [0, 0, 0, 0, 3, 3, 3, 3]
+        calls = len(world.network.connections)
+        world.run(6 * HOUR)
+        assert judge.verdict() == []
+        assert len(world.network.connections) <= calls
+        assert judge.duplicates >= 4 * 3
 
 
 def test_two_hubs_converge() -> None:
