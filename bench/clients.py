@@ -153,12 +153,18 @@ def message(size: int) -> bytes:
     return head + line * ((size - len(head)) // len(line))
 
 
-def source(port: int, *, sessions: int, messages: int, size: int, to: str) -> float:
-    """Send with Postfix's smtp-source; the seconds until its last 250."""
+def source(
+    port: int, *, sessions: int, messages: int, size: int, to: str, kept: bool = True
+) -> float:
+    """Send with Postfix's smtp-source; the seconds until its last 250.
+
+    Its connections are `kept` for the next message, or each message has its own.
+    """
     program = shutil.which("smtp-source", path=search_path())
     assert program
     command = [program, "-s", str(sessions), "-m", str(messages), "-l", str(size)]
-    command += ["-d", "-f", "sender@elsewhere.example", "-t", to, f"inet:127.0.0.1:{port}"]
+    command += ["-d"] if kept else []
+    command += ["-f", "sender@elsewhere.example", "-t", to, f"inet:127.0.0.1:{port}"]
     started = time.perf_counter()
     subprocess.run(command, check=True)
     return time.perf_counter() - started

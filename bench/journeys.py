@@ -21,9 +21,7 @@ from bench.postfix import search_path
 
 WITHOUT = "[journey]\nkeep = 0\n"
 RELAYING = """
-[smtp]
-trusted networks = 127.0.0.0/8
-[route sink]
+[route everything]
 recipients = *
 host = 127.0.0.1:{port}
 tls = none
