@@ -163,15 +163,9 @@ class _Plain(Ground):
         self.write(b"".join(iovec))
 
     def _send(self, data: bytes) -> None:
-        segment = (
-            0
-            if self._opaque
-            else min(
-                (link.segment for link in (self.host.link, self.other.host.link) if link.segment),
-                default=0,
-            )
-        )
-        if segment:
+        here, there = self.host.link.segment, self.other.host.link.segment
+        segment = min(here, there) if here and there else here or there
+        if segment and not self._opaque:
             for start in range(0, len(data), segment):
                 self._dispatch(_Chunk(data[start : start + segment]))
             return
