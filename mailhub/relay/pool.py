@@ -47,9 +47,12 @@ from mailhub.sasl.client import Credentials, chooser
 from mailhub.smtp.client import ClientSession
 from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Job
 from mailhub.smtp.record import Record
-from mailhub.smtp.wire import TIMEOUTS, Broken, Timeouts
+from mailhub.smtp.wire import TIMEOUTS, Broken, TimedOut, Timeouts
 
 POOL_LIMITS: Final = PoolLimits()
+SILENT: Final = 3600.0
+"""Seconds for which a host gets one command at a time that fell silent among several: it need
+not be for their number."""
 
 
 @value(frozen=True, slots=True)
@@ -434,7 +437,10 @@ class Pool:
     def end(self, link: Link, fault: Broken) -> None:
         """Something went wrong on this connection: nobody gets it."""
         if fault.together:
-            self.astray.add(link.peer.host, self.reactor.seconds() + self._limits.singly)
+            seconds = self._limits.singly
+            if isinstance(fault, TimedOut):
+                seconds = min(seconds, SILENT)
+            self.astray.add(link.peer.host, self.reactor.seconds() + seconds)
         self._followed(link)
         self._uncount(link)
         follower, link.follower = link.follower, None

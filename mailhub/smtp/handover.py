@@ -203,8 +203,9 @@ class Handing:
             while (batch := result.open[: self._batch]) and not self.exhausted and job.may():
                 await self._transact(job, batch)
         except Broken as fault:
-            early = fault.stage in ("mail", "rcpt", "data")
-            lost = isinstance(fault, Incomprehensible) or (isinstance(fault, TimedOut) and early)
+            # Silence behind some answers may be for a command that was lost among the others.
+            silent = isinstance(fault, TimedOut) and fault.stage in ("rcpt", "data")
+            lost = silent or isinstance(fault, Incomprehensible)
             fault.together = lost and self.features.pipelining
             result.fault = fault
         return result

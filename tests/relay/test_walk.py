@@ -31,7 +31,7 @@ from tests.relay.sending import (
     told,
 )
 from tests.relay.walking import BLOCKED, HOP, ONE, RELAY, TWO, World
-from tests.smtp.model import DROP, Model, Octets
+from tests.smtp.model import DROP, SILENCE, Model, Octets
 
 
 class TestGroup:
@@ -183,6 +183,22 @@ class TestAstray:
         assert outcome.causes == (Cause.PROTOCOL,)
         assert world.pool.astray.has("mx.big.example", now() + 86_000)
         assert not world.pool.astray.has("mx.big.example", now() + 87_000)
+
+
+class TestSilence:
+    def test_among_several(self, world: World) -> None:
+        """A host that falls silent behind some answers gets one command at a time, for an hour."""
+        world.answers(RCPT=SILENCE)
+        world.deliver(seconds=1000)
+        now = world.network.seconds()
+        assert world.pool.astray.has("mx.big.example", now)
+        assert not world.pool.astray.has("mx.big.example", now + 3600)
+
+    def test_from_the_start(self, world: World) -> None:
+        """One that does not even answer MAIL has other troubles."""
+        world.answers(MAIL=SILENCE)
+        world.deliver(seconds=1000)
+        assert not world.pool.astray.has("mx.big.example", world.network.seconds())
 
 
 class TestOtherDirections:
