@@ -142,7 +142,9 @@ class Box:
             lost = kept is None or kept.uid_validity != uid_list.uid_validity
             if kept is None or lost:
                 kept = transaction.add_mailbox(self.directory, uid_list.uid_validity)
-            transaction.forget_departed(self.ground.clock() - self.ground.limits.departed)
+            transaction.departures.forget_departed(
+                self.ground.clock() - self.ground.limits.departed
+            )
             self._generation = self.index.generation
         if lost:
             kept.modseq = kept.floor = self.modseq_ceiling - 1
@@ -388,10 +390,10 @@ class Box:
         kept, limit = self.kept, self.ground.limits.expunged
         left = list(runs(uids))
         transaction.remove(kept.id, left)
-        transaction.expunge(kept.id, kept.modseq, left)
+        transaction.departures.expunge(kept.id, kept.modseq, left)
         kept.runs += len(left)
         if kept.runs > 2 * limit:
-            kept.floor = max(kept.floor, transaction.forget_expunged(kept.id, limit))
+            kept.floor = max(kept.floor, transaction.departures.forget_expunged(kept.id, limit))
             kept.runs = limit
 
     def note_departure(self, transaction: Transaction, rows: Iterable[Row]) -> None:
@@ -407,7 +409,7 @@ class Box:
             if (seconds_of(stem) or 0) > young or unique in self.ground.promised:
                 gone.append(unique)
         if gone:
-            transaction.depart(gone, now)
+            transaction.departures.depart(gone, now)
 
     def __str__(self) -> str:
         return os.fsdecode(self.path)

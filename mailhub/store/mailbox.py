@@ -546,7 +546,7 @@ class SharedMailbox(IndexedMailbox):
             if modseq < kept.floor or self.doubtful(modseq):
                 return None
             with self.box.transaction(write=False) as transaction:
-                return merged(transaction.expunged(kept.id, modseq))
+                return merged(transaction.departures.expunged(kept.id, modseq))
 
         async with self.lock:
             return await self.work(job)

@@ -330,7 +330,9 @@ def _whereabouts(
     left = uniques - found.keys()
     if left:
         with suppress(OSError, IndexLost), index.transaction(write=False) as transaction:
-            found.update((unique, b"") for unique in left if transaction.departed(unique))
+            found.update(
+                (unique, b"") for unique in left if transaction.departures.departed(unique)
+            )
     if uniques - found.keys():
         elsewhere: dict[bytes, bytes] = {}
         for other in maildir.directories(files, account):

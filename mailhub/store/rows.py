@@ -6,8 +6,6 @@ Invariants:
    messages lie together, in order, and a range of UIDs is a range of keys.
 2. What is wide and seldom asked for (`store.summaries`, `store.excerpts`) lies apart from
    what is read whenever a mailbox is opened (`message`).
-3. `expunged` knows every message that left a mailbox at a MODSEQ above the mailbox's
-   `floor`, as runs of UIDs.
 """
 
 from __future__ import annotations
@@ -19,8 +17,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from mailhub.ports.message import Rendering, Summary
-from mailhub.store import conversing, excerpts, summaries, texts
+from mailhub.store import conversing, departures, excerpts, summaries, texts
 from mailhub.store.conversing import Conversations
+from mailhub.store.departures import Departures
 from mailhub.store.excerpts import Excerpts
 from mailhub.store.summaries import Summaries, side_by_side
 from mailhub.store.texts import Texts
@@ -54,16 +53,9 @@ CREATE TABLE message(
     date INTEGER NOT NULL,
     saved INTEGER NOT NULL
 );
-CREATE TABLE expunged(
-    mailbox INTEGER NOT NULL,
-    modseq INTEGER NOT NULL,
-    first INTEGER NOT NULL,
-    last INTEGER NOT NULL,
-    PRIMARY KEY(mailbox, modseq, first)
-) WITHOUT ROWID;
-CREATE TABLE departed(name BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
     + conversing.TABLES
+    + departures.TABLES
     + summaries.TABLES
     + excerpts.TABLES
     + texts.TABLES
@@ -143,8 +135,8 @@ class Kept:
         new_changed: Time of change of ``new`` when it was last read; 0 for not.
         cur_changed: The same of ``cur``.
         stale: The machine has crashed, or may have, since it was written.
-        floor: The MODSEQ above which `expunged` is complete.
-        runs: At most so many rows `expunged` has of this mailbox.
+        floor: The MODSEQ above which `departures` knows all that left.
+        runs: At most so many runs of UIDs `departures` has of this mailbox.
         doubt: Above this MODSEQ and below `certain`, a crash took from us what clients may
             have been told.
     """
@@ -173,6 +165,7 @@ class Transaction:
 
     Attributes:
         conversations: What is kept of THREAD's results.
+        departures: What is known of messages that have left.
         excerpts: What can be asked of header fields.
         summaries: What can be asked of rendered content.
         texts: What can be asked of the full-text index.
@@ -181,6 +174,7 @@ class Transaction:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self.conversations = Conversations(database)
+        self.departures = Departures(database)
         self.excerpts = Excerpts(database)
         self.summaries = Summaries(database)
         self.texts = Texts(database)
@@ -245,7 +239,7 @@ class Transaction:
         if kept is None:
             return
         self.clear(kept.id)
-        self._database.execute("DELETE FROM expunged WHERE mailbox = ?", (kept.id,))
+        self.departures.clear(kept.id)
         self._database.execute("DELETE FROM mailbox WHERE id = ?", (kept.id,))
 
     def clear(self, mailbox: int) -> None:
@@ -404,50 +398,6 @@ class Transaction:
         together = list(side_by_side(keys))
         self.summaries.copy(together)
         self.texts.copy(together)
-
-    # ---- Messages that have left ------------------------------------------------------------
-
-    def expunge(self, mailbox: int, modseq: int, runs: Iterable[tuple[int, int]]) -> None:
-        """Remember runs of UIDs whose messages left at a MODSEQ."""
-        self._database.executemany(
-            "INSERT OR REPLACE INTO expunged VALUES (?, ?, ?, ?)",
-            [(mailbox, modseq, first, last) for first, last in runs],
-        )
-
-    def expunged(self, mailbox: int, modseq: int) -> list[tuple[int, int]]:
-        """Runs of UIDs whose messages left after a MODSEQ, above the mailbox's `floor`."""
-        cursor = self._database.execute(
-            "SELECT first, last FROM expunged WHERE mailbox = ? AND modseq > ?", (mailbox, modseq)
-        )
-        return cursor.fetchall()
-
-    def forget_expunged(self, mailbox: int, keep: int) -> int:
-        """Forget the oldest but for about `keep` runs; the MODSEQ up to which all are forgotten."""
-        row = self._database.execute(
-            "SELECT modseq FROM expunged WHERE mailbox = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?",
-            (mailbox, keep),
-        ).fetchone()
-        if row is None:
-            return 0
-        self._database.execute(
-            "DELETE FROM expunged WHERE mailbox = ? AND modseq <= ?", (mailbox, row[0])
-        )
-        return int(row[0])
-
-    def depart(self, names: Iterable[bytes], now: float) -> None:
-        """Remember the unique parts of filed messages that were removed or moved away."""
-        self._database.executemany(
-            "INSERT OR REPLACE INTO departed VALUES (?, ?)", [(name, int(now)) for name in names]
-        )
-
-    def departed(self, name: bytes) -> bool:
-        """Whether a filed message was here, and has left."""
-        row = self._database.execute("SELECT 1 FROM departed WHERE name = ?", (name,)).fetchone()
-        return row is not None
-
-    def forget_departed(self, before: float) -> None:
-        """Forget those that left long ago."""
-        self._database.execute("DELETE FROM departed WHERE at < ?", (int(before),))
 
 
 def _column(

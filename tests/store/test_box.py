@@ -261,8 +261,8 @@ def test_departures(tmp_path: Path) -> None:
     with box.transaction() as transaction:
         box.note_departure(transaction, [Row(1, name, 0, 0, 0, 0, 0) for name in names])
         box.note_departure(transaction, [])
-        assert transaction.departed(b"young")
-        assert not transaction.departed(b"old")
+        assert transaction.departures.departed(b"young")
+        assert not transaction.departures.departed(b"old")
 
 
 def test_delta() -> None:

@@ -83,7 +83,7 @@ class TestTransactions:
         with index.transaction(write=False) as transaction:
             transaction._database.execute("PRAGMA max_page_count = 1")
         with pytest.raises(OSError, match="full") as full, index.transaction() as transaction:
-            transaction.depart([b"%d" % n * 100 for n in range(1000)], 1.0)
+            transaction.departures.depart([b"%d" % n * 100 for n in range(1000)], 1.0)
         assert full.value.errno == 28
 
     def test_our_mistake(self, world: World) -> None:
@@ -110,13 +110,13 @@ class TestLost:
         index = world.index()
         add(index)
         with index.transaction() as transaction:
-            transaction.depart([b"%d" % n * 40 for n in range(2000)], 1.0)
+            transaction.departures.depart([b"%d" % n * 40 for n in range(2000)], 1.0)
         index.close()
         octets = bytearray(world.path.read_bytes())
         octets[4096:-4096] = b"\xff" * (len(octets) - 8192)
         world.path.write_bytes(octets)
         with pytest.raises(IndexLost), index.transaction() as transaction:
-            transaction.forget_departed(5.0)
+            transaction.departures.forget_departed(5.0)
         add(index)
         assert index.generation == 2
 
@@ -136,7 +136,7 @@ class TestLost:
         add(index)
         before = index.generation
         with other.transaction() as transaction:
-            transaction.depart([b"x"], 1.0)
+            transaction.departures.depart([b"x"], 1.0)
         with index.transaction():
             assert index.generation == before
         with other.transaction() as transaction:

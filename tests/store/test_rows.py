@@ -162,14 +162,3 @@ class TestSummaries:
         transaction.remove(one, [(1, 1)])
         for what in Rendering:
             assert None not in transaction.rendered(what, one, [2])
-
-
-def test_departed(transaction: Transaction) -> None:
-    """Messages that left are remembered, for a while."""
-    transaction.depart([b"a", b"b"], 100.0)
-    transaction.depart([b"b"], 200.0)
-    assert transaction.departed(b"a")
-    assert not transaction.departed(b"c")
-    transaction.forget_departed(150.0)
-    assert not transaction.departed(b"a")
-    assert transaction.departed(b"b")
