@@ -166,7 +166,9 @@ class Notifying:
 
     def made(self, uids: Iterable[int]) -> None:
         """The client has put messages into the selected mailbox: it knows them (RFC 5465 §5.2)."""
-        self._made = array("I", sorted({*self._made, *(it for it in uids if it > self._fetched)}))
+        if self._watch.items:
+            fresh = (uid for uid in uids if uid > self._fetched)
+            self._made = array("I", sorted({*self._made, *fresh}))
 
     # ---- What is told ----
 
