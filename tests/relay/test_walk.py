@@ -234,6 +234,25 @@ class TestBehind:
         assert [attempt.reused for attempt in attempts] == [False] + [True] * 5
         assert all(attempt.dialogue[-1].startswith("<<< 250") for attempt in attempts)
 
+    def test_quick(self, world: World) -> None:
+        """Where messages take no time they follow each other, without a connection for each."""
+        world.provider["connections"] = 10
+        for _ in range(30):  # what they take is learnt bit by bit
+            self.deliveries(world, 1)
+            world.network.settle()
+        results = self.deliveries(world, 2)
+        world.network.settle()
+        assert all(told(outcome) == ["250 2.0.0"] for [outcome] in results)
+        assert len(world.host.models) == 1
+
+    def test_not_known_to_be_quick(self, world: World) -> None:
+        """Where that is not known, each takes a connection of its own."""
+        world.provider["connections"] = 10
+        results = self.deliveries(world, 2)
+        world.network.settle()
+        assert all(told(outcome) == ["250 2.0.0"] for [outcome] in results)
+        assert len(world.host.models) == 2
+
     def test_lost(self, world: World) -> None:
         """If the connection breaks, who was announced goes on another; nothing arrives twice."""
         world.provider["connections"] = 1
