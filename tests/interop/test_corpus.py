@@ -90,7 +90,10 @@ def sent(hub: Hub) -> list[bytes]:
 
 
 def test_imap_gives_back_every_octet(hub: Hub, sent: list[bytes]) -> None:
-    """BODY[] is what SMTP took, RFC822.SIZE its length, and its structure can be told."""
+    """BODY[] is what SMTP took, RFC822.SIZE its length, and its structure can be told.
+
+    A literal holds no NUL (RFC 3501 §9, CHAR8): 0x80 stands for it, as Dovecot has it.
+    """
     imap = imaplib.IMAP4_SSL(hub.host, hub.ports["imaps"], ssl_context=hub.context())
     imap.login(READER, PASSWORD)
     while int(imap.select(readonly=True)[1][0] or b"0") < len(sent):
@@ -104,7 +107,8 @@ def test_imap_gives_back_every_octet(hub: Hub, sent: list[bytes]) -> None:
                 assert size is not None
                 assert int(size[1]) == len(part[1])
                 number = number_of(part[1])
-                assert content(part[1]) == sent[number], f"message {number}"
+                told = sent[number].replace(b"\0", b"\x80")
+                assert content(part[1]) == told, f"message {number}"
                 seen.add(number)
     assert seen == set(range(len(sent)))
     status, data = imap.fetch("1:*", "(ENVELOPE BODYSTRUCTURE)")

@@ -144,8 +144,8 @@ def test_removed_under_a_session(site: Site) -> None:
     files = sorted((maildir / "cur").iterdir(), key=_uid)
     files[1].unlink()
     files[3].unlink()
-    assert client.fetch("1:5", "(UID BODY.PEEK[])")[0] == "NO"  # RFC 2180 §4.1.2
-    _, data = client.response("FETCH")
+    status, data = client.fetch("1:5", "(UID BODY.PEEK[])")
+    assert status == "OK"  # libraries throw away all that came before a NO
     octets = b"".join(item[1] for item in data if isinstance(item, tuple))
     for number in (0, 2, 4):
         assert b"message %d" % number in octets
