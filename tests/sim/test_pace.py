@@ -83,7 +83,7 @@ def test_an_account(action: str) -> None:
         pair = Pair(world, ALLOWED.format(action=action))
         Providers(world, pair.judge).add(Manners("Far", domains=("far.example",)))
         chance = world.chance("letters")
-        for burst in range(60):
+        for burst in range(40):
             for connection in range(3):  # at the same moment
                 these = tuple(
                     (f"{burst}x{connection}x{number}", *to(chance.randrange(30), 2 - number % 2))

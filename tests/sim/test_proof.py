@@ -10,7 +10,7 @@ from tests.sim.cycle import HARMED, STORIES, cycle
 from tests.sim.harms import ON_DISK, ON_WIRE, kill
 
 CASES = [(story, which) for story in STORIES for which in HARMED[story]]
-STRIDE = 97
+STRIDE = 179
 """Of an ordinary run: which moments are tried is another for each harm. `make proof` tries all."""
 
 
