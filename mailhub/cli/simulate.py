@@ -22,6 +22,8 @@ SAMPLE: Final = "[hub]\nhostname = mx.sender.example\n"
 """The configuration that is used where none is named: every default."""
 SPARKS: Final = " ▁▂▃▄▅▆▇█"
 SPARK_WIDTH: Final = 16
+ENDS: Final = (signal.SIGINT, signal.SIGTERM)
+"""What ends a simulation; the world's disks go with it in either case."""
 NONE: Final = "·"
 ALWAYS: Final = frozenset({"provider", "limited by", "sent", "deferred", "bounced", "pace"})
 """Columns that are shown even if there is nothing in them."""
@@ -179,11 +181,12 @@ def _interruptible() -> Iterator[Callable[[], None]]:
         if told:
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, handler)
+    before = {each: signal.signal(each, handler) for each in ENDS}
     try:
         yield between
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, was in before.items():
+            signal.signal(each, was)
 
 
 @contextmanager

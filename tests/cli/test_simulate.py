@@ -118,23 +118,30 @@ def test_a_report_that_cannot_be_written(
     assert not (files / "x.html").exists()
 
 
-@pytest.mark.parametrize("replayed", [False, True])
+@pytest.mark.parametrize(
+    ("replayed", "which"),
+    [(False, signal.SIGINT), (False, signal.SIGTERM), (True, signal.SIGINT)],
+)
 def test_interrupted(
-    mailhub: Mailhub, files: Path, monkeypatch: pytest.MonkeyPatch, replayed: bool
+    mailhub: Mailhub,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    replayed: bool,
+    which: signal.Signals,
 ) -> None:
-    """Ctrl-C ends it, whoever's turn it is: no program of the world may take it for a failure."""
+    """Ctrl-C, or SIGTERM, ends it, whoever's turn it is: no program takes it for a failure."""
     take, turns = Receiver.take, 0
 
     def interrupted(*arguments: Any, **words: Any) -> float:
         nonlocal turns
         turns += 1
         if turns == 1:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(which)
         return take(*arguments, **words)
 
     monkeypatch.setattr(Receiver, "take", interrupted)
     monkeypatch.setattr("mailhub.sim.simulation.STEPS", 10)
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(which)
     more = arguments(files)
     if replayed:
         recorded = files / "journeys.json"
@@ -142,7 +149,7 @@ def test_interrupted(
         more = ["simulate", "--journeys", str(recorded)]
     said = mailhub(*more)
     assert (said.status, said.out, said.err.strip()) == (130, "", "mailhub: interrupted")
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(which) is before
 
 
 def test_replaying(mailhub: Mailhub, files: Path) -> None:
