@@ -186,9 +186,11 @@ class Judge:
         if surely is None or not self.witness.quiet(surely):
             return
         taken = self._arrived()
+        elsewhere = {it.key for it in self._waiting()}  # with another hub, which was not asked
         for recipient in self.sent[message_id].recipients:
             key = message_id, recipient
-            self._most[key] = len(taken[key]) + self._taken[key]
+            if key not in elsewhere:
+                self._most[key] = len(taken[key]) + self._taken[key]
 
     def edited(self, name: str, old: str, new: str) -> None:
         """A recipient may have been replaced by another."""
@@ -423,7 +425,7 @@ class Judge:
             yield f"reported as delivered {fate.successes} times"
         if sent.notify and fate.copies and not fate.successes and sent.heard is not None:
             yield "delivered, and its sender was not told"
-        if fate.most is not None and fate.copies > fate.most + fate.doubts:
+        if fate.most is not None and fate.copies > fate.most + fate.doubts + fate.doubled:
             yield "sent after it was cancelled"
 
 
