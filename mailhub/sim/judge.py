@@ -252,8 +252,8 @@ class Judge:
 
     @property
     def waits(self) -> bool:
-        """Whether something waits anywhere."""
-        return any(True for _ in self._waiting())
+        """Whether something waits anywhere, and not for somebody to let it go."""
+        return any(not each.held for each in self._waiting())
 
     def _waiting(self) -> Iterator[Waiting]:
         for hub in self._hubs.values():

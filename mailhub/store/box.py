@@ -26,7 +26,7 @@ from mailhub.mail.flag import KEYWORD_LIMIT, KEYWORD_SHIFT, SYSTEM_FLAGS
 from mailhub.mail.objectid import object_id
 from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import dovecot, maildir, uidlist
-from mailhub.store.durable import Corrupt
+from mailhub.store.durable import Corrupt, sync_directory
 from mailhub.store.ground import Ground
 from mailhub.store.index import Index, IndexLost
 from mailhub.store.name import known_bits, own_unique, parse_base, seconds_of
@@ -93,6 +93,7 @@ class Box:
         self.modseq_ceiling = 2
         self.mailbox_id = ""
         self.seen = (0, 0)
+        self.taken = True  # names have left `new`, as far as we know, since it was synced
         self._profiles = profiles
         self._generation = -1
         self._identity = 0  # of its `cur`; 0 before it was loaded
@@ -103,6 +104,18 @@ class Box:
     def path(self) -> bytes:
         """The maildir."""
         return self.account + b"/" + self.directory if self.directory else self.account
+
+    def sync_new(self) -> None:
+        """Make it durable that messages have left ``new``: before one of them leaves the mailbox.
+
+        Its name there is as old as its delivery: a loss of power would bring it back.
+
+        Raises:
+            OSError: The disk said no.
+        """
+        if self.taken:
+            sync_directory(self.ground.files, self.path + b"/new")
+            self.taken = False
 
     @property
     def known(self) -> int:

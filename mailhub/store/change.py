@@ -226,6 +226,7 @@ def expunge(box: Box, uids: Sequence[int]) -> Removal:
                                 files.unlink(found, dir_fd=directory)
                     removal.rows.append(row)
                 files.fsync(directory)
+            box.sync_new()
         except OSError as error:
             removal.error = error
     with box.transaction() as transaction:

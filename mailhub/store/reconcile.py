@@ -119,6 +119,7 @@ def reconcile(
     try:
         if number and (full or box.seen[0] != looked[0]):
             arrived = maildir.names(box.ground.files, box.path + b"/new")
+        box.taken = box.taken or bool(arrived)
         # Another change in the same tick would leave no trace: then look again, at `new` the
         # next time (that is cheap), at `cur` a little later.
         now = box.ground.clock()

@@ -148,6 +148,7 @@ class _Way:
             files.fsync(there)
             if self._move and self._source is not self._target:
                 files.fsync(here)
+                self._source.sync_new()
         return placed
 
     def _carry_all(self, rows: Sequence[Row], first: int, modseq: int) -> list[tuple[Row, Row]]:

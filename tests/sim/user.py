@@ -58,8 +58,13 @@ class User:
 
     async def move(self, name: str, source: str, target: str) -> None:
         uid, before = await self._find(name, source), self._places(name, source)
-        after = {**before, target: before.get(target, 0) + 1, source: before[source] - 1}
-        await self._change(name, before, after, f"UID MOVE {uid} {target}")
+        both = {**before, target: before.get(target, 0) + 1}
+        after = {**both, source: before[source] - 1}
+        # A loss of power amid it may leave both names: directories are durable one by one.
+        key = id_of(name), self._address
+        self._judge.doubts[key] += 1
+        await self._change(name, before, after, f"UID MOVE {uid} {target}", maybe=(both,))
+        self._judge.doubts[key] -= 1
 
     async def copy(self, name: str, source: str, target: str) -> None:
         uid, before = await self._find(name, source), self._places(name, source)
@@ -106,10 +111,16 @@ class User:
         return places
 
     async def _change(
-        self, name: str, before: Places, after: Places, command: str, literal: bytes | None = None
+        self,
+        name: str,
+        before: Places,
+        after: Places,
+        command: str,
+        literal: bytes | None = None,
+        maybe: tuple[Places, ...] = (),
     ) -> None:
         """Give a command; until it is answered the message may be where it was, or is to be."""
-        self._may[name] = [before, after]
+        self._may[name] = [before, after, *maybe]
         try:
             await self._talk.command(command, literal)
         except Refused:
