@@ -186,7 +186,8 @@ class Judge:
         if surely is None or not self.witness.quiet(surely):
             return
         taken = self._arrived()
-        elsewhere = {it.key for it in self._waiting()}  # with another hub, which was not asked
+        others = (hub for hub in self._hubs.values() if hub is not surely)
+        elsewhere = {it.key for hub in others for it in evidence.waiting(hub)}
         for recipient in self.sent[message_id].recipients:
             key = message_id, recipient
             if key not in elsewhere:
