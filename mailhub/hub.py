@@ -121,7 +121,7 @@ class Hub(MultiService):
             self._lock.take()
             if self._certificates is None and self.settings.tls.offered:
                 self._certificates = self._map((self._self_signed(self.settings),))
-            self.parts = Parts(self.settings, self._world)
+            self.parts = self._within_earshot()
         except (InUse, AccountsError) as error:
             raise CannotStart(str(error)) from error
         except OSError as error:
@@ -132,18 +132,32 @@ class Hub(MultiService):
         )
         for name, door in self._doors.items():
             door.behind = self._receptions.factories[name]
-        actions: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
-            "wake": self._wake,
-            "provider": self.parts.desk.request,
-            "reload": lambda request: {"reloaded": self.reload()},  # noqa: ARG005
-        }
-        control = ControlService(self.settings.hub.state, actions, self._world.reactor)
-        control.setServiceParent(self)
         with _ports():
             super().startService()
         started = Deferred.fromCoroutine(self.parts.start())
         started.addErrback(lambda failure: self._log.failure("taking up work failed", failure))
         self._log.info("{name} is ready", name=self.settings.hub.hostname)
+
+    def _within_earshot(self) -> Parts:
+        """The parts, made when the command line is heard already.
+
+        Else it could change what they have just read, and take it for what they will read.
+        """
+        actions: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+            "wake": self._wake,
+            "provider": self._provider,
+            "reload": lambda request: {"reloaded": self.reload()},  # noqa: ARG005
+        }
+        control = ControlService(self.settings.hub.state, actions, self._world.reactor)
+        with _ports():
+            control.bind()
+        try:
+            parts = Parts(self.settings, self._world)
+        except BaseException:
+            control.stopService()
+            raise
+        control.setServiceParent(self)
+        return parts
 
     def _self_signed(self, settings: Settings) -> CertificateFiles:
         """The certificate of a hub that was given none."""
@@ -171,6 +185,10 @@ class Hub(MultiService):
             looking = Deferred.fromCoroutine(self.parts.look())
             looking.addErrback(lambda failure: self._log.failure("looking failed", failure))
         return {}
+
+    def _provider(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The command line asks for providers, or gives an order."""
+        return {} if self.parts is None else self.parts.desk.request(request)
 
     def reload(self) -> bool:
         """Obey the configuration as it is now; False, and nothing changes, if it is bad."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 from twisted.internet.error import CannotListenError
@@ -16,6 +17,7 @@ from twisted.logger import capturedLogs
 from mailhub.accounts.base import FRESH_SECONDS
 from mailhub.accounts.database import Accounts
 from mailhub.accounts.password import secret
+from mailhub.assembly import Parts
 from mailhub.config.certificate import self_signed
 from mailhub.config.endpoint import Endpoint
 from mailhub.config.load import ConfigError, filled
@@ -347,6 +349,44 @@ class TestReload:
         [(_, factory, *_)] = world.reactor.unixServers
         assert factory.actions["reload"]({}) == {"reloaded": True}
         assert factory.actions["wake"]({}) == {}
+
+    def test_heard_before_anything_is_read(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the command line changes while a hub starts is read by it, or asked of it."""
+        heard = []
+
+        def parts(*given: Any) -> Parts:
+            heard.append(len(world.reactor.unixServers))
+            return Parts(*given)
+
+        monkeypatch.setattr("mailhub.hub.Parts", parts)
+        world.start()
+        assert heard == [1]
+        assert len(world.reactor.unixServers) == 1
+
+    def test_not_heard_after_a_start_in_vain(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A hub that cannot start leaves no socket that nobody answers."""
+
+        def parts(*_: object) -> Parts:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr("mailhub.hub.Parts", parts)
+        closed: list[str] = []
+        listen = world.reactor.listenUNIX
+
+        def listening(*given: Any, **words: Any) -> Any:
+            port = listen(*given, **words)
+            monkeypatch.setattr(port, "stopListening", lambda: closed.append("control"))
+            return port
+
+        monkeypatch.setattr(world.reactor, "listenUNIX", listening)
+        world.hub.privilegedStartService()
+        with pytest.raises(CannotStart, match="Input/output error"):
+            world.hub.startService()
+        assert closed == ["control"]
 
 
 class TestCertificates:

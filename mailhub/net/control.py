@@ -70,12 +70,12 @@ class ControlFactory(Factory):
 class ControlService(Service):
     """Listens on the control socket while the hub runs.
 
-    The socket is bound in `startService`, after twistd has dropped root: it
-    must belong to the user that the hub runs as. A file left by a hub that was
-    killed is removed first: a state directory belongs to one hub at a time.
+    The socket is bound in `startService`, or in `bind` before, after twistd has
+    dropped root: it must belong to the user that the hub runs as. A file left by a hub that
+    was killed is removed first: a state directory belongs to one hub at a time.
 
     Raises:
-        CannotListenError: From `startService`: the socket cannot be made.
+        CannotListenError: From both: the socket cannot be made.
     """
 
     def __init__(self, directory: str, actions: Mapping[str, Action], reactor: Any) -> None:
@@ -86,8 +86,13 @@ class ControlService(Service):
         self._address = ExitStack()  # as long as the socket is there
 
     def startService(self) -> None:
-        """Bind the socket."""
+        """Bind the socket, if it is not bound yet."""
         super().startService()
+        if self._port is None:
+            self.bind()
+
+    def bind(self) -> None:
+        """Bind the socket: from here on requests wait to be answered."""
         with suppress(FileNotFoundError):
             os.unlink(self._path)
         address = self._address.enter_context(short(self._path))
@@ -99,6 +104,7 @@ class ControlService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        port, self._port = self._port, None
         with self._address:
-            if self._port is not None:
-                await maybeDeferred(self._port.stopListening)
+            if port is not None:
+                await maybeDeferred(port.stopListening)
