@@ -17,6 +17,7 @@ from mailhub.cli.provider import stands
 from mailhub.cli.show import json_option, print_json
 from mailhub.mail.address import NULL, Path
 from mailhub.mail.header import end
+from mailhub.ports.web import FetchFailed
 
 if TYPE_CHECKING:
     from mailhub.accounts.database import Accounts
@@ -158,11 +159,11 @@ Making = Callable[["Resolver | None", "Web", Any], "World"]
 class _NoWeb:
     """Where nothing is to be looked up."""
 
-    async def get(self, host: str, path: str, limit: int) -> bytes:
-        raise NotImplementedError
+    async def get(self, host: str, path: str, limit: int) -> bytes:  # noqa: ARG002
+        raise FetchFailed(f"{host} is not asked, offline")
 
-    async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:
-        raise NotImplementedError
+    async def post(self, host: str, path: str, kind: str, octets: bytes) -> None:  # noqa: ARG002
+        raise FetchFailed(f"{host} is told nothing, offline")
 
 
 def _asked(
