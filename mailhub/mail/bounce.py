@@ -177,7 +177,8 @@ class _Way:
 
 def _any(*texts: str) -> re.Pattern[str]:
     """One of these, wherever lines are broken."""
-    return re.compile("|".join(text.replace(" ", r"\s+") for text in texts), re.IGNORECASE)
+    wherever = (text.replace(" ?", r"\s*+").replace(" ", r"\s++") for text in texts)
+    return re.compile("|".join(wherever), re.IGNORECASE)
 
 
 _SENDER: Final = re.compile(
@@ -186,14 +187,14 @@ _SENDER: Final = re.compile(
 _BELOW: Final = re.compile(
     r"^(?:-{2,} ?(?:Below this line is|This is) a copy of (?:the|your) message"
     r"|-{3,} ?(?:Original|Returned|Undelivered) message|-{3,} ?The header of the original"
-    r"|-{3,} ?Unsent message|------ This is a copy|\s*Below is a copy of the original message"
+    r"|-{3,} ?Unsent message|------ This is a copy|[ \t]*Below is a copy of the original message"
     r"|Message headers follow)",
     re.IGNORECASE | re.MULTILINE,
 )
 _LATER: Final = _any(
     "you do not need to (?:resend|take any action)",
     "no action is required",
-    "will (?:continue|keep) (?:to|on)? ?(?:be )?(?:tried|trying|retry)",
+    "will (?:continue|keep) (?:(?:to|on) )?(?:be )?(?:tried|trying|retry)",
     "delivery attempts will continue",
     "this is a warning message only",
     "still (?:being )?(?:trying|retried)",
@@ -247,7 +248,7 @@ _WAYS: Final = (
             r"delivery (?:\S+ ){0,6}(?:has )?failed",
             "permanent(?:ly)? (?:fatal )?(?:error|fail)",
             "returned to (?:you|sender)",
-            r"(?<!\d)5\d\d[ -]5\.\d+\.\d+",
+            r"(?<!\d)5\d\d(?:-| )5\.\d+\.\d+",
         )
     ),
 )

@@ -17,10 +17,10 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from encodings.aliases import aliases
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailhub.mail.parameters import Parameters
 
@@ -83,9 +83,8 @@ _CODECS: Final[dict[str, str]] = {
 # encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="
 #                                                             (RFC 2047 §2, RFC 2231 §5)
 # Blanks in the text are against the rules, and common.
-_WORD: Final = re.compile(
-    rb"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,60})?\?([BbQq])\?((?:[^?\r\n]|\?(?!=))*)\?="
-)
+_WORD_START: Final = re.compile(rb"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,60})?\?([BbQq])\?")
+_WORD_END: Final = re.compile(rb"\?=|[\r\n]")
 _BETWEEN: Final = re.compile(rb"[ \t\r\n]*")
 _HEX: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]+")
@@ -131,18 +130,18 @@ def decode_words(value: bytes) -> str:
         return decode(value)
     text: list[str] = []
     pending, label, position = b"", "", 0
-    for match in _WORD.finditer(value):
-        charset = match[1].decode("latin-1")
-        octets = _word(match[2], match[3])
-        adjacent = _BETWEEN.fullmatch(value, position, match.start()) and position
+    for word in _words(value):
+        charset = word.charset.decode("latin-1")
+        octets = _word(word.encoding, word.text)
+        adjacent = _BETWEEN.fullmatch(value, position, word.start) and position
         if adjacent and charset.lower() == label.lower():
             pending += octets
         else:
             text.append(decode(pending, label))
             if not adjacent:
-                text.append(decode(value[position : match.start()]))
+                text.append(decode(value[position : word.start]))
             pending, label = octets, charset
-        position = match.end()
+        position = word.end
     return "".join([*text, decode(pending, label), decode(value[position:])])
 
 
@@ -182,6 +181,33 @@ def unquoted(octets: bytes, *, last: bool) -> bytes:
 def decode_text(octets: bytes, encoding: bytes, label: str) -> str:
     """The text of a text part's body."""
     return decode(decode_body(octets, encoding), label)
+
+
+class _Word(NamedTuple):
+    """An encoded word, and where it stands."""
+
+    start: int
+    end: int
+    charset: bytes
+    encoding: bytes
+    text: bytes
+
+
+def _words(value: bytes) -> Iterator[_Word]:
+    """The encoded words of a value.
+
+    Where one is not closed, none that begins before the end of the line is: no octet is
+    looked at for each beginning before it.
+    """
+    begin = _WORD_START.search(value)
+    while begin is not None:
+        end = _WORD_END.search(value, begin.end())
+        if end is None:
+            return
+        if end[0] == b"?=":
+            text = value[begin.end() : end.start()]
+            yield _Word(begin.start(), end.end(), begin[1], begin[2], text)
+        begin = _WORD_START.search(value, end.end())
 
 
 def _word(encoding: bytes, text: bytes) -> bytes:

@@ -35,7 +35,7 @@ TEXT_LIMIT: Final = 8 << 20
 _READABLE: Final = (b"text", b"message")
 """Types that people read: a bounce is searched for in its message/delivery-status too."""
 # msg-id = [CFWS] "<" id-left "@" id-right ">" [CFWS]                      (RFC 5322 §3.6.4)
-_MESSAGE_ID: Final = re.compile(rb"<([^<>]+@[^<>]+)>")
+_IN_BRACKETS: Final = re.compile(rb"<([^<>]++)>")
 _ADDRESSES: Final = frozenset({b"from", b"to", b"cc", b"bcc"})
 # local-part "@" domain with comments, white space or quotes in it         (RFC 5322 §3.4.1)
 _ODD: Final = re.compile(rb'[\s")]@|@[\s(]|\)\s*>')
@@ -188,8 +188,9 @@ def thread_ids(fields: Fields) -> bytes:
 
 
 def _ids(raws: Iterable[bytes]) -> list[bytes]:
-    # The quoting of an id is no part of it                                   (RFC 5256 §3)
-    return [_QUOTING.sub(b"", it) for raw in raws for it in _MESSAGE_ID.findall(unfold(raw))]
+    """The message-ids in some values. Their quoting is no part of them (RFC 5256 §3)."""
+    found = (it for raw in raws for it in _IN_BRACKETS.findall(unfold(raw)))
+    return [_QUOTING.sub(b"", it) for it in found if it.find(b"@", 1, -1) > 0]
 
 
 # ---- Bodies -----------------------------------------------------------------------------------

@@ -20,10 +20,10 @@ SLICE: Final = 131_072
 
 _BLANKS: Final = re.compile(r"[ \t\r\n\f]+")
 _UNSEEN: Final = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|title)\b.*?(?:</\1\b[^>]*>|\Z)", re.IGNORECASE | re.DOTALL
+    r"<!--.*?(?:-->|\Z)|<(script|style|title)\b.*?(?:</\1\b[^>]*+>?|\Z)", re.IGNORECASE | re.DOTALL
 )
 _TAG: Final = re.compile(
-    r"<(/?[a-z!?][a-z0-9]*)((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'|[\"'])*+)>", re.IGNORECASE
+    r"<(/?[a-z!?][a-z0-9]*+)((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'|[\"'])*+)>", re.IGNORECASE
 )
 _ATTRIBUTE: Final = re.compile(
     r"\b(?:alt|title|href)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))", re.IGNORECASE

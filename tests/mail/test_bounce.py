@@ -179,6 +179,23 @@ class TestPeople:
             assert bounce(content.encode(), BOB).kind is kind
 
 
+class TestWords:
+    @pytest.mark.parametrize(
+        ("text", "kind"),
+        [
+            ("It cannot be delivered to bob.", Kind.FAILED),
+            ("It can not be delivered to bob.", Kind.FAILED),
+            ("It couldn't be delivered to bob.", Kind.FAILED),
+            ("Undeliverable for now. We will keep trying.", Kind.DELAYED),
+            ("Undeliverable for now; it will continue\nto be tried.", Kind.DELAYED),
+        ],
+    )
+    def test_worded_for_people(self, text: str, kind: Kind) -> None:
+        """Words are found however they are joined, and wherever lines are broken."""
+        octets = f"From: mailer-daemon@far.example\r\n\r\n{text}\r\n".encode()
+        assert bounce(octets, BOB).kind is kind
+
+
 class TestStrangers:
     @given(st.binary(max_size=200), st.sampled_from([name for name, *_ in MEANT]), st.integers())
     def test_any_octets(self, octets: bytes, name: str, at: int) -> None:
@@ -190,11 +207,12 @@ class TestStrangers:
         bounce(content[:place])
 
     @pytest.mark.parametrize(
-        "piece", ["could not be ", "550 ", "a@", "\n", "550-5.1.1 ", "<a@b>:\n"]
+        "piece",
+        ["could not be ", "550 ", "a@", "\n", "550-5.1.1 ", "<a@b>:\n", "undelivered\n \n", " \n"],
     )
     def test_time(self, piece: str) -> None:
         """Reading takes time in proportion to the length, whatever it says."""
-        head = "From: mailer-daemon@far.example\r\n\r\n"
+        head = "From: mailer-daemon@far.example\r\n\r\nundelivered; will keep "
         began = time.process_time()
         bounce((head + piece * (200_000 // len(piece))).encode())
         assert time.process_time() - began < 1.0

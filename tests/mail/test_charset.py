@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import time
 
 import pytest
 from hypothesis import given
@@ -161,6 +162,19 @@ class TestWords:
     def test_total(self, value: bytes) -> None:
         """Nothing raises."""
         assert isinstance(decode_words(value), str)
+
+    @pytest.mark.parametrize(
+        "piece", [b"=?a?q?x", b"=?a?q??x", b"=?a*b", b"=?a?b?\r", b"=?a?q?b?= "]
+    )
+    def test_time(self, piece: bytes) -> None:
+        """Reading takes time in proportion to the length, however many words are never closed."""
+        began = time.process_time()
+        decode_words(piece * (200_000 // len(piece)))
+        assert time.process_time() - began < 1.0
+
+    def test_not_beyond_the_line(self) -> None:
+        """What is not closed in its line is no word; one that begins behind it is."""
+        assert decode_words(b"=?utf-8?q?a\r?= =?utf-8?q?b?=") == "=?utf-8?q?a\r?= b"
 
 
 class TestParameters:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +72,14 @@ def test_ids() -> None:
     )
     many = b"References: " + b" ".join(b"<%d@x>" % n for n in range(1000)) + b"\r\n\r\n"
     assert len(digest(many).thread) == (1 + REFERENCES_LIMIT) * ID_OCTETS
+
+
+@pytest.mark.parametrize("piece", [b"@", b"a@", b"<a@", b"\\@"])
+def test_time(piece: bytes) -> None:
+    """Reading takes time in proportion to the length, whatever stands for message-ids."""
+    began = time.process_time()
+    digest(b"References: <" + piece * (200_000 // len(piece)) + b"\r\n\r\n")
+    assert time.process_time() - began < 1.0
 
 
 @given(st.binary(max_size=60))
