@@ -155,6 +155,8 @@ class Parts:
             self._cause,
             settings.bounce,
             hub.postmaster,
+            settings.told_of_double_bounces,
+            self.scribe,
         )
         self.operator = Operator(
             self.journal,
@@ -393,7 +395,12 @@ class Parts:
         self.mail.limits = settings.journey
         self._schedules, self._ways = settings.schedules(), settings.ways()
         languages = Languages(settings.words, settings.bounce_language)
-        self.reporter.obey(languages, settings.bounce, settings.hub.postmaster)
+        self.reporter.obey(
+            languages,
+            settings.bounce,
+            settings.hub.postmaster,
+            settings.told_of_double_bounces,
+        )
         self.local.obey(settings.local)
         self.ledger.limits = settings.local
         self.outbound.obey(settings)

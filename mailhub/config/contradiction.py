@@ -35,6 +35,7 @@ def found(settings: Settings, lines: Lines) -> list[Mistake]:
         *_ourselves(settings, lines),
         *_same_route(settings, lines),
         *_numbers(settings, lines),
+        *_untold(settings, lines),
     ]
 
 
@@ -46,6 +47,12 @@ def _nowhere(settings: Settings, lines: Lines) -> Iterator[Mistake]:
     if not any(settings.listen.all().values()):
         line = max((lines.get(("listen", name), 0) for name in SERVICES), default=0)
         yield Mistake(line, "listen", "", "no service listens anywhere")
+
+
+def _untold(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    if settings.double_bounces and settings.hub.postmaster is None:
+        text = "there is no postmaster in [hub] to be told"
+        yield _wrong(lines, "queue", "double bounces", text)
 
 
 def _twice(settings: Settings, lines: Lines) -> Iterator[Mistake]:

@@ -59,6 +59,15 @@ QUEUE: Final = Section(
             "A failed message up to this size goes back whole, of a larger one the header.",
         ),
         Key(
+            "double bounces",
+            choice({"log": False, "postmaster": True}),
+            "double_bounces",
+            "Who is told of a bounce that cannot be delivered, and of other mail without a sender"
+            " that fails. log is the log and the message's journey; postmaster writes to the"
+            " postmaster of [hub] too. Most of it is bounces of spam with a forged sender, which"
+            " is why it is not told to anybody by default.",
+        ),
+        Key(
             "gather notices",
             DURATION,
             "runner.gather",

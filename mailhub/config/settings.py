@@ -196,6 +196,7 @@ class Settings:
         plaintext_on_loopback: Clients on this machine may send passwords in the clear.
         origins: Where each value stands in the file.
         replies: What other hosts mean by their replies, in order: the first rule that fits.
+        double_bounces: The postmaster is told of failures whose sender cannot be.
         bounce_language: Of notices to senders of whom nothing is known.
         bounce_words: A directory of files for further languages; ``""`` for none.
         words: The languages that there are, by their tags.
@@ -231,6 +232,7 @@ class Settings:
     providers: tuple[Provider, ...] = field(default_factory=provider.known)
     sources: tuple[Source, ...] = ()
     replies: tuple[Rule, ...] = field(default_factory=replies.known)
+    double_bounces: bool = False
     bounce_language: str = words.USUAL
     bounce_words: str = ""
     words: Mapping[str, Words] = field(default_factory=words.shipped)
@@ -245,6 +247,11 @@ class Settings:
     def ways(self) -> Ways:
         """Where mail goes, and why."""
         return Ways(self.routes, self.access.backups, self.relay.port, self.relay.tls)
+
+    @property
+    def told_of_double_bounces(self) -> Path | None:
+        """Who is told of failures whose sender cannot be, if somebody is."""
+        return self.hub.postmaster if self.double_bounces else None
 
     @property
     def aliases(self) -> Aliases:

@@ -8,7 +8,8 @@ UTF-8 (RFC 6533). Date, ids and boundary are arguments: nothing here asks.
 Invariants:
 
 1. A notice goes from the null reverse-path to the reverse-path alone (RFC 3461
-   §6.1); it is never made for an item that has none.
+   §6.1). Only where there is none, or nothing can be sent to it, another is told
+   (`Source.instead`).
 2. Nothing a stranger said (a reply, ENVID, ORCPT, the message) can add a
    field, end a part, or break a line limit: what is not clean is encoded, or
    only the header is returned.
@@ -72,6 +73,7 @@ class Source:
         words: The language it is written in.
         causes: What stands behind failures and delays, by recipients' numbers.
         helper: Who helps those who do not understand it; None for nobody.
+        instead: Who is told because the sender cannot be: somebody who runs this system.
     """
 
     host: str
@@ -81,6 +83,7 @@ class Source:
     words: Words
     causes: Mapping[int, Cause] = field(default_factory=dict)
     helper: Path | None = None
+    instead: Path | None = None
 
 
 @value(frozen=True, slots=True)
@@ -154,12 +157,12 @@ def compose(
     retry_until: float | None = None,
     limits: Limits = _LIMITS,
 ) -> Notice:
-    """One notice: `actions`, by recipients' numbers, of an item that does not come from `NULL`.
+    """One notice: `actions`, by recipients' numbers, of an item.
 
     `content` is its content, or as much of the beginning as `octets_needed`
     says; `retry_until` is when delayed recipients will be given up.
     """
-    to = item.envelope.reverse_path
+    to = source.instead or item.envelope.reverse_path
     wide = item.envelope.utf8 or any(_path(item, number).needs_utf8 for number in actions)
     parts = (
         _text_part(_human(item, actions, source, retry_until)),
@@ -170,7 +173,7 @@ def compose(
     fields: tuple[bytes, ...] = (
         make("From", f"Mail Delivery System <MAILER-DAEMON@{source.host}>"),
         make("To", f"<{to}>"),
-        make("Subject", encoded_words(_subject(item, actions, source.words))),
+        make("Subject", encoded_words(_subject(item, actions, source))),
         make("Date", format_date(source.date)),
         make("Message-ID", source.message_id),
         *_thread(content),
@@ -198,11 +201,14 @@ def _path(item: Item, number: int) -> Path:
     return item.envelope.recipients[number].path
 
 
-def _subject(item: Item, actions: Mapping[int, Action], words: Words) -> str:
+def _subject(item: Item, actions: Mapping[int, Action], source: Source) -> str:
+    words = source.words
     what = {
         Action.FAILED: "subject failed",
         Action.DELAYED: "subject delayed",
     }.get(next(iter(actions.values())), "subject delivered")
+    if source.instead is not None:
+        what = "subject double"
     [*others, last] = actions
     to = str(_path(item, last))
     if others or not to.isascii():
@@ -237,7 +243,7 @@ def _human(
         numbers = [number for number, what in actions.items() if what is action]
         if not numbers:
             continue
-        lines += [say(action.value), ""]
+        lines += [*_opening(action, source), ""]
         for number in numbers:
             lines += _account(item, number, source)
         lines.append("")
@@ -251,18 +257,22 @@ def _human(
     return "".join(line + "\r\n" for line in lines)
 
 
+def _opening(action: Action, source: Source) -> list[str]:
+    if source.instead is None:
+        return [source.words.say(action.value)]
+    return wrap(source.words.say("double"), WIDTH)
+
+
 def _account(item: Item, number: int, source: Source) -> list[str]:
     """One recipient's lines: who, what that means for a person, whose words, and these whole."""
     say = source.words.say
     lines = [f"  <{_path(item, number).shown}>"]
     cause = source.causes.get(number)
-    if cause is not None:
+    if cause is not None and source.instead is None:  # it is advice for senders
         advice = source.words.causes[cause]
         told = (say("what"), advice.what, say("retry"), advice.retry, say("advice"), advice.advice)
         for title, text in zip(told[::2], told[1::2], strict=True):
-            lines += wrap(
-                f"{title} {text}", WIDTH, initial_indent="    ", subsequent_indent="      "
-            )
+            lines += _folded(f"{title} {text}")
     reply, host, expired = _words(item.fates[number])
     if expired:
         lines.append(f"    {say('expired')}")

@@ -60,6 +60,27 @@ def to_report(before: Item | None, after: Item) -> dict[int, Action]:
     return found
 
 
+def lost(before: Item | None, after: Item) -> dict[int, Action]:
+    """The recipients of an item from nobody that have failed now: there is no sender to tell.
+
+    Their failure is a double bounce, most often of a notice. `before` is as in `to_report`.
+    """
+    if after.envelope.reverse_path != NULL:
+        return {}
+    return {
+        number: Action.FAILED
+        for number, fate in enumerate(after.fates)
+        if isinstance(fate, Failed)
+        and (before is None or not isinstance(before.fates[number], Settled))
+        and after.envelope.recipients[number].notify is not Notify.NEVER
+    }
+
+
+def to_tell(before: Item | None, after: Item) -> dict[int, Action]:
+    """The recipients of whom somebody must now be told: the sender, or who is told instead."""
+    return to_report(before, after) or lost(before, after)
+
+
 def _news(was: Fate | None, fate: Fate) -> Action | None:
     """What has happened between two fates that could be worth telling."""
     if isinstance(was, Settled):

@@ -41,7 +41,7 @@ from mailhub.queue.item import (
     local_answer,
 )
 from mailhub.queue.journey import Attempted, bounded
-from mailhub.queue.telling import to_report
+from mailhub.queue.telling import to_tell
 from mailhub.relay import chronicle, maillog
 from mailhub.relay.agents import Announce, Guard, LocalAgent, Outbound, answers
 from mailhub.relay.hops import LOCAL, H
@@ -243,7 +243,7 @@ class Attempting(Generic[H]):
         owed: tuple[int, ...] = ()
         moment = self._now() + self._queue.gather
         if self._queue.more_of_it(after, len(news)):
-            owed = tuple(to_report(before, after))
+            owed = tuple(to_tell(before, after))
         else:
             notices = await self._reporter.reports(before, after, content)
         try:

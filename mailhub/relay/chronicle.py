@@ -24,7 +24,7 @@ from mailhub.queue.item import (
     Pending,
     Relayed,
 )
-from mailhub.queue.telling import to_report
+from mailhub.queue.telling import to_tell
 
 
 def accepted(
@@ -154,7 +154,7 @@ def reported(
     """Notices of what has changed were written: each begins a journey of its own."""
     if not notices:
         return
-    groups = grouped(to_report(before, after))
+    groups = grouped(to_tell(before, after))
     for group, notice in zip(groups, notices, strict=False):
         actions = {action.value: None for action in group.values()}
         queue_id = notice.item.queue_id

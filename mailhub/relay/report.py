@@ -3,38 +3,57 @@
 A notice is a new item. It is to be written together with the fates it reports
 (`Journal.settle`'s further changes), so that a crash neither loses nor doubles
 it, and announced to local delivery and the runner once that is done.
+
+A failure whose sender cannot be told is a double bounce: the message comes from nobody, as
+notices do, or nothing can be sent to whom it comes from. It is told to the log and to the
+journey, and to the postmaster if the operator wants that.
+
+Invariants:
+
+1. Nobody is told that he could not be told: what fails on its way to the postmaster is told
+   to the log and the journey alone, so that no failure can cause notices without end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from twisted.logger import Logger
 
-from mailhub.mail.address import NULL, Path
+from mailhub.mail.address import Path
 from mailhub.mail.envelope import Recipient
 from mailhub.mail.header import end, index, unfold
 from mailhub.mail.reply import Refusal, Reply
 from mailhub.mail.value import replace
+from mailhub.net.scribe import Nobody, Recorder
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
+from mailhub.policy.rule import Rule
 from mailhub.ports.message import Content
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.change import Accept
 from mailhub.queue.dsn import Limits, Source, compose, notices, octets_needed
+from mailhub.queue.event import Decided
 from mailhub.queue.item import Failed, Item, Local, Pending, new_item
-from mailhub.queue.telling import Action, to_report
+from mailhub.queue.telling import Action, lost, to_report
 from mailhub.queue.words import Words, chosen, wanted
 
-Expand = Callable[[Recipient], Awaitable[Sequence[tuple[Recipient, Local | None]]]]
+Expanded = Sequence[tuple[Recipient, Local | None]]
+"""Recipients, and the mailboxes of those that are here."""
+
+Expand = Callable[[Recipient], Awaitable[Expanded]]
 """Who a recipient stands for here: itself if it is remote, else accounts. Raises `Refusal`."""
 
 Scheduling = Callable[[Item, int], Schedule]
 """The schedule of an item's recipient, by its place."""
 
+DOUBLE_BOUNCES: Final = Rule("queue", "double bounces")
+"""What decides who is told where no sender can be."""
+
 _LIMITS: Final = Limits()
+_NOBODY: Final = Nobody()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +85,8 @@ class Reporter:
     `host` is our name, `ids` gives queue ids, `now` the date, `random` a number
     of so many random bits; `schedule` says until when delayed mail is tried;
     `languages` are those to write in, and `classify` says what stands behind a reply;
-    `helper` is named to those who need help.
+    `helper` is named to those who need help; `double` is told of failures whose sender
+    cannot be, None leaves them to the log; `recorder` takes what was decided about that.
     """
 
     _log = Logger()
@@ -83,6 +103,8 @@ class Reporter:
         classify: Callable[[Reply], Cause],
         limits: Limits = _LIMITS,
         helper: Path | None = None,
+        double: Path | None = None,
+        recorder: Recorder = _NOBODY,
     ) -> None:
         self._host = host
         self._ids = ids
@@ -94,55 +116,92 @@ class Reporter:
         self._classify = classify
         self._limits = limits
         self._helper = helper
+        self._double = double
+        self._recorder = recorder
 
-    def obey(self, languages: Languages, limits: Limits, helper: Path | None) -> None:
-        """Go by other limits from here on, in other words, and name another helper."""
+    def obey(
+        self,
+        languages: Languages,
+        limits: Limits,
+        helper: Path | None,
+        double: Path | None = None,
+    ) -> None:
+        """Go by other limits from here on, in other words, and tell and name others."""
         self._languages = languages
         self._limits = limits
         self._helper = helper
+        self._double = double
 
     async def reports(self, before: Item | None, after: Item, content: Content) -> list[Accept]:
         """The notices of what happened between the two, as items to be accepted.
 
-        `before` is None where `after` has just been accepted. A notice that
-        nobody here would take is left out: it must not cause another one. A
-        notice that fails itself is told to the log alone, and not to postmaster:
-        nobody reads a mailbox full of them.
+        `before` is None where `after` has just been accepted.
         """
-        self._note_lost(before, after)
+        if doubled := lost(before, after):
+            return await self._doubled(after, doubled, content, "it is from <>")
         actions = to_report(before, after)
         if not actions:
             return []
-        found = [await self._report(after, group, content) for group in notices(actions)]
-        return [accept for accept in found if accept is not None]
+        try:
+            expanded = await self._expand(Recipient(after.envelope.reverse_path))
+        except Refusal as refusal:
+            failed = {number: it for number, it in actions.items() if it is Action.FAILED}
+            why = f"<{after.envelope.reverse_path}> takes no notice: {refusal}"
+            return await self._doubled(after, failed, content, why)
+        return [await self._report(after, group, content, expanded) for group in notices(actions)]
 
-    def _note_lost(self, before: Item | None, after: Item) -> None:
-        """Log failures that cannot be reported, because there is no reverse-path."""
-        if after.envelope.reverse_path != NULL:
+    async def _doubled(
+        self, item: Item, actions: Mapping[int, Action], content: Content, why: str
+    ) -> list[Accept]:
+        """Tell of failures whose sender cannot be told, and `why` he cannot."""
+        expanded = await self._postmaster()
+        paths = {recipient.path.key for recipient, _ in expanded}
+        told = {n: it for n, it in actions.items() if expanded and _path(item, n).key not in paths}
+        self._note(item, told, f"<{self._double}> is told instead of a sender: {why}")
+        untold = [number for number in actions if number not in told]
+        self._note(item, untold, f"nobody but the log is told: {why}")
+        if not told:
+            return []
+        return [await self._report(item, told, content, expanded, instead=self._double)]
+
+    async def _postmaster(self) -> Expanded:
+        """Who is told of double bounces; nobody, if he cannot be either."""
+        if self._double is None:
+            return ()
+        try:
+            return await self._expand(Recipient(self._double))
+        except Refusal as refusal:
+            self._log.warn("no notice to <{to}>: {why}", to=self._double, why=refusal)
+            return ()
+
+    def _note(self, item: Item, places: Collection[int], what: str) -> None:
+        """Tell log and journey what becomes of a double bounce."""
+        if not places:
             return
-        for number, fate in enumerate(after.fates):
-            if isinstance(fate, Failed) and (before is None or before.fates[number] != fate):
-                to, why = after.envelope.recipients[number].path, fate.reply.text
-                self._log.warn(
-                    "{id}: <{to}> failed, and there is nobody to tell: {why}",
-                    id=after.queue_id,
-                    to=to,
-                    why=why,
-                )
+        for place in places:
+            fate = item.fates[place]
+            assert isinstance(fate, Failed), "nothing else is a double bounce"
+            self._log.warn(
+                "{id}: <{to}> failed, {what}: {why}",
+                id=item.queue_id,
+                to=_path(item, place),
+                what=what,
+                why=fate.reply.text,
+            )
+        rule = self._recorder.rule(DOUBLE_BOUNCES)
+        numbers = tuple(map(item.number, places))
+        event = Decided(self._now(), numbers, ((f"double bounce: {what}", rule),))
+        self._recorder.note(item.queue_id, event)
 
     async def _report(
-        self, item: Item, actions: Mapping[int, Action], content: Content
-    ) -> Accept | None:
-        try:
-            expanded = await self._expand(Recipient(item.envelope.reverse_path))
-        except Refusal as refusal:
-            self._log.warn(
-                "{id}: no notice to <{to}>: {why}",
-                id=item.queue_id,
-                to=item.envelope.reverse_path,
-                why=refusal,
-            )
-            return None
+        self,
+        item: Item,
+        actions: Mapping[int, Action],
+        content: Content,
+        expanded: Expanded,
+        instead: Path | None = None,
+    ) -> Accept:
+        """One notice, to all that the sender stands for here, or to whom is told `instead`."""
         queue_id = self._ids()
         now = self._now()
         original = await self._original(item, actions, content)
@@ -151,9 +210,10 @@ class Reporter:
             now,
             f"<{queue_id}@{self._host}>",
             f"=_{queue_id}_{self._random(64):016x}",
-            self._languages.of(original),
+            self._languages.of(original if instead is None else b""),
             self._causes(item, actions),
             self._helper,
+            instead,
         )
         until = item.release + self._schedule(item, next(iter(actions))).lifetime
         notice = compose(item, actions, original, source, until, self._limits)
@@ -184,3 +244,7 @@ class Reporter:
             # The notice matters more than what it returns.
             self._log.error("{id}: content unreadable: {why}", id=item.queue_id, why=error)
             return b""
+
+
+def _path(item: Item, number: int) -> Path:
+    return item.envelope.recipients[number].path

@@ -15,7 +15,7 @@ from mailhub.policy.cause import Cause
 from mailhub.policy.retry import DAY, HOUR, Schedule
 from mailhub.queue import item as queue
 from mailhub.queue.item import Answer, Delivered, Expanded, Failed, Item, Pending, attempted
-from mailhub.queue.telling import Action, to_report
+from mailhub.queue.telling import Action, lost, to_report, to_tell
 from tests.queue import given as make
 from tests.queue.given import BOB, DAVE, LATER, NO, OK
 
@@ -85,3 +85,17 @@ def test_warned_before_it_was_held() -> None:
     item = attempted(make.item(BOB), {0: Answer(LATER)}, 1000 + 5 * HOUR, SCHEDULE)
     held = queue.hold(item, [0], "")
     assert to_report(held, queue.release(held, [0], 9.0)) == {}
+
+
+def test_lost() -> None:
+    """A failure of what nobody has sent is told to whoever else hears of it, and once."""
+    never = Recipient(DAVE, Notify.NEVER)
+    before = make.item(BOB, BOB, never, sender=NULL)
+    after = attempted(before, {0: Answer(NO), 1: Answer(LATER), 2: Answer(NO)}, 1001.0, SCHEDULE)
+    assert lost(before, after) == to_tell(before, after) == {0: Action.FAILED}
+    assert lost(None, after) == {0: Action.FAILED}
+    assert lost(after, after) == {}
+    ours = make.item(BOB)
+    failed = attempted(ours, {0: Answer(NO)}, 1001.0, SCHEDULE)
+    assert lost(ours, failed) == {}
+    assert to_tell(ours, failed) == to_report(ours, failed) == {0: Action.FAILED}

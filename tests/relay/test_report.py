@@ -15,8 +15,11 @@ from mailhub.mail.reply import Refusal
 from mailhub.net.content import Octets
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import DAY, Schedule
+from mailhub.policy.rule import Rule
 from mailhub.ports.accounts import AccountId
+from mailhub.ports.outgoing import QueueId
 from mailhub.queue.dsn import Limits
+from mailhub.queue.event import Decided, Event
 from mailhub.queue.item import Answer, Delivered, Expanded, Failed, Local, Pending, attempted
 from mailhub.relay.report import Reporter
 from tests.queue import given as make
@@ -107,8 +110,33 @@ def test_nothing_to_tell(reporter: Reporter) -> None:
     assert run(reporter.reports(null, after, MESSAGE)) == []
 
 
-def test_a_lost_notice(reporter: Reporter) -> None:
-    """A notice that fails causes no other; the log has it, once."""
+class Told:
+    """A `Recorder` that remembers what was decided."""
+
+    def __init__(self) -> None:
+        self.decided: list[tuple[str, tuple[int, ...], str, str]] = []
+
+    def note(self, queue_id: QueueId, *events: Event) -> None:
+        for event in events:
+            assert isinstance(event, Decided)
+            [(what, rule)] = event.verdicts
+            self.decided.append((queue_id, event.numbers, what, rule))
+
+    def rule(self, rule: Rule | None) -> str:
+        return str(rule)
+
+
+@pytest.fixture
+def told(reporter: Reporter) -> Told:
+    reporter._recorder = recorder = Told()
+    return recorder
+
+
+RULE = "[queue] double bounces"
+
+
+def test_a_lost_notice(reporter: Reporter, told: Told) -> None:
+    """A notice that fails causes no other; log and journey have it, once, with who decided it."""
     heard: list[str] = []
 
     @implementer(ILogObserver)
@@ -122,10 +150,77 @@ def test_a_lost_notice(reporter: Reporter) -> None:
     try:
         assert run(reporter.reports(before, failed, MESSAGE)) == []
         assert run(reporter.reports(failed, both, MESSAGE)) == []
+        assert run(reporter.reports(both, both, MESSAGE)) == []
     finally:
         globalLogPublisher.removeObserver(observe)
-    words = f"failed, and there is nobody to tell: {NO.text}"
+    words = f"failed, nobody but the log is told: it is from <>: {NO.text}"
     assert heard == [f"{before.queue_id}: <{path}> {words}" for path in (BOB, CAROL)]
+    what = "double bounce: nobody but the log is told: it is from <>"
+    assert told.decided == [(before.queue_id, (place,), what, RULE) for place in (0, 1)]
+
+
+def test_to_the_postmaster(reporter: Reporter, told: Told) -> None:
+    """Where the operator wants it the postmaster gets what failed, and can see whom it was for."""
+    reporter.obey(LANGUAGES, Limits(), None, SENDER)
+    before = make.item(BOB, sender=NULL, content=MESSAGE.octets)
+    after = attempted(before, {0: Answer(NO, "mx.remote.example")}, 1001.0, SCHEDULE)
+    [accept] = run(reporter.reports(before, after, MESSAGE))
+    envelope = accept.item.envelope
+    assert (envelope.reverse_path, envelope.recipients) == (NULL, (Recipient(SENDER),))
+    assert accept.item.places == (HERE,)
+    assert accept.content is not None
+    for words in (
+        f"To: <{SENDER}>\r\n",
+        f"Subject: Not delivered, and nobody told: {BOB}\r\n",
+        "This could not be delivered, and nobody could be told",
+        f"Final-Recipient: rfc822; {BOB}\r\n",
+        "mx.remote.example said:",
+        MESSAGE.octets.decode(),
+    ):
+        assert words.encode() in accept.content
+    assert b"What you can do" not in accept.content
+    what = f"double bounce: <{SENDER}> is told instead of a sender: it is from <>"
+    assert told.decided == [(before.queue_id, (0,), what, RULE)]
+
+
+def test_a_sender_who_takes_nothing(reporter: Reporter, told: Told) -> None:
+    """A sender to whom nothing can be sent is as good as none; his delays are told to nobody."""
+    before = make.item(BOB, DAVE, sender=CAROL, content=MESSAGE.octets)
+    said = {0: Answer(NO), 1: Answer(LATER)}
+    after = attempted(before, said, 1000.0 + SCHEDULE.warning, SCHEDULE)
+    assert run(reporter.reports(before, after, MESSAGE)) == []
+    reporter.obey(LANGUAGES, Limits(), None, SENDER)
+    [accept] = run(reporter.reports(before, after, MESSAGE))
+    assert accept.item.envelope.recipients == (Recipient(SENDER),)
+    assert accept.content is not None
+    assert b"Final-Recipient: rfc822; " + str(DAVE).encode() not in accept.content
+    why = f"<{CAROL}> takes no notice: 550 5.1.1 No such user"
+    assert [what for _, _, what, _ in told.decided] == [
+        f"double bounce: nobody but the log is told: {why}",
+        f"double bounce: <{SENDER}> is told instead of a sender: {why}",
+    ]
+
+
+def test_no_circle(reporter: Reporter, told: Told) -> None:
+    """What fails on its way to the postmaster is not told to the postmaster."""
+    reporter.obey(LANGUAGES, Limits(), None, DAVE)
+    before = make.item(DAVE, BOB, sender=NULL, content=MESSAGE.octets)
+    after = attempted(before, {0: Answer(NO), 1: Answer(NO)}, 1001.0, SCHEDULE)
+    [accept] = run(reporter.reports(before, after, MESSAGE))
+    assert accept.content is not None
+    assert f"Final-Recipient: rfc822; {BOB}".encode() in accept.content
+    assert f"Final-Recipient: rfc822; {DAVE}".encode() not in accept.content
+    assert [numbers for _, numbers, _, _ in told.decided] == [(1,), (0,)]
+
+
+def test_nor_a_postmaster(reporter: Reporter, told: Told) -> None:
+    """Where the postmaster takes no mail either, the log is told."""
+    reporter.obey(LANGUAGES, Limits(), None, CAROL)
+    before = make.item(BOB, sender=NULL)
+    after = attempted(before, {0: Answer(NO)}, 1001.0, SCHEDULE)
+    assert run(reporter.reports(before, after, MESSAGE)) == []
+    what = "double bounce: nobody but the log is told: it is from <>"
+    assert told.decided == [(before.queue_id, (0,), what, RULE)]
 
 
 def test_several(reporter: Reporter) -> None:
@@ -153,13 +248,6 @@ def test_of_a_new_item(reporter: Reporter) -> None:
     assert b"Action: expanded" in accept.content
     assert isinstance(accept.item.fates[0], Pending)
     assert not any(isinstance(fate, Delivered) for fate in accept.item.fates)
-
-
-def test_a_sender_who_is_not_here(reporter: Reporter) -> None:
-    """A notice to nobody is not made, and no notice is made of that."""
-    before = make.item(BOB, sender=CAROL)
-    after = attempted(before, {0: Answer(NO)}, 1001.0, SCHEDULE)
-    assert run(reporter.reports(before, after, MESSAGE)) == []
 
 
 def test_unreadable_content(reporter: Reporter) -> None:
