@@ -87,6 +87,8 @@ class Database:
                 self._cache.clear()
         except sqlite3.Error as error:
             raise AccountsError(f"{self.path}: {error}") from None
+        except OverflowError:
+            raise AccountsError("a number is too large") from None
 
     def _read(self, kind: str, key: str, read: Callable[[str], T]) -> T:
         """What `read` says of `key`, from the cache while nothing has changed."""

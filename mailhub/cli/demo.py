@@ -115,7 +115,9 @@ def demo(place: Place, state: str | None, ports: str, ready: str | None) -> int:
     directory = os.path.abspath(given or _fresh_directory())
     try:
         lock = locked(directory)
-        prepared = prepare(directory, free_ports(PORTS) if ports == "free" else PORTS)
+        free = free_ports([*PORTS, "world"])  # at once, so that none is given twice
+        world = free.pop("world")
+        prepared = prepare(directory, free if ports == "free" else PORTS, world)
         return _run(prepared, lock, ready)
     except BaseException:
         if given is None:  # it never ran: nobody needs what it left
@@ -126,7 +128,7 @@ def demo(place: Place, state: str | None, ports: str, ready: str | None) -> int:
 # ---- Preparing -----------------------------------------------------------------------------
 
 
-def prepare(state: str, ports: Mapping[str, int]) -> Demo:
+def prepare(state: str, ports: Mapping[str, int], world: int) -> Demo:
     """Write the configuration, the certificate and the accounts of a demo.
 
     Raises:
@@ -136,14 +138,13 @@ def prepare(state: str, ports: Mapping[str, int]) -> Demo:
 
     os.makedirs(state, 0o700, exist_ok=True)
     signed = authority(os.path.join(state, "tls"), time.time())
-    [world] = free_ports(["world"]).values()
     made = Demo(state, ports, world, signed.ca)
     text = _CONFIGURATION.format(
         domain=DOMAIN,
         state=state,
         listen="\n".join(f"{name} = {ADDRESS}:{port}" for name, port in ports.items()),
-        chain=signed.files.chain,
-        key=signed.files.key,
+        chain=shlex.quote(signed.files.chain),
+        key=shlex.quote(signed.files.key),
         address=ADDRESS,
         world=world,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import time
 from typing import Final
 
@@ -65,7 +66,7 @@ def init(
             done(f"{files.chain}: a certificate that the hub signed itself, for lack of another")
     with Accounts(settings.hub.accounts, settings.aliases) as accounts:
         _add(accounts, path, settings, password, generate=generate)
-    done(f"Start it with: twistd --nodaemon mailhub --config {file}")
+    done(f"Start it with: twistd --nodaemon mailhub --config {shlex.quote(file)}")
 
 
 def _add(

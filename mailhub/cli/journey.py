@@ -54,7 +54,13 @@ STYLES: Final = {
 @click.option("--client", metavar="IP", help="Refused to this client.")
 @click.option("--since", metavar="DURATION", help="Accepted or refused since then, such as 2h.")
 @click.option("--refused", is_flag=True, help="What was refused, and nothing else.")
-@click.option("--limit", default=10, show_default=True, help="The latest so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="The latest so many.",
+)
 @click.option("--follow", is_flag=True, help="Go on showing what happens, as it happens.")
 @json_option
 @click.pass_obj

@@ -14,13 +14,15 @@ from mailhub.cli.place import Place
 from mailhub.cli.show import ago, done, json_option, listing, print_json
 from mailhub.config.values import parse_duration, show_duration
 from mailhub.policy.order import Order, Row, What, carried_out, row, whole
-from mailhub.policy.pace import Limits
+from mailhub.policy.pace import FLOOR, Limits
 from mailhub.policy.provider import Provider, Providers
 from mailhub.policy.repute import Repute
 
 if TYPE_CHECKING:
     from mailhub.config.settings import Settings
 
+RATE_LIMIT: Final = 1e6
+"""Messages a minute that nobody reaches."""
 COLUMNS: Final = {
     "provider": "Provider",
     "source": "Source",
@@ -112,7 +114,7 @@ def resume(place: Place, name: str, source: str | None) -> None:
 
 @provider.command()
 @click.argument("name")
-@click.argument("rate", type=click.FloatRange(min=1.0), required=False)
+@click.argument("rate", type=float, required=False)
 @click.option("--forget", is_flag=True, help="Go as configured again, whatever was learnt.")
 @click.option("--source", metavar="NAME", help="From this source only.")
 @click.pass_obj
@@ -120,6 +122,8 @@ def pace(place: Place, name: str, rate: float | None, source: str | None, *, for
     """Send so many messages a minute to a provider, until replies say otherwise."""
     if (rate is None) != forget:
         raise click.UsageError("Give a rate, in messages a minute, or --forget.")
+    if rate is not None and not FLOOR <= rate <= RATE_LIMIT:  # nor "nan"
+        raise click.BadParameter(f"expected {FLOOR:g} to {RATE_LIMIT:g} messages a minute")
     _order(place, Order(What.PACE, name, source, rate=rate or 0.0))
     done(f"{name} goes " + (f"at {rate:g} messages a minute" if rate else "as configured"))
 

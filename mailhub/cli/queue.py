@@ -78,7 +78,13 @@ def queue(context: click.Context, *, watch: bool, as_json: bool) -> None:
 @queue.command(name="list")
 @selectors
 @click.option("--held", is_flag=True, help="Only what is on hold.")
-@click.option("--limit", default=200, show_default=True, help="Messages shown; 0 for all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    help="Messages shown; 0 for all.",
+)
 @json_option
 @click.pass_obj
 def list_(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import smtplib
+import socket
 import ssl
 import sys
 from collections.abc import Sequence
@@ -81,7 +82,7 @@ def send(
     name = host if settings is None or server is not None else _certified(settings)
     if password is None:
         password = click.prompt("Password", hide_input=True, err=True)
-    text = sys.stdin.read() if body is None else body
+    text = _text(sys.stdin.buffer.read() if body is None else os.fsencode(body))
     message = composed(reverse_path, paths, subject, text, attach)
     context = _context(ca, settings, insecure=insecure)
     how = tls or ("implicit" if port in _implicit(settings) else "starttls")
@@ -91,6 +92,13 @@ def send(
     except (smtplib.SMTPException, OSError) as error:
         raise click.ClickException(f"{host}:{port}: {reason(error)}") from None
     done(reply)
+
+
+def _text(octets: bytes) -> str:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise click.ClickException("the text is not UTF-8 (--attach takes any file)") from None
 
 
 def composed(
@@ -139,10 +147,11 @@ def submit(
         OSError: It could not be talked to.
     """
     host, port, name = server
+    here = socket.gethostname()  # else the DNS is asked for it, and perhaps waited for
     connection = (
-        smtplib.SMTP_SSL(timeout=PATIENCE, context=context)
+        smtplib.SMTP_SSL(local_hostname=here, timeout=PATIENCE, context=context)
         if tls == "implicit"
-        else smtplib.SMTP(timeout=PATIENCE)
+        else smtplib.SMTP(local_hostname=here, timeout=PATIENCE)
     )
     connection._host = name  # type: ignore[attr-defined]  # noqa: SLF001  # no other way to say it
     try:

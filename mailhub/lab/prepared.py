@@ -7,6 +7,7 @@ hub does; the other holds the inboxes of everybody there.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Mapping
@@ -159,8 +160,8 @@ def prepare(state: str, ports: Mapping[str, int]) -> Prepared:
             name=name,
             state=where,
             listen=listen,
-            chain=signed.files.chain,
-            key=signed.files.key,
+            chain=shlex.quote(signed.files.chain),
+            key=shlex.quote(signed.files.key),
             domain=DOMAIN,
             patience=_PATIENCE,
         )

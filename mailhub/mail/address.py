@@ -25,10 +25,12 @@ PATH_LIMIT: Final = 256
 """Octets of a path with its brackets (RFC 5321 §4.5.3.1.3)."""
 
 # Dot-string = Atom *("." Atom)                           (RFC 5321 §4.1.2; UTF-8: RFC 6531 §3.3)
-_ATOM: Final = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]+"
+_UTF8: Final = r"\u00a0-\ud7ff\ue000-\U0010ffff"
+"""Neither the controls above ASCII (RFC 5198 §2) nor halves of what was no UTF-8."""
+_ATOM: Final = rf"[A-Za-z0-9!#$%&'*+\-/=?^_`{{|}}~{_UTF8}]+"
 _DOT_STRING: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 # Quoted-string = DQUOTE *( qtextSMTP / quoted-pairSMTP ) DQUOTE           (RFC 5321 §4.1.2)
-_QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*)"')
+_QUOTED: Final = re.compile(rf'"((?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*)"')
 # A-d-l = At-domain *( "," At-domain ), then ":"; accepted and ignored      (RFC 5321 §4.1.1.3)
 _ROUTE: Final = re.compile(r"@[^@,:<>\s]+(?:,@[^@,:<>\s]+)*:")
 # sub-domain = Let-dig [Ldh-str]; underscores are met in practice           (RFC 5321 §4.1.2)
@@ -95,7 +97,7 @@ def parse_path(text: str, *, utf8: bool = False) -> Path:
         return NULL
     if not utf8 and not text.isascii():
         raise Refusal(553, "6.7", "A non-ASCII address needs SMTPUTF8")
-    if len(text.encode(errors="surrogateescape")) > PATH_LIMIT - 2:
+    if len(text.encode(errors="replace")) > PATH_LIMIT - 2:
         raise Refusal(501, "1.7", "Path too long")
     route = _ROUTE.match(text)
     return parse_address(text[route.end() :] if route else text)
@@ -117,7 +119,7 @@ def parse_address(text: str) -> Path:
         rest = at + domain
         if not (local.isalnum() or _DOT_STRING.fullmatch(local)):
             raise Refusal(501, "1.7", "Malformed address")
-    if len(local.encode(errors="surrogateescape")) > LOCAL_LIMIT:
+    if len(local.encode()) > LOCAL_LIMIT:
         raise Refusal(501, "1.7", "Local part too long")
     if not rest and local.casefold() == "postmaster":
         return Path(local, "")
@@ -161,7 +163,7 @@ def _literal(text: str) -> str:
     # address-literal = "[" ( IPv4 / "IPv6:" IPv6 / General ) "]"          (RFC 5321 §4.1.3)
     inside = text[1:-1]
     try:
-        if not text.endswith("]"):
+        if not text.endswith("]") or "%" in text:  # a zone means something on this machine alone
             raise ValueError(text)
         if inside[:5].lower() == "ipv6:":
             return f"[IPv6:{ipaddress.IPv6Address(inside[5:])}]"

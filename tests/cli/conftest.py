@@ -49,7 +49,8 @@ def mailhub(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str, stdin: str = "") -> Said:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        octets = io.BytesIO(stdin.encode(errors="surrogateescape"))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(octets, encoding="utf-8"))
         status = main.run(arguments)
         captured = capsys.readouterr()
         return Said(status, captured.out, captured.err)

@@ -55,6 +55,9 @@ def test_generate(mailhub: Mailhub, state: Path) -> None:
         (("delete", "no@hub.example"), "there is no account no@hub.example"),
         (("disable", "no@hub.example"), "there is no account no@hub.example"),
         (("list", "--domain", "[192.0.2.1]"), "is not a domain"),
+        (("add", "\udcff@hub.example", "--password", "x"), "is not an address"),
+        (("add", ANN, "--password", "x", "--messages", "9" * 20), "a number is too large"),
+        (("add", ANN, "--password", "x", "--quota", f"{10**8}T"), "a number is too large"),
     ],
 )
 def test_refused(mailhub: Mailhub, state: Path, arguments: tuple[str, ...], words: str) -> None:

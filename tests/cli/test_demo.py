@@ -21,7 +21,7 @@ from mailhub.policy.route import Smarthost, route
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> demo.Demo:
-    return demo.prepare(str(tmp_path_factory.mktemp("demo") / "state"), demo.PORTS)
+    return demo.prepare(str(tmp_path_factory.mktemp("demo") / "it's here"), demo.PORTS, 2526)
 
 
 def test_its_configuration_is_good(made: demo.Demo) -> None:
@@ -50,7 +50,7 @@ def test_other_domains_go_to_the_world(made: demo.Demo) -> None:
 
 def test_accounts(made: demo.Demo) -> None:
     """Alice, bob and world are there, and starting once more changes nothing."""
-    demo.prepare(made.state, demo.PORTS)
+    demo.prepare(made.state, demo.PORTS, 2526)
     with Accounts(load(made.file).hub.accounts) as accounts:
         found = [str(account.path) for account in accounts.accounts()]
     assert found == ["alice@hub.example", "bob@hub.example", "world@hub.example"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import click
 import pytest
 
+from mailhub.accounts.database import Accounts
 from mailhub.cli import main
 from tests.cli.conftest import Mailhub
 
@@ -132,6 +134,19 @@ def test_start() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 2
     assert done.stdout.endswith("[]\n")
+
+
+def test_terminals_of_old(state: Path) -> None:
+    """What a terminal cannot show is shown as a question mark."""
+    with Accounts(state / "accounts.db") as accounts:
+        accounts.add_domain("xn--bcher-kva.example")
+    code = "from mailhub.cli.main import main; main(['domain', 'list'])"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "MAILHUB_STATE": str(state)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "b?cher.example" in done.stdout
 
 
 def test_broken_pipe() -> None:

@@ -89,6 +89,8 @@ def test_mistakes(hub: Mailhub, known: Reputes) -> None:
         (("pace", "google"), 2),
         (("pace", "google", "3", "--forget"), 2),
         (("pace", "google", "0.5"), 2),
+        (("pace", "google", "nan"), 2),
+        (("pace", "google", "1e400"), 2),
     ):
         result = hub("provider", *arguments)
         assert result.status == status, arguments

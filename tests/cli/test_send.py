@@ -120,6 +120,17 @@ def test_implicit(mailhub: Mailhub, state: Path, server: Server) -> None:
     assert server.message.get_content().strip() == "from a pipe"
 
 
+def test_no_text(mailhub: Mailhub) -> None:
+    """What is not UTF-8 is no text, wherever it comes from."""
+    known = ("--from", ANN, "--to", ANN, "--server", "127.0.0.1:1", "--password", "x")
+    for said in (
+        mailhub("send", *known, "--body", "\udcff"),
+        mailhub("send", *known, stdin="\udcff"),
+    ):
+        assert (said.status, said.out) == (1, "")
+        assert "is not UTF-8" in said.err
+
+
 def test_attachments(mailhub: Mailhub, state: Path, server: Server, tmp_path: Path) -> None:
     """Files are attached with a name and a type, whatever they hold."""
     picture, other = tmp_path / "bild ü.png", tmp_path / "data.unknown.gz"

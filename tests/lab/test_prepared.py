@@ -24,7 +24,7 @@ def test_configurations(tmp_path: Path) -> None:
 
 def test_state_is_private(tmp_path: Path) -> None:
     """Other users of the machine cannot read it."""
-    made = prepare(str(tmp_path / "state"), PORTS)
+    made = prepare(str(tmp_path / "its state"), PORTS)
     assert stat.S_IMODE(Path(made.state).stat().st_mode) == 0o700
 
 

@@ -54,6 +54,7 @@ class TestPaths:
             '"a@x.example', '"a"b@x.example', "a@[300.1.1.1]", "a@[IPv6:zz]", "a@[192.0.2.1",
             "a@[x.example]", "a\r\n@x.example", "a\x00@x.example", '"a\r\nb"@x.example',
             "x" * 65 + "@x.example", "a@" + "x" * 64 + ".example", "a@" + "x." * 140 + "example",
+            "a@[IPv6:fe80::1%eth0]", "a@[IPv6:::1%]x]",
             "a@x example", "a@x.example>", "<a@x.example", "@one.example:", "@one.example:joe",
         ],
     )  # fmt: skip
@@ -62,6 +63,14 @@ class TestPaths:
         with pytest.raises(Refusal) as caught:
             parse_path(text)
         assert (caught.value.reply.code, caught.value.reply.detail) == (501, "1.7")
+
+    @pytest.mark.parametrize("text", ["\udcff@x.example", '"\udcff"@x.example', "\x9b@x.example"])
+    def test_no_text(self, text: str) -> None:
+        """Octets that are no UTF-8, and control characters, are in no address."""
+        with pytest.raises(Refusal):
+            parse_path(text, utf8=True)
+        with pytest.raises(Refusal):
+            parse_address(text)
 
     def test_null(self) -> None:
         """The null reverse-path is a value of its own."""
