@@ -8,6 +8,10 @@ Invariants:
 2. An upload that does not reach the store is aborted, whatever went wrong.
 3. What can be refused is refused before a client that waits for permission
    sends its message; from one that does not wait it is read and dropped.
+
+Octets above 127 in a header are taken from every client, where RFC 6855 §4 would have NO for one
+that has not enabled UTF8=ACCEPT: old mail is full of them, and whoever moves his mailboxes here
+(mbsync, offlineimap, any client that drags messages) would leave it behind. Dovecot takes them too.
 """
 
 from __future__ import annotations

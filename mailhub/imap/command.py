@@ -356,11 +356,13 @@ class Search(Command):
 
     Attributes:
         returning: What RETURN asks for (RFC 4731 §3.1); None without it.
+        charset: One was named.
     """
 
     program: criteria.Key
     by_uid: bool
     returning: Returning | None = None
+    charset: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,51 @@ from bisect import bisect_left
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
 from mailhub.imap.command import Search, Sort
-from mailhub.imap.criteria import And, Uids
+from mailhub.imap.criteria import And, Key, Not, Numbers, Or, Uids
 from mailhub.imap.fetch import Fetching
-from mailhub.imap.response import number_set, quoted, runs, status
+from mailhub.imap.response import Bad, number_set, quoted, runs, status
 from mailhub.imap.returning import Source
 from mailhub.imap.search import Searching
-from mailhub.imap.sequence import SequenceSet
+from mailhub.imap.sequence import SequenceSet, intersection, merged
 from mailhub.imap.state import Selected, State
-from mailhub.ports.message import Change
+from mailhub.ports.message import Change, Ranges
+
+
+def check_tag(box: Selected, tag: bytes) -> None:
+    """Whether a context can have that tag.
+
+    Raises:
+        Bad: Another one has it (RFC 5267 §4.3).
+    """
+    if tag in box.contexts:
+        raise Bad("That tag has a context already")
+
+
+def frozen(box: Selected, key: Key) -> Key:
+    """A search program whose numbers, and ``$``, go on meaning what they mean now."""
+    match key:
+        case Numbers(numbers) if not numbers.saved:
+            return Uids(SequenceSet(_uids(box, numbers.resolved(box.view.exists))))
+        case Numbers() | Uids(SequenceSet(saved=True)):
+            return Uids(SequenceSet(box.view.saved))
+        case And(keys):
+            return And(tuple(frozen(box, it) for it in keys))
+        case Or(one, other):
+            return Or(frozen(box, one), frozen(box, other))
+        case Not(inner):
+            return Not(frozen(box, inner))
+        case _:
+            return key
+
+
+def _uids(box: Selected, numbers: Ranges) -> Ranges:
+    """UIDs of messages by their sequence numbers; those of no message may be among them."""
+    uids, known = box.mailbox.uids, ((1, box.view.exists),)
+    return merged(
+        (uids[run.position], uids[run.position + run.length - 1])
+        for first, last in intersection(numbers, known)
+        for run in box.view.runs(first, last)
+    )
 
 
 def refused(tag: bytes) -> bytes:
@@ -86,7 +123,7 @@ class SearchContext:
 
     # ---- What has come ----
 
-    async def changed(self, box: Selected, now: float) -> AsyncGenerator[bytes, None]:
+    async def changed(self, box: Selected, state: State) -> AsyncGenerator[bytes, None]:
         """REMOVEFROM and ADDTO of messages that match no more, or now."""
         mailbox, told = box.mailbox, box.view.highest_uid
         latest, self._latest = self._latest, told
@@ -103,7 +140,8 @@ class SearchContext:
         if not stirred:
             return
         among = Uids(SequenceSet(tuple(runs(sorted(stirred)))))
-        searching = Searching(box, And((among, self._command.program)), by_uid=True, now=now)
+        program, now = And((among, self._command.program)), state.settings.now()
+        searching = Searching(box, program, by_uid=True, now=now)
         hits: set[int] = set()
         async for some in searching.found():
             hits.update(some)
@@ -113,15 +151,24 @@ class SearchContext:
         if lost:
             yield self._removed(box, lost)
         fresh = hits - before
-        returning = self._command.returning
-        arrived = sorted(uid for uid in fresh if uid > latest)
-        if arrived and returning is not None and returning.items:
-            # EXISTS, then this, then ADDTO                                 (RFC 5465 §7)
-            numbers = box.view.within(tuple(runs(arrived)))
-            async for piece in Fetching(box, returning.items).rows(numbers):
-                yield piece
+        arrived = tuple(runs(sorted(uid for uid in fresh if uid > latest)))
+        async for piece in self._described(box, state, arrived):
+            yield piece
         if fresh:
             yield await self._added(box, fresh)
+
+    async def _described(
+        self, box: Selected, state: State, arrived: Ranges
+    ) -> AsyncGenerator[bytes, None]:
+        """What UPDATE asked for of new messages, unless NOTIFY tells it with its own."""
+        items = self._command.returning.items if self._command.returning is not None else ()
+        if not arrived or not items:
+            return
+        if state.notifying is not None and state.notifying.also(arrived, items):
+            return
+        # EXISTS, then this, then ADDTO                                     (RFC 5465 §7)
+        async for piece in Fetching(box, items).rows(box.view.within(arrived)):
+            yield piece
 
     async def _added(self, box: Selected, fresh: set[int]) -> bytes:
         if not isinstance(self._command, Sort):
@@ -174,10 +221,10 @@ async def told(state: State, *, expunges: bool, flags: bool = True) -> AsyncGene
             for context in box.contexts.values():
                 for piece in context.departed(box):
                     yield piece
-        for piece in box.tell(expunges=expunges):
+        for piece in box.tell(expunges=expunges, flags=flags):
             yield piece
         for context in list(box.contexts.values()):
-            async for piece in context.changed(box, state.settings.now()):
+            async for piece in context.changed(box, state):
                 yield piece
         if not (expunges and box.view.parting):
             return

@@ -129,12 +129,16 @@ class Tokens:
         """An atom that is a word of the protocol, in capitals."""
         return self.atom().decode("ascii").upper()
 
+    def word_is(self, word: str) -> bool:
+        """Whether this word of the protocol comes next."""
+        found = _ATOM.match(self._text, self._place)
+        return found is not None and found[0].upper() == word.encode()
+
     def maybe_word(self, word: str) -> bool:
         """Take this word of the protocol if it is next."""
-        found = _ATOM.match(self._text, self._place)
-        if found is None or found[0].upper() != word.encode():
+        if not self.word_is(word):
             return False
-        self._place = found.end()
+        self._place += len(word)
         return True
 
     def maybe_string(self, *, binary: bool = False) -> bytes | None:

@@ -147,6 +147,19 @@ def rows(listed: Sequence[Listed], wanted: Wanted) -> Iterator[list[Told]]:
         yield found
 
 
+def response(listed: Sequence[Listed], name: str, spell: Spell, called: str = "") -> bytes:
+    """The LIST response of one mailbox, or of what was one.
+
+    What a command `called` it is told where that is another name (RFC 9051 §6.3.9.7).
+    """
+    wanted = Wanted([name.__eq__], extended=True, spell=spell)
+    line = b"".join(told.line for batch in rows(listed, wanted) for told in batch)
+    line = line or _row(b"LIST", "\\NonExistent", spell(name))
+    if called in ("", name):
+        return line
+    return b'%b ("OLDNAME" (%b))\r\n' % (line[:-2], spell(called))
+
+
 def _batches(levels: Sequence[Listed]) -> Iterator[Sequence[Listed]]:
     return (levels[start : start + BATCH] for start in range(0, len(levels), BATCH))
 

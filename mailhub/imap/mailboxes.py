@@ -9,9 +9,9 @@ from mailhub.imap import command as commands
 from mailhub.imap import mutf7
 from mailhub.imap.access import rights_response
 from mailhub.imap.enabling import aware
-from mailhub.imap.listing import Told, Wanted, patterns, root, rows, subscriptions
+from mailhub.imap.listing import Told, Wanted, patterns, response, root, rows, subscriptions
 from mailhub.imap.metadata import metadata_response
-from mailhub.imap.name import INBOX, SEPARATOR
+from mailhub.imap.name import INBOX, SEPARATOR, composed, read
 from mailhub.imap.response import No, Ok, quoted
 from mailhub.imap.state import Output, State
 from mailhub.mail.flag import DELETED
@@ -22,10 +22,11 @@ async def create(state: State, command: commands.Create) -> AsyncGenerator[Outpu
     """CREATE, perhaps with USE (RFC 6154 §3)."""
     # A separator at the end only announces children: not needed here      (RFC 3501 §6.3.3)
     octets = command.mailbox.removesuffix(SEPARATOR.encode())
-    name = state.name(octets)
+    name = composed(state.name(octets))
     if name == INBOX:
         raise No("INBOX is always there", "ALREADYEXISTS")
     await state.store.create(name, command.special_use)
+    yield await _named(state, name, octets)
     yield Ok("Create completed", await _mailbox_id(state, name))
 
 
@@ -45,17 +46,34 @@ async def delete(state: State, command: commands.Delete) -> AsyncGenerator[Outpu
     if state.selected is not None and state.selected.mailbox.name == name:
         await state.deselect()
     await state.store.delete(name)
+    yield await _named(state, name, command.mailbox)
     yield Ok("Delete completed")
 
 
 async def rename(state: State, command: commands.Rename) -> AsyncGenerator[Output, None]:
     """RENAME (RFC 3501 §6.3.5)."""
     name = state.name(command.mailbox)
-    new = state.name(command.new.removesuffix(SEPARATOR.encode()))
+    octets = command.new.removesuffix(SEPARATOR.encode())
+    new = composed(state.name(octets))
     if new == INBOX:
         raise No("INBOX is always there", "ALREADYEXISTS")
     await state.store.rename(name, new)
+    if await _named(state, name, command.mailbox) or await _named(state, new, octets):
+        # What it is called by then comes with what it was called        (RFC 9051 §6.3.6)
+        called = read(command.mailbox, utf8=state.manner.utf8)
+        yield response(await state.store.list(), new, state.spelt, called)
     yield Ok("Rename completed")
+
+
+async def _named(state: State, name: str, octets: bytes) -> bytes:
+    """A LIST response, if a command called a mailbox otherwise than its name (RFC 9051 §6.3.9.7).
+
+    Only clients that have enabled IMAP4rev2 know of such.
+    """
+    called = read(octets, utf8=state.manner.utf8)
+    if state.manner.recent or called == name:
+        return b""
+    return response(await state.store.list(), name, state.spelt, called)
 
 
 async def subscribe(state: State, command: commands.Subscribe) -> AsyncGenerator[Output, None]:

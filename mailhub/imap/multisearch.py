@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import replace
 
 from mailhub.imap.command import MultiSearch, Source
+from mailhub.imap.contexts import frozen
 from mailhub.imap.name import INBOX, SEPARATOR
 from mailhub.imap.response import Bad, Ok, runs
 from mailhub.imap.returning import Source as About
@@ -25,7 +27,9 @@ from mailhub.ports.store import Listed, StoreRefused
 async def multi_search(state: State, command: MultiSearch) -> AsyncGenerator[Output, None]:
     """ESEARCH; results are UIDs, and a mailbox without any is not spoken of (RFC 7377 §2.1)."""
     if "SAVE" in command.returning and state.selected is not None:
-        state.selected.view.saved = ()
+        box = state.selected
+        command = replace(command, program=frozen(box, command.program))
+        box.view.saved = ()
     for name in await _names(state, command.sources):
         selected = state.selected
         if selected is not None and selected.mailbox.name == name:

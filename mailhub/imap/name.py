@@ -9,6 +9,7 @@ verbatim.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from mailhub.imap import mutf7
@@ -25,6 +26,11 @@ def canonical(name: str) -> str:
     """INBOX has no case (RFC 3501 §5.1), also as the first level of a longer name."""
     first, slash, rest = name.partition(SEPARATOR)
     return f"{INBOX}{slash}{rest}" if first.upper() == INBOX else name
+
+
+def composed(name: str) -> str:
+    """A name as a mailbox that is made has it: Net-Unicode (RFC 9051 §5.1, RFC 5198 §2)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def read(octets: bytes, *, utf8: bool = False) -> str:

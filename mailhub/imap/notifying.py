@@ -19,22 +19,25 @@ Invariants:
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, Container, Iterable, Sequence
+from collections.abc import AsyncGenerator, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Final
 
 from mailhub.imap import contexts, watching
 from mailhub.imap.command import Notify
 from mailhub.imap.fetch import Fetching
+from mailhub.imap.item import Item
 from mailhub.imap.listing import Wanted, rows
 from mailhub.imap.mailboxes import status_response
 from mailhub.imap.metadata import changed_response
 from mailhub.imap.name import SEPARATOR, canonical
 from mailhub.imap.response import No, Ok, status, string
-from mailhub.imap.sequence import HIGHEST
+from mailhub.imap.sequence import HIGHEST, contains
 from mailhub.imap.state import Output, Selected, State
 from mailhub.imap.view import gaps
 from mailhub.imap.watching import Watch
+from mailhub.ports.message import Ranges
 from mailhub.ports.store import Affair, Notice, StoreRefused
 
 _MESSAGES: Final = frozenset({Affair.MESSAGES, Affair.FLAGS})
@@ -101,7 +104,7 @@ class Notifying:
     """
 
     __slots__ = (
-        "_affairs", "_box", "_changed", "_fetched", "_full", "_made", "_names", "_state",
+        "_affairs", "_also", "_box", "_changed", "_fetched", "_full", "_made", "_names", "_state",
         "_subscribed", "_told", "_watch", "_watches", "immediate",
     )  # fmt: skip
 
@@ -118,6 +121,7 @@ class Notifying:
         self._box: Selected | None = None
         self._fetched = 0  # new messages up to this UID have been told of
         self._made = array("I")  # UIDs of later ones that the client has put there itself
+        self._also: list[tuple[Ranges, tuple[Item, ...]]] = []  # what contexts tell of later ones
         self.immediate = bool(self._watch.events)
 
     def events(self, name: str) -> frozenset[str]:
@@ -170,6 +174,16 @@ class Notifying:
             fresh = (uid for uid in uids if uid > self._fetched)
             self._made = array("I", sorted({*self._made, *fresh}))
 
+    def also(self, uids: Ranges, items: tuple[Item, ...]) -> bool:
+        """What a search's context was asked to tell of new messages comes with what we tell.
+
+        One FETCH response has it all, and follows ADDTO (RFC 5465 §5.2).
+        """
+        ours = bool(self._watch.items) and self._state.selected is self._box
+        if ours:
+            self._also.append((uids, items))
+        return ours
+
     # ---- What is told ----
 
     async def news(self, *, idle: bool = False) -> AsyncGenerator[bytes, None]:
@@ -192,7 +206,7 @@ class Notifying:
         box, watch = self._state.selected, self._watch
         if box is not self._box:
             self._box, self._fetched = box, box.view.highest_uid if box is not None else 0
-            self._made = array("I")
+            self._made, self._also = array("I"), []
         if box is None or not watch.events:
             return
         now = idle or watch.which == "SELECTED"
@@ -200,12 +214,15 @@ class Notifying:
             self._state, expunges=now, flags=watching.FLAGGED in watch.events
         ):
             yield piece
-        fresh = box.view.within(tuple(gaps(self._made, self._fetched + 1, HIGHEST)))
+        fresh = tuple(gaps(self._made, self._fetched + 1, HIGHEST))
         self._fetched = max(self._fetched, box.view.highest_uid)
-        self._made = array("I")
-        if fresh and watch.items:
-            async for piece in Fetching(box, watch.items).rows(fresh):
-                yield piece
+        also, self._made, self._also = self._also, array("I"), []
+        told = [(fresh, watch.items), *also] if watch.items else []
+        for uids, items in combined(told):
+            numbers = box.view.within(uids)
+            if numbers:
+                async for piece in Fetching(box, items).rows(numbers):
+                    yield piece
 
     async def numbers(self, name: str, events: Iterable[str]) -> AsyncGenerator[bytes, None]:
         """STATUS of a mailbox that has changed, unless its client knows (RFC 5465 §5.1, §5.2)."""
@@ -262,6 +279,19 @@ class Notifying:
                 line = line[:-2] + b' ("OLDNAME" (%b))\r\n' % spelt(old)
             lines.append(line)
         return lines
+
+
+def combined(
+    told: Sequence[tuple[Ranges, tuple[Item, ...]]],
+) -> Iterator[tuple[Ranges, tuple[Item, ...]]]:
+    """What is to be told of some messages, of each all at once: ascending, none twice."""
+    ends = {low for uids, _ in told for low, _ in uids} | {
+        high + 1 for uids, _ in told for _, high in uids
+    }
+    for low, above in pairwise(sorted(ends)):
+        items = dict.fromkeys(it for uids, items in told if contains(uids, low) for it in items)
+        if items:
+            yield ((low, above - 1),), tuple(items)
 
 
 def _decoded(state: State, names: Iterable[bytes]) -> Iterable[str]:

@@ -83,18 +83,18 @@ class Returning:
         }  # fmt: skip
 
     def saved(self, numbers: Sequence[int]) -> Sequence[int]:
-        """What SAVE keeps of a result (RFC 5182 §2.1): with MIN and MAX alone, only those."""
-        if not self.bounds_only or not numbers:
-            # RFC 9394 §3.1: with PARTIAL, and neither ALL nor COUNT, that part
-            if self.partial is not None and not self.options & {"ALL", "COUNT"}:
-                return self.partial.of(numbers)
+        """What SAVE keeps of a result, in its order (RFC 5182 §2.1): with MIN and MAX alone, those.
+
+        With PARTIAL, and without COUNT, that part, and MIN and MAX if they were asked for
+        (RFC 9394 §3.2).
+        """
+        partial = self.partial if not self.options & {"ALL", "COUNT"} else None
+        if not numbers or (partial is None and not self.bounds_only):
             return numbers
-        found = []
-        if "MIN" in self.options:
-            found.append(numbers[0])
-        if "MAX" in self.options:
-            found.append(numbers[-1])
-        return found
+        found = dict.fromkeys(numbers[:1] if "MIN" in self.options else ())
+        found.update(dict.fromkeys(partial.of(numbers) if partial is not None else ()))
+        found.update(dict.fromkeys(numbers[-1:] if "MAX" in self.options else ()))
+        return list(found)
 
 
 ALL: Final = Returning(frozenset({"ALL"}))

@@ -9,20 +9,23 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeVar
 
 from mailhub.imap.command import CancelUpdate, Search, Sort
-from mailhub.imap.contexts import SearchContext, refused
+from mailhub.imap.contexts import SearchContext, check_tag, frozen, refused
 from mailhub.imap.criteria import Key
 from mailhub.imap.enabling import aware
 from mailhub.imap.progress import Progress
-from mailhub.imap.response import Ok, runs
+from mailhub.imap.response import Bad, Ok, runs
 from mailhub.imap.returning import ALL, Returning, Source, esearch
 from mailhub.imap.search import Searching, tells_modseq
 from mailhub.imap.state import Output, Selected, State
 from mailhub.ports.finding import Sorting, SortKey
 from mailhub.ports.mailbox import Mailbox
 from mailhub.ports.message import Uid
+
+C = TypeVar("C", Search, Sort)
 
 NUMBERS: Final = 5000
 """Numbers that are turned into octets in one step."""
@@ -37,24 +40,22 @@ SPARSE_LIMIT: Final = 1000
 async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
     """SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731 §3)."""
     box, returning = state.box, command.returning
+    if command.charset and "UTF8=ACCEPT" in state.enabled:
+        raise Bad("All is UTF-8 since UTF8=ACCEPT was enabled")  # RFC 6855 §3
     if returning is None and not state.manner.recent:
         returning = ALL  # RFC 9051 §6.4.4: all that is not asked for otherwise
     if tells_modseq(command.program):
         yield aware(state)
     for piece in box.tell_arrivals():
         yield piece  # whoever polls by SEARCH alone finds new mail
-    _forget_saved(box, returning)
+    command = _begun(state, command)
     searching = search_of(state, command.program, by_uid=command.by_uid)
     numbers = array("I")
     async for breath in gathered(state, searching, numbers):
         yield breath
     if returning is None:
-        async for piece in _listed(b"* SEARCH", numbers):
+        async for piece in _told(box, command, numbers):
             yield piece
-        highest: list[int] = []
-        async for breath in _highest(box, numbers, command, highest):
-            yield breath
-        yield (b" (MODSEQ %d)" % max(highest) if any(highest) else b"") + b"\r\n"
     else:
         async for breath in _save(box, returning, numbers, by_uid=command.by_uid):
             yield breath
@@ -67,9 +68,11 @@ async def search(state: State, command: Search) -> AsyncGenerator[Output, None]:
 async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
     """SORT and UID SORT (RFC 5256 §3, RFC 5267 §3)."""
     box, returning = state.box, command.returning
+    if tells_modseq(command.program):
+        yield aware(state)
     for piece in box.tell_arrivals():
         yield piece
-    _forget_saved(box, returning)
+    command = _begun(state, command)
     searching = search_of(state, command.program, by_uid=True)
     searching.chosen.check()  # what is to be sorted cannot be sorted in parts  (RFC 9738 §3.3)
     uids = array("I")
@@ -81,13 +84,12 @@ async def sort(state: State, command: Sort) -> AsyncGenerator[Output, None]:
     async for breath in _sorted(box, command, uids, searching.scores, numbers):
         yield breath
     if returning is None:
-        async for piece in _listed(b"* SORT", numbers):
+        async for piece in _told(box, command, numbers):
             yield piece
-        yield b"\r\n"
     else:
         # What is saved has no order: of all that was found the order of UIDs is at hand
-        part = returning.bounds_only or returning.partial is not None
-        saved, by_uid = (numbers, command.by_uid) if part else (uids, True)
+        whole = returning.saved(numbers) is numbers
+        saved, by_uid = (uids, True) if whole else (numbers, command.by_uid)
         async for breath in _save(box, returning, saved, by_uid=by_uid):
             yield breath
         async for piece in _returned(state, command, returning, numbers, searching.scores):
@@ -199,14 +201,40 @@ def numbered(box: Selected, uids: Sequence[int]) -> list[int]:
 # ---- Saying it ---------------------------------------------------------------------------------
 
 
-async def _listed(head: bytes, numbers: Sequence[int]) -> AsyncGenerator[bytes, None]:
-    """An old response, without its end."""
-    yield head
+async def _told(
+    box: Selected, command: Search | Sort, numbers: Sequence[int]
+) -> AsyncGenerator[bytes, None]:
+    """The old response, with the highest MODSEQ where one was asked for (RFC 7162 §3.1.9)."""
+    yield b"* SORT" if isinstance(command, Sort) else b"* SEARCH"
     for start in range(0, len(numbers), NUMBERS):
         if start:
             yield b""
         some = numbers[start : start + NUMBERS]
         yield b" %d" * len(some) % tuple(some)
+    highest: list[int] = []
+    async for breath in _highest(box, numbers, command, highest):
+        yield breath
+    yield (b" (MODSEQ %d)" % max(highest) if any(highest) else b"") + b"\r\n"
+
+
+def _begun(state: State, command: C) -> C:
+    """A search whose program means the same after it, where it is kept up to date or saved.
+
+    One that is to be saved and fails leaves nothing saved (RFC 5182 §2.1); until then ``$`` in it
+    is what was saved before.
+
+    Raises:
+        Bad: It cannot be kept up to date.
+    """
+    box, returning = state.box, command.returning
+    if returning is None or not returning.options & {"SAVE", "UPDATE"}:
+        return command
+    if "UPDATE" in returning:
+        check_tag(box, state.tag)
+    command = replace(command, program=frozen(box, command.program))
+    if "SAVE" in returning:
+        box.view.saved = ()
+    return command
 
 
 async def _returned(
@@ -219,7 +247,7 @@ async def _returned(
     """The ESEARCH response, and what comes with it."""
     box, tag = state.box, state.tag
     if "UPDATE" in returning:
-        if len(box.contexts) >= state.limits.contexts and tag not in box.contexts:
+        if len(box.contexts) >= state.limits.contexts:
             yield refused(tag)
         else:
             uids = array("I")
@@ -271,12 +299,6 @@ def uids_of(box: Selected, numbers: Sequence[int]) -> array[int]:
     return uids
 
 
-def _forget_saved(box: Selected, returning: Returning | None) -> None:
-    """A search that is to be saved and fails leaves nothing behind (RFC 5182 §2.1)."""
-    if returning is not None and "SAVE" in returning:
-        box.view.saved = ()
-
-
 async def _save(
     box: Selected, returning: Returning, numbers: Sequence[int], *, by_uid: bool
 ) -> AsyncGenerator[bytes, None]:
@@ -284,7 +306,7 @@ async def _save(
     if "SAVE" not in returning:
         return
     kept = returning.saved(numbers)
-    if len(kept) < len(numbers):
+    if kept is not numbers:
         kept = sorted(kept)
     ranges: list[tuple[int, int]] = []
     for start in range(0, len(kept), NUMBERS):

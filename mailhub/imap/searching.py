@@ -38,8 +38,9 @@ def search(*, by_uid: bool) -> Parse:
         #          after search-return-opts                              (RFC 4466 §2.6.1)
         tokens.space()
         wanted = _returning(tokens, limits)
+        charset = tokens.word_is("CHARSET")
         with _saving(wanted):
-            return Search(_program(tokens, limits), by_uid, wanted)
+            return Search(_program(tokens, limits), by_uid, wanted, charset)
 
     return parse
 

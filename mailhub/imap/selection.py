@@ -8,7 +8,8 @@ from typing import Final
 from mailhub.imap.command import Check, Close, Expunge, Select
 from mailhub.imap.enabling import aware
 from mailhub.imap.fetch import Rows
-from mailhub.imap.listing import Wanted, rows
+from mailhub.imap.listing import response
+from mailhub.imap.name import read
 from mailhub.imap.permission import check_writable
 from mailhub.imap.portion import Portion
 from mailhub.imap.response import Bad, Ok, status
@@ -55,7 +56,9 @@ async def select(state: State, command: Select) -> AsyncGenerator[Output, None]:
     state.phase = Phase.SELECTED
     yield _described(selected, view.recent or recent)
     if not state.manner.recent:
-        yield await _listed(state, mailbox.name)  # RFC 9051 §6.3.2
+        called = read(command.mailbox, utf8=state.manner.utf8)
+        # RFC 9051 §6.3.2
+        yield response(await state.store.list(), mailbox.name, state.spelt, called)
     if how.resync is not None:
         async for piece in resynchronise(selected, how.resync):
             yield piece
@@ -81,13 +84,6 @@ def _described(selected: Selected, recent: int) -> bytes:
     lines.append(status(b"*", "OK", "Its own", f"MAILBOXID ({mailbox.mailbox_id})"))
     lines.append(status(b"*", "OK", "URLs are signed", f"URLMECH {MECHANISM}"))  # RFC 4467 §5
     return b"".join(lines)
-
-
-async def _listed(state: State, name: str) -> bytes:
-    """The LIST response of one mailbox."""
-    wanted = Wanted([name.__eq__], extended=True, spell=state.spelt)
-    listed = await state.store.list()
-    return b"".join(told.line for batch in rows(listed, wanted) for told in batch)
 
 
 def _first_unseen(mailbox: Mailbox) -> int | None:

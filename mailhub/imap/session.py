@@ -272,6 +272,7 @@ class Session:
         if self._state.selected is not None:
             self._state.selected.check_ended()
         try:
+            self._check_utf8(parts)
             command = syntax.parse(parts, self._settings.limits)
             self._check_allowed(type(command))
             self._check_numbers(command)
@@ -397,6 +398,20 @@ class Session:
         """
         if self._state.manner.uid_only and numbered(command):
             raise Bad("UIDs only were agreed on", "UIDREQUIRED")
+
+    def _check_utf8(self, parts: tuple[bytes, ...]) -> None:
+        """Whether all but literals is UTF-8, for a client with which that was agreed on.
+
+        Raises:
+            Bad: It is not (RFC 6855 §3, RFC 9051 §4.3).
+        """
+        if not self._state.manner.utf8:
+            return
+        try:
+            for text in parts[::2]:
+                text.decode()
+        except UnicodeDecodeError:
+            raise Bad("Not UTF-8") from None
 
     def _begins_layer(self, command: Command) -> bool:
         """Whether octets behind the command's OK mean something else."""

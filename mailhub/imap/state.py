@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from mailhub.imap.census import Census
 from mailhub.imap.extract import Known
+from mailhub.imap.item import Item
 from mailhub.imap.manner import PLAIN, Manner
 from mailhub.imap.name import decoded, encoded
 from mailhub.imap.reader import Reader
@@ -22,7 +23,7 @@ from mailhub.imap.view import View
 from mailhub.ports.accounts import Account, Logins
 from mailhub.ports.conversation import Client, Tls
 from mailhub.ports.mailbox import Mailbox
-from mailhub.ports.message import Placed
+from mailhub.ports.message import Placed, Ranges
 from mailhub.ports.store import Notice, Reach, Reaches
 from mailhub.sasl.mechanism import Mechanisms
 
@@ -62,7 +63,7 @@ class Context(Protocol):
     def departed(self, box: Selected) -> Iterator[bytes]:
         """What to say of messages that are expunged, before that is said."""
 
-    def changed(self, box: Selected, now: float) -> AsyncGenerator[bytes, None]:
+    def changed(self, box: Selected, state: State) -> AsyncGenerator[bytes, None]:
         """What to say of messages that have come, or changed, after that was said."""
 
 
@@ -80,6 +81,9 @@ class Notifies(Protocol):
 
     def made(self, uids: Iterable[int]) -> None:
         """The client has put messages into the selected mailbox."""
+
+    def also(self, uids: Ranges, items: tuple[Item, ...]) -> bool:
+        """Tell these items of new messages with what is told of them; False if it cannot be."""
 
     def news(self, *, idle: bool = False) -> AsyncGenerator[bytes, None]:
         """All that there is to tell now; amid IDLE also what may be delayed."""

@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from mailhub.mail.address import Path
@@ -95,6 +96,15 @@ class Spots:
             raise no_such_mailbox()  # the owner's address alone stands for it
         return self._spot(store, checked(inner, self._sharing.ground.limits))
 
+    def _composed(self, store: AccountStore, name: str) -> str:
+        """A name in NFC, unless there is a mailbox that is called just so (RFC 9051 §5.1)."""
+        composed = unicodedata.normalize("NFC", name)
+        if composed != name and maildir.exists(
+            self._sharing.ground.files, store.path + b"/" + directory_of(name)
+        ):
+            return name
+        return composed
+
     def is_foreign(self, name: str) -> bool:
         """Whether a name is in the namespace of other accounts' mailboxes, or is its root."""
         prefix = self._sharing.prefix
@@ -117,5 +127,6 @@ class Spots:
         return shown_name(self._sharing.prefix, store.account.path, name)
 
     def _spot(self, store: AccountStore, name: str) -> Spot:
+        name = self._composed(store, name)
         rights = self._sharing.rights(self._account, store, directory_of(name))
         return Spot(store, name, store is self._own, rights)

@@ -101,6 +101,37 @@ class TestSearch:
             "c OK Search completed",
         ]
 
+    def test_tag(self) -> None:
+        """A tag that has a context is not given another; nothing of the search is done (§4.3)."""
+        session = talk(letter(1, "a"))
+        session.say("B01 UID SEARCH RETURN (UPDATE COUNT) ALL")
+        for again in ("SEARCH RETURN (UPDATE SAVE) 1", "SORT RETURN (UPDATE) (DATE) UTF-8 1"):
+            assert session.say(f"B01 {again}") == ["B01 BAD That tag has a context already"]
+        assert session.say("B01 SEARCH ALL")[0] == "* SEARCH 1"
+        session.say('c CANCELUPDATE "B01"')
+        assert session.say("B01 SEARCH RETURN (UPDATE) ALL")[-1] == "B01 OK Search completed"
+
+    def test_numbers_of_the_program(self) -> None:
+        """They, and $, mean what they meant when the search was asked for (RFC 5267 §4.3)."""
+        session = talk(*(letter(n + 1, "abcd"[n]) for n in range(4)))
+        inbox = session.store.inbox
+        session.say("a SEARCH RETURN (SAVE) UID 12:13")
+        session.say("b UID SEARCH RETURN (UPDATE ALL) 2:3,9 UNSEEN")
+        session.say("c UID SEARCH RETURN (UPDATE ALL SAVE) OR $ NOT 1:* UNSEEN")
+        run(inbox.expunge([Uid(11)]))
+        run(inbox.store([Uid(12), Uid(14)], FlagAction.ADD, ["\\Seen"]))
+        heard = [line for line in session.say("d NOOP") if "ESEARCH" in line]
+        assert heard == [
+            '* ESEARCH (TAG "b") UID REMOVEFROM (0 12)',
+            '* ESEARCH (TAG "c") UID REMOVEFROM (0 12)',
+        ]
+        run(inbox.store([Uid(12), Uid(14)], FlagAction.REMOVE, ["\\Seen"]))
+        heard = [line for line in session.say("e NOOP") if "ESEARCH" in line]
+        assert heard == [
+            '* ESEARCH (TAG "b") UID ADDTO (0 12)',
+            '* ESEARCH (TAG "c") UID ADDTO (0 12)',
+        ]
+
     def test_forgetful(self) -> None:
         """A mailbox that has forgotten what changed is searched whole."""
         session = talk(letter(1, "a"), letter(2, "b"))

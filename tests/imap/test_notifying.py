@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mailhub.imap.item import Fact, Item
+from mailhub.imap.notifying import combined
+from mailhub.imap.sequence import contains, merged
 from mailhub.imap.session import Session
 from mailhub.imap.settings import Limits, Settings
 from mailhub.mail.rights import Rights
@@ -147,6 +152,62 @@ class TestSelected:
         watcher.say("APPEND Sent {1+}\r\nx")
         house.hub.deliver("b")
         assert watcher.heard()[-1] == "* 4 FETCH (UID 4)"
+
+    def test_with_a_context(self, house: House) -> None:
+        """What UPDATE and MessageNew ask for comes in one FETCH, behind ADDTO (RFC 5465 §5.2)."""
+        watcher, octets = house.watcher, len(TEXT)
+        watcher.say("SELECT INBOX")
+        watcher.say("UID SEARCH RETURN (UPDATE (UID RFC822.SIZE)) LARGER 1")
+        watcher.say("NOTIFY SET (selected (MessageNew (uid flags) MessageExpunge))")
+        house.hub.append(TEXT)
+        row = f"* 1 FETCH (UID 1 FLAGS (\\Recent) RFC822.SIZE {octets})"
+        assert watcher.heard() == [
+            "* 1 EXISTS",
+            "* 1 RECENT",
+            '* ESEARCH (TAG "t") UID ADDTO (0 1)',
+            row,
+        ]
+        house.hub.append(TEXT, TEXT)
+        heard = watcher.say("NOOP")
+        assert heard[-1].startswith("* 3 FETCH (UID 3 FLAGS ")
+        assert sum("FETCH" in line for line in heard) == 2
+        # Of what the client has put there itself, what the search asked for only
+        assert watcher.say("APPEND INBOX {2+}\r\nxy")[-1] == "* 4 FETCH (UID 4 RFC822.SIZE 2)"
+
+    def test_flags_with_a_context(self, house: House) -> None:
+        """Where flags are not asked for they wait, a context or not."""
+        watcher = house.watcher
+        house.hub.deliver("a")
+        watcher.say("SELECT INBOX")
+        watcher.say("UID SEARCH RETURN (UPDATE) UNSEEN")
+        watcher.say("NOTIFY SET (selected (MessageNew MessageExpunge))")
+        house.other.say("SELECT INBOX")
+        house.other.say("STORE 1 +FLAGS (\\Seen)")
+        assert watcher.heard() == ['* ESEARCH (TAG "t") UID REMOVEFROM (0 1)']
+        assert watcher.say("NOOP")[0].startswith("* 1 FETCH (UID 1 FLAGS ")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), max_size=3),
+            st.lists(st.sampled_from([Fact.UID, Fact.FLAGS, Fact.SIZE]), unique=True),
+        ),
+        max_size=4,
+    )
+)
+def test_combined(told: list[tuple[list[tuple[int, int]], list[Fact]]]) -> None:
+    """Of each message all is told once that anybody asked for, in ascending order."""
+    asked = [(merged((min(it), max(it)) for it in uids), tuple(items)) for uids, items in told]
+    found: dict[int, tuple[Item, ...]] = {}
+    for ((low, high),), items in combined(asked):
+        for uid in range(low, high + 1):
+            assert uid not in found
+            assert uid > max(found, default=0)
+            found[uid] = items
+    for uid in range(1, 13):
+        wanted = dict.fromkeys(it for uids, items in asked if contains(uids, uid) for it in items)
+        assert found.get(uid, ()) == tuple(wanted)
 
 
 FOREIGN = "Other Users/bob@hub.example/Work"

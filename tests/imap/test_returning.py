@@ -64,6 +64,20 @@ def test_saved() -> None:
     assert list(Returning(frozenset({"MIN"})).saved([])) == []
 
 
+def test_saved_part() -> None:
+    """With PARTIAL that part, with MIN and MAX too; with COUNT all (RFC 9394 §3.2, table 1)."""
+    numbers = [2, 3, 5, 7, 9]
+    for options, kept in {
+        (): [3, 5],
+        ("MIN",): [2, 3, 5],
+        ("MAX",): [3, 5, 9],
+        ("MIN", "MAX"): [2, 3, 5, 9],
+        ("COUNT", "MIN"): numbers,
+    }.items():
+        wanted = Returning(frozenset({"SAVE", "PARTIAL", *options}), Partial(2, 3, "2:3"))
+        assert list(wanted.saved(numbers)) == kept
+
+
 def test_response() -> None:
     """Nothing is said of an empty result but COUNT."""
     every = Returning(frozenset({"MIN", "MAX", "ALL", "COUNT"}))

@@ -220,11 +220,28 @@ class TestSaved:
             "SAVE MIN MAX": "1 4",
             "SAVE MIN COUNT": "1 2 3 4",
             "SAVE PARTIAL 2:3": "2 3",
+            "SAVE PARTIAL 2:2 MAX": "2 4",
         }.items():
             session.say(f"a UID SEARCH RETURN ({options}) ALL")
             assert session.say("a SEARCH $")[0] == f"* SEARCH {saved}"
+        for options, saved in {"SAVE MIN MAX": "2 4", "SAVE PARTIAL 1:2": "1 2"}.items():
+            session.say(f"a SORT RETURN ({options}) (SUBJECT) UTF-8 ALL")
+            assert session.say("a FETCH $ UID")[:-1] == [
+                f"* {number} FETCH (UID 1{number})" for number in saved.split()
+            ]
         session.say("a SORT RETURN (SAVE) (SUBJECT) UTF-8 SUBJECT beta")
         assert session.say("a SEARCH $")[0] == "* SEARCH 1 3"
+
+    def test_refined(self) -> None:
+        """Amid the search that replaces it ``$`` is what it was (RFC 5182 §2.1)."""
+        session = talk(*FOUR)
+        for search in ("SEARCH", "UID SEARCH", "SORT", "ESEARCH"):
+            session.say("a SEARCH RETURN (SAVE) 2:4")
+            sorting = "(SUBJECT) UTF-8 " * (search == "SORT")
+            session.say(f"b {search} RETURN (SAVE) {sorting}$ NOT 3")
+            assert session.say("c SEARCH $")[0] == "* SEARCH 2 4"
+            session.say(f"b {search} RETURN (SAVE COUNT) {sorting}UID $ NOT 2")
+            assert session.say("c SEARCH $")[0] == "* SEARCH 4"
 
     def test_forgotten(self) -> None:
         """BAD leaves it alone; another mailbox does not know it."""
@@ -274,6 +291,15 @@ class TestSort:
         inbox.deliver(letter(9, "aaa"))
         assert session.say("a SORT (SUBJECT) UTF-8 ALL")[2] == "* SORT 5 2 1 3 4"
         assert inbox.ordered == 3
+
+    def test_modseq(self) -> None:
+        """The highest MODSEQ is told with the numbers, where it was asked for (RFC 7162 §3.1.9)."""
+        session = talk(*FOUR)
+        modseqs = session.store.inbox.modseqs
+        heard = session.say(f"a SORT (SUBJECT) UTF-8 MODSEQ {modseqs[1]} NOT 4")
+        assert heard[0].startswith("* OK [HIGHESTMODSEQ ")  # the client knows MODSEQs
+        assert heard[1:] == [f"* SORT 2 3 (MODSEQ {modseqs[2]})", "a OK Sort completed"]
+        assert session.say("a SORT (SUBJECT) UTF-8 MODSEQ 99")[0] == "* SORT"
 
     def test_ghosts(self) -> None:
         """What another session expunged is not sorted, and numbers stay the client's."""
@@ -338,5 +364,16 @@ def test_rev2() -> None:
     """A client of IMAP4rev2 hears ESEARCH only (RFC 9051 §6.4.4)."""
     session = talk(*FOUR)
     session.say("e ENABLE IMAP4rev2")
+    assert session.say("a SEARCH CHARSET UTF-8 1 NOT 1")[-1] == "a OK Search completed"
     assert session.say("a SEARCH 2:3")[0] == '* ESEARCH (TAG "a") ALL 2:3'
     assert session.say("a UID SEARCH SEEN")[0] == '* ESEARCH (TAG "a") UID'
+
+
+def test_utf8() -> None:
+    """Who has enabled UTF8=ACCEPT names no charset (RFC 6855 §3), and says UTF-8."""
+    session = talk(*FOUR)
+    session.say("e ENABLE UTF8=ACCEPT")
+    assert session.say("a SEARCH CHARSET UTF-8 ALL")[0].startswith("a BAD All is UTF-8")
+    assert session.say("a SORT (DATE) UTF-8 1")[0] == "* SORT 1"
+    assert session.say('a SEARCH SUBJECT "\u00e4"')[-1] == "a OK Search completed"
+    assert session.say('a SEARCH SUBJECT "\udcff"') == ["a BAD Not UTF-8"]

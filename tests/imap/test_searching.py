@@ -22,9 +22,9 @@ LEAST = Returning(frozenset({"MIN"}))
     ("text", "command"),
     [
         (b"SEARCH ALL", Search(EVERY, by_uid=False)),
-        (b"UID SEARCH CHARSET utf-8 SEEN", Search(Flagged(SEEN), by_uid=True)),
+        (b"UID SEARCH CHARSET utf-8 SEEN", Search(Flagged(SEEN), by_uid=True, charset=True)),
         (b"SEARCH RETURN () ALL", Search(EVERY, False, ALL)),
-        (b"SEARCH RETURN (MIN) CHARSET UTF-8 ALL", Search(EVERY, False, LEAST)),
+        (b"SEARCH RETURN (MIN) CHARSET UTF-8 ALL", Search(EVERY, False, LEAST, charset=True)),
         (b'SEARCH SUBJECT "RETURN ("', Search(Header(b"SUBJECT", "RETURN ("), False)),
         (
             b"SORT (reverse DATE subject) UTF-8 ALL",

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mailhub.imap import mutf7
 from mailhub.mail.rights import Rights
 from mailhub.ports.store import StoreFault, StoreRefused
+from mailhub.store import maildir
 from mailhub.store.spot import Spot
+from tests.rig import run
+from tests.store.test_reach import Hub as ReachHub
 from tests.store.world import Hub
 
 
@@ -41,3 +45,16 @@ def test_need_any(tmp_path: Path) -> None:
     Spot(store, "INBOX", own=False, rights=Rights("ls")).need_any("rs")
     with pytest.raises(StoreRefused):
         Spot(store, "INBOX", own=False, rights=Rights("lk")).need_any("rs")
+
+
+def test_composed(tmp_path: Path) -> None:
+    """A name means its NFC, unless a mailbox is called just as it says (RFC 9051 §5.1)."""
+    hub = ReachHub(tmp_path)
+    reach = hub.ann
+    composed, apart = "Gr\u00fcn", "Gru\u0308n"
+    run(reach.create(apart))
+    assert run(reach.open(composed)).name == run(reach.open(apart)).name == composed
+    directory = reach._own.path + b"/." + mutf7.encode(apart)
+    maildir.make(hub.sharing.ground.files, directory, folder=True)
+    assert run(reach.open(apart)).name == apart
+    assert run(reach.open(composed)).name == composed
