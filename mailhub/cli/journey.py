@@ -12,6 +12,7 @@ import click
 
 from mailhub.accounts.record import address
 from mailhub.cli import refusals
+from mailhub.cli.numbered import numbered
 from mailhub.cli.place import Place
 from mailhub.cli.show import json_option, print_json
 from mailhub.config.values import parse_duration
@@ -117,7 +118,7 @@ def journey(
         parts = {each: journeys.load(each) for each in found}
         _check(parts, follow=follow or bool(no))
         for each, written in parts.items():
-            drawing.draw(each, _events(written))
+            drawing.draw(each, numbered(place, each, _events(written)))
         drawing.refuse(no)
         drawing.end()
         if follow:

@@ -67,3 +67,8 @@ def to_number(queue_id: str) -> int:
     if _SPELLED.fullmatch(queue_id) is None:
         raise ValueError(f"not a queue id: {queue_id!r}")
     return int(queue_id.translate(_TO_DIGITS), 32)
+
+
+def unique_part(queue_id: QueueId, number: int) -> str:
+    """The unique part of the maildir name of what one recipient of a message gets."""
+    return queue_id if number == 0 else f"{queue_id}-{number}"

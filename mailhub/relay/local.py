@@ -50,6 +50,7 @@ from mailhub.ports.message import Content
 from mailhub.ports.outgoing import QueueId
 from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.queue.change import Change, Stale, Unfiled
+from mailhub.queue.ids import unique_part
 from mailhub.queue.item import Answer, Item, attempted, local_answer
 from mailhub.queue.journey import Attempted
 from mailhub.relay import chronicle, maillog
@@ -474,7 +475,7 @@ class LocalDelivery:
 def filing(item: Item, number: int, account: Account, content: Content) -> Filing:
     """What is filed for one recipient of an item."""
     place, recipient = item.places[number], item.envelope.recipients[number]
-    unique = item.queue_id if number == 0 else f"{item.queue_id}-{number}"
+    unique = unique_part(item.queue_id, number)
     head = trace.delivery(item.envelope.reverse_path, recipient.path)
     mailbox = "INBOX" if place is None else place.mailbox
     if isinstance(content, Octets):
