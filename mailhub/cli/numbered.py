@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def numbered(place: Place, queue_id: QueueId, events: Sequence[Event]) -> list[Event]:
-    """The events, with the UIDs that deliveries have got since, where the message is still there."""
+    """The events, with the UIDs that deliveries have got since, if the message is still there."""
     if not any(isinstance(event, Filed) and not event.uid for event in events):
         return list(events)
     with closing(place.accounts()) as accounts:

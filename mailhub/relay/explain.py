@@ -73,7 +73,7 @@ async def _elsewhere(
         yield step
         if step.refused:
             return
-    async for step in outlook(letter, path, world, class_name):
+    async for step in outlook(letter, client, path, class_name, world):
         yield step
 
 

@@ -19,16 +19,20 @@ from mailhub.policy.rule import Rule
 from mailhub.policy.submission import sections
 from mailhub.policy.terms import terms
 from mailhub.policy.verdict import Verdict
+from mailhub.ports.conversation import Client
 from mailhub.ports.resolver import LookupFailed, Mx, NoSuchDomain
 from mailhub.relay.names import Names
 from mailhub.relay.scout import span
 from mailhub.relay.step import UNKNOWN, Letter, Step, World, decided, refused
+from mailhub.relay.unwanted import returning
 
 HOSTS: Final = 5
 """Exchanges whose addresses and records are looked up."""
 
 
-async def outlook(letter: Letter, path: Path, world: World, class_name: str) -> AsyncIterator[Step]:
+async def outlook(
+    letter: Letter, client: Client, path: Path, class_name: str, world: World
+) -> AsyncIterator[Step]:
     """Step by step how a message of a class would leave for one recipient."""
     about, ways = str(path), world.settings.ways()
     try:
@@ -50,6 +54,8 @@ async def outlook(letter: Letter, path: Path, world: World, class_name: str) -> 
             if step.refused:
                 return
         provider = look.provider
+    async for step in returning(letter, client, path, class_name, world, provider):
+        yield step
     for line in () if provider is None else world.standing(provider.name) or UNKNOWN:
         yield Step("slot", about, line)
     name = "" if provider is None else provider.name

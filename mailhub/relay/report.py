@@ -212,7 +212,7 @@ class Reporter:
             f"=_{queue_id}_{self._random(64):016x}",
             self._languages.of(original if instead is None else b""),
             self._causes(item, actions),
-            self._helper,
+            self._helper if instead is None else None,
             instead,
         )
         until = item.release + self._schedule(item, next(iter(actions))).lifetime

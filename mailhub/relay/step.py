@@ -23,7 +23,7 @@ class Step:
     """One thing that would be decided or found out.
 
     Attributes:
-        stage: When: ``MAIL RCPT content limit class list return route lookup terms TLS slot
+        stage: When: ``MAIL RCPT content limit class list route lookup terms TLS return slot
             retry mailbox``.
         about: The recipient, or ``""`` for the whole message.
         refused: The message would go no further, for this recipient.

@@ -12,7 +12,7 @@ from mailhub.policy.sts import Mode, StsPolicy
 from mailhub.queue.assurances import Kept
 from mailhub.relay.outlook import outlook
 from mailhub.relay.step import UNKNOWN, Letter, Step
-from tests.relay.test_explain import SETTINGS, world_of
+from tests.relay.test_explain import ALICE, SETTINGS, world_of
 from tests.relay.test_scout import NOW, Memory, Signed, Web, make_scout
 from tests.rig import run
 
@@ -27,7 +27,7 @@ def steps(
     world = world_of(settings, Signed(b"1"), scout)  # type: ignore[arg-type]
 
     async def collected() -> list[Step]:
-        return [step async for step in outlook(letter, path, world, "normal")]
+        return [step async for step in outlook(letter, ALICE, path, "normal", world)]
 
     return run(collected())
 
@@ -85,7 +85,7 @@ def test_what_nobody_knows() -> None:
     world = replace(world_of(SETTINGS, Signed()), standing=lambda name: ())
 
     async def collected() -> list[str]:
-        found = outlook(Letter(NULL, (FAR,)), FAR, world, "normal")
+        found = outlook(Letter(NULL, (FAR,)), ALICE, FAR, "normal", world)
         return [step.what async for step in found if step.stage == "slot"]
 
     assert run(collected()) == list(UNKNOWN)
@@ -97,6 +97,6 @@ def test_offline() -> None:
     world = world_of(SETTINGS, None, make_scout(Memory(kept)))
 
     async def collected() -> list[Step]:
-        return [step async for step in outlook(Letter(NULL, (FAR,)), FAR, world, "normal")]
+        return [step async for step in outlook(Letter(NULL, (FAR,)), ALICE, FAR, "normal", world)]
 
     assert "MTA-STS: permits mx.far.example" in tls(run(collected()))

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from mailhub.mail.address import NULL, Path
+from mailhub.policy.provider import Provider
 from mailhub.policy.route import Route, Smarthost
 from mailhub.policy.rule import Rule
 from mailhub.policy.suppression import Action, Entry, Reason, Suppression, Terms
 from mailhub.ports.conversation import Client
 from mailhub.relay.step import Letter, Step
-from mailhub.relay.unwanted import unwanted
+from mailhub.relay.unwanted import returning, unwanted
 from tests.relay.test_explain import ALICE, ANN, SETTINGS, STRANGER, steps, world_of
 from tests.rig import run
 
@@ -27,11 +28,9 @@ def of(
     client: Client = ALICE,
     sender: Path = ANN,
     class_name: str = "bulk",
-    routes: tuple[Route, ...] = (),
     path: Path = FAR,
 ) -> list[Step]:
-    suppression = Suppression(terms or Terms())
-    settings = replace(SETTINGS, suppression=suppression, routes=routes)
+    settings = replace(SETTINGS, suppression=Suppression(terms or Terms()))
     world = replace(world_of(settings, None), listed=lambda *_: entry)
 
     async def collected() -> list[Step]:
@@ -72,24 +71,58 @@ class TestLists:
         assert of(entry=ENTRY, path=Path("postmaster", "far.example")) == []
 
 
+def returned(
+    returns: str = "bulk",
+    *,
+    domain: str = "",
+    routes: tuple[Route, ...] = (),
+    sender: Path = ANN,
+    client: Client = ALICE,
+    provider: Provider | None = None,
+) -> list[Step]:
+    terms = Terms(returns=(returns,), return_domain=domain)
+    settings = replace(SETTINGS, suppression=Suppression(terms), routes=routes)
+    world = world_of(settings, None)
+
+    async def collected() -> list[Step]:
+        found = returning(Letter(sender, (FAR,)), client, FAR, "bulk", world, provider)
+        return [step async for step in found]
+
+    return run(collected())
+
+
 class TestReturnPaths:
     def test_ours(self) -> None:
         """It is told where they are."""
-        [step] = of(Terms(returns=("bulk",)))
+        [step] = returned()
         assert step.what == "return path: bounce+...@hub.example, signed"
-        [step] = of(Terms(returns=("bulk",), return_domain="b.example"))
+        assert step.rule == Rule("suppression", "return paths")
+        [step] = returned(domain="b.example")
         assert step.what == "return path: bounce+...@b.example, signed"
+
+    def test_none(self) -> None:
+        """Other classes, notices, and what strangers send are not spoken of."""
+        assert returned("other") == returned(sender=NULL) == returned(client=STRANGER) == []
 
     def test_not_hosted(self) -> None:
         """Or why there is none."""
-        [step] = of(Terms(returns=("bulk",)), sender=Path("x", "elsewhere.example"))
+        [step] = returned(sender=Path("x", "elsewhere.example"))
         assert "elsewhere.example is not hosted here" in step.what
 
     def test_smarthosts(self) -> None:
         """Through a smarthost only where its route says so."""
         hop = Smarthost("relay", "smtp.example")
         for returns, what in ((None, "as it is"), (True, "signed")):
-            [step] = of(Terms(returns=("bulk",)), routes=(Route("relay", hop, returns=returns),))
+            [step] = returned(routes=(Route("relay", hop, returns=returns),))
+            assert what in step.what
+
+    def test_detours(self) -> None:
+        """Nor where the provider's mail may take a detour through such a smarthost."""
+        hop, far = Smarthost("relay", "smtp.example"), Provider("far", detour="relay")
+        for returns, what in ((None, "as it is, for the detour relay"), (True, "signed")):
+            [step] = returned(
+                routes=(Route("relay", hop, spare=True, returns=returns),), provider=far
+            )
             assert what in step.what
 
 
