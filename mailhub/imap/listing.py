@@ -112,13 +112,15 @@ class Told:
 
     Attributes:
         line: The response.
-        asked: It is a mailbox, and met the selection itself: more can be told of it, such as its
-            STATUS. A name that is told for what lies below it is not.
+        asked: It met the selection itself: more can be told of it, such as its STATUS. A name that
+            is told for what lies below it did not.
+        selectable: It is a mailbox.
     """
 
     name: str
     line: bytes
     asked: bool
+    selectable: bool
 
 
 def rows(listed: Sequence[Listed], wanted: Wanted) -> Iterator[list[Told]]:
@@ -143,7 +145,7 @@ def rows(listed: Sequence[Listed], wanted: Wanted) -> Iterator[list[Told]]:
                 attributes = " ".join(_attributes(row, wanted, parents))
                 name = wanted.spell(row.name)
                 line = _row(b"LIST", attributes, name, _child_info(row, above, wanted))
-                found.append(Told(row.name, line, row.selectable and row.name in chosen))
+                found.append(Told(row.name, line, row.name in chosen, row.selectable))
         yield found
 
 

@@ -114,10 +114,10 @@ async def _more(state: State, told: Told, command: commands.List) -> bytes:
     RFC 8440 §4, RFC 9590 §3).
     """
     name, found = told.name, []
-    if "MYRIGHTS" in command.returned:
+    if "MYRIGHTS" in command.returned and told.selectable:
         with suppress(StoreRefused):
             found.append(rights_response(state.spelt(name), await state.store.rights(name)))
-    if command.status:
+    if command.status and told.selectable:
         with suppress(StoreRefused):
             found.append(await status_response(state, name, command.status))
     if command.metadata is not None:

@@ -28,7 +28,7 @@ from mailhub.ports.disk import Disk
 from mailhub.ports.filing import Ledger, Promise, Unsettled
 from mailhub.ports.message import Appending, Placed, Uid, Upload
 from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
-from mailhub.store import folders, maildir, metadata, quota, subscriptions
+from mailhub.store import folders, levels, maildir, metadata, quota, subscriptions
 from mailhub.store.acl import Acls
 from mailhub.store.box import Box
 from mailhub.store.carrying import carry
@@ -222,9 +222,17 @@ class AccountStore:
             if inherit is not None:
                 self.acls.inherit(directory, directory_of(inherit))
             self.profiles.use(directory, tuple(special_use))
+            self._settle_levels()
 
         async with self._order:
             await self._run(job, lambda: self._made(name))
+
+    def _settle_levels(self, *renamed: bytes) -> None:
+        """Blocking: let annotations of levels follow; a failure is made good the next time."""
+        with suppress(OSError):
+            if renamed:
+                levels.rename(self._ground.files, self.path, *renamed)
+            levels.settle(self._ground.files, self.path)
 
     def _made(self, name: str) -> None:
         if self.listeners and self._there(directory_of(name)):
@@ -246,6 +254,7 @@ class AccountStore:
             folders.delete(self._ground, self.path, directory, self.profiles)
             with suppress(OSError, IndexLost), self.index.transaction() as transaction:
                 transaction.forget_mailbox(directory)
+            self._settle_levels()
 
         async with self._order, self._held([name]) as (mailbox,):
             await self._run(job, lambda: self._follow(mailbox, directory))
@@ -285,12 +294,14 @@ class AccountStore:
             names = [level for pair in moves for level in pair]
             async with self._held(names) as mailboxes:
                 renewed: list[bytes] = []
-                await self._run(
-                    lambda: folders.rename(
+
+                def job() -> None:
+                    folders.rename(
                         self._ground, self.path, moves, self.profiles, self.index, renewed
-                    ),
-                    lambda: self._moved(moves, mailboxes, renewed),
-                )
+                    )
+                    self._settle_levels(directory_of(name), directory_of(new))
+
+                await self._run(job, lambda: self._moved(moves, mailboxes, renewed))
 
     def _moved(
         self,
@@ -315,6 +326,21 @@ class AccountStore:
             mailbox.name = new
             mailbox.box.directory = directory
             self.mailboxes[directory] = mailbox
+
+    async def annotated(self, name: str) -> None:
+        """A mailbox's annotations have changed: its highest MODSEQ grows (RFC 7162 §3.2).
+
+        Raises:
+            StoreRefused: SERVER_BUG.
+        """
+        path = self.path + b"/" + directory_of(name)
+        if not await self._run(lambda: maildir.exists(self._ground.files, path)):
+            return  # a level has no messages
+        mailbox = self.mailbox(name)
+        try:
+            await mailbox.touch()
+        finally:
+            self.leave(mailbox)
 
     # ---- Subscriptions ---------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from mailhub.ports.accounts import Account
 from mailhub.ports.store import StoreFault, StoreRefused
-from mailhub.store import maildir, metadata
+from mailhub.store import levels, maildir, metadata
 from mailhub.store.account import AccountStore
+from mailhub.store.files import Files
 from mailhub.store.metadata import FILE, SERVER_FILE, SHARED
 from mailhub.store.name import directory_of
 from mailhub.store.placing import as_refused
@@ -37,14 +38,11 @@ async def mailbox_entries(sharing: Sharing, spot: Spot, account: Account) -> Map
     """
     spot.need("l").need_any("rswip")
     directory, files = directory_of(spot.name), sharing.ground.files
-    path = b"/".join(part for part in (spot.store.path, directory) if part)
 
     def job() -> dict[str, bytes]:
-        if not maildir.exists(files, path):
-            raise no_such_mailbox()
         found: dict[str, bytes] = {}
-        for file in _files(spot, account):
-            found.update(metadata.visible(files, path + b"/" + file, account.path.key))
+        for file in _places(files, spot, account):
+            found.update(metadata.visible(files, file, account.path.key))
         uses = spot.store.profiles.get().uses.get(directory, ()) if spot.own else ()
         return {**found, SPECIAL_USE: " ".join(uses).encode()} if uses else found
 
@@ -69,34 +67,47 @@ async def change_mailbox(
     special = SPECIAL_USE in rest
     uses = _uses(rest.pop(SPECIAL_USE, None), spot) if special else ()
     directory, files = directory_of(spot.name), sharing.ground.files
-    path = b"/".join(part for part in (spot.store.path, directory) if part)
     limit = sharing.ground.limits.annotations
 
     def job() -> None:
-        if not maildir.exists(files, path):
-            raise no_such_mailbox()
-        shared_file, private_file = _files(spot, account)
+        shared_file, private_file = _places(files, spot, account)
+        if special and not maildir.exists(files, _maildir(spot)):
+            raise StoreRefused(StoreFault.CANNOT, "Special uses are for mailboxes")
         shared = {name: value for name, value in rest.items() if name.startswith(SHARED)}
         private = {name: value for name, value in rest.items() if name not in shared}
         if shared_file == private_file:
             shared, private = rest, {}
         for file, these in ((private_file, private), (shared_file, shared)):
             if these:
-                metadata.change(files, path + b"/" + file, account.path.key, these, limit)
+                metadata.change(files, file, account.path.key, these, limit)
         if special:
             spot.store.profiles.use(directory, uses)
 
     await _ordered(sharing, job)
 
 
-def _files(spot: Spot, account: Account) -> tuple[bytes, bytes]:
+def _places(files: Files, spot: Spot, account: Account) -> tuple[bytes, bytes]:
     """The file of shared annotations and that of private ones.
 
     A visitor's are in one of its own, so that many visitors do not make each other's long.
+
+    Raises:
+        StoreRefused: NONEXISTENT: there is no such mailbox, nor one below.
+        OSError: The disk said no.
     """
+    path = _maildir(spot) + b"/" + FILE
+    if not maildir.exists(files, _maildir(spot)):
+        level = levels.place(files, spot.store.path, directory_of(spot.name)) if spot.own else None
+        if level is None:
+            raise no_such_mailbox()
+        return level, level
     if spot.own:
-        return FILE, FILE
-    return FILE, FILE + b"." + quote(account.path.key, safe="@+=").encode()
+        return path, path
+    return path, path + b"." + quote(account.path.key, safe="@+=").encode()
+
+
+def _maildir(spot: Spot) -> bytes:
+    return b"/".join(part for part in (spot.store.path, directory_of(spot.name)) if part)
 
 
 def _uses(value: bytes | None, spot: Spot) -> tuple[str, ...]:

@@ -304,6 +304,22 @@ class SharedMailbox(IndexedMailbox):
         async with self.lock:
             return await self.work(job)
 
+    async def touch(self) -> None:
+        """Raise the highest MODSEQ, though no message has changed.
+
+        Raises:
+            StoreRefused: NONEXISTENT, or SERVER_BUG.
+        """
+
+        def job(told: Told) -> None:
+            told.append((self, reconcile.refresh(self.box)))
+            self.box.next_modseq()
+            self._save(told)
+            told.append((self, Delta()))
+
+        async with self.lock:
+            await self.work(job)
+
     # ---- Changing messages --------------------------------------------------------------------
 
     async def store(

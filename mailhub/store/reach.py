@@ -345,6 +345,7 @@ class AccountReach:
             spot = self._spots.at(name)
             await annotating.change_mailbox(self._sharing, spot, self._account, changes)
             store, inner = spot.store, spot.name
+            await store.annotated(inner)
         else:
             await annotating.change_server(self._sharing, self._own, changes, admin=self.admin)
         event = Annotated(self, self._account.id, store, inner, tuple(changes))

@@ -110,6 +110,7 @@ def test_asked() -> None:
     selection = frozenset({"SUBSCRIBED", "RECURSIVEMATCH"})
     wanted = Wanted([matcher("%"), matcher("a/b")], selection, extended=True)
     told = [told for batch in rows([*mail, gone], wanted) for told in batch]
-    assert {it.name: it.asked for it in told} == {"a/b": True, "gone": False}
+    found = {it.name: (it.asked, it.selectable) for it in told}
+    assert found == {"a/b": (True, True), "gone": (True, False)}
     hidden = Wanted([matcher("%")], selection, extended=True)
     assert [it.asked for batch in rows(mail, hidden) for it in batch] == [False]

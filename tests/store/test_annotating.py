@@ -53,6 +53,17 @@ def test_nowhere(tmp_path: FilePath) -> None:
         assert caught.value.fault is StoreFault.NONEXISTENT
 
 
+def test_modseq(tmp_path: FilePath) -> None:
+    """The mailbox's highest MODSEQ grows, whether anybody has it open or not (RFC 7162 §3.2)."""
+    hub = Hub(tmp_path)
+    before = run(hub.ann.status("Sent")).highest_modseq
+    run(hub.ann.set_metadata("Sent", {"/private/a": b"x"}))
+    mailbox = run(hub.ann.open("Sent"))
+    assert mailbox.highest_modseq == before + 1
+    run(hub.ann.set_metadata("Sent", {"/private/a": None}))
+    assert mailbox.highest_modseq == run(hub.ann.status("Sent")).highest_modseq == before + 2
+
+
 def test_visitors_file(tmp_path: FilePath) -> None:
     """What visitors keep for themselves is apart, and all of a command is kept or none."""
     hub = Hub(tmp_path)
