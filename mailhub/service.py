@@ -28,6 +28,7 @@ from mailhub.config.load import ConfigError, load
 from mailhub.config.settings import Settings
 from mailhub.hub import CannotStart, Hub
 from mailhub.net.disk import ThreadedDisk
+from mailhub.net.logfile import TurnFile
 from mailhub.net.logtext import ClassicText
 from mailhub.net.loop import quicken
 from mailhub.store.durable import boot_id
@@ -67,33 +68,38 @@ class Logged(MultiService):
 
     Args:
         options: twistd's own.
+        reactor: In whose turns lines are gathered.
     """
 
-    def __init__(self, hub: Hub, options: Mapping[str, Any]) -> None:
+    def __init__(self, hub: Hub, options: Mapping[str, Any], reactor: Any) -> None:
         super().__init__()
         hub.setServiceParent(self)
         self._options = options
+        self._reactor = reactor
 
     def setServiceParent(self, parent: Any) -> None:
         """Join the application, with an observer that twistd then takes for its own."""
         if isinstance(parent, Componentized) and not self._options.get("logger"):
-            parent.setComponent(ILogObserver, self.observer(self._options))
+            parent.setComponent(ILogObserver, self.observer(self._options, self._reactor))
         super().setServiceParent(parent)
 
     @staticmethod
-    def observer(options: Mapping[str, Any]) -> Any:
-        """The observer that twistd would make; one that writes lines forms them our way."""
+    def observer(options: Mapping[str, Any], reactor: Any) -> Any:
+        """The observer that twistd would make; one that writes lines does it our way."""
         observer = UnixAppLogger(options)._getLogObserver()  # noqa: SLF001
         if isinstance(observer, FileLogObserver):
             observer.formatEvent = ClassicText()
+            file: Any = TurnFile(observer._outFile, reactor)  # noqa: SLF001
+            observer._outFile = file  # noqa: SLF001
         return observer
 
 
 def makeService(options: Options) -> MultiService:
     """The hub, as twistd asks for it."""
     sys.excepthook = _one_line
-    hub = _hub(os.path.abspath(options["config"]), options.settings)
-    return hub if options.parent is None else Logged(hub, options.parent)
+    world = real_world()
+    hub = _hub(os.path.abspath(options["config"]), options.settings, world)
+    return hub if options.parent is None else Logged(hub, options.parent, world.reactor)
 
 
 def hub_from_file(path: str) -> Hub:
@@ -103,11 +109,10 @@ def hub_from_file(path: str) -> Hub:
         ConfigError: With every mistake in the file.
         OSError: It cannot be read.
     """
-    return _hub(path, load(path))
+    return _hub(path, load(path), real_world())
 
 
-def _hub(path: str, settings: Settings) -> Hub:
-    world = real_world()
+def _hub(path: str, settings: Settings, world: Surroundings) -> Hub:
     quicken(world.reactor)
     hub = Hub(settings, world, lambda: load(path))
     world.reactor.callWhenRunning(reload_on_hangup, hub, world.reactor)

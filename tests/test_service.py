@@ -11,12 +11,14 @@ from typing import Any, cast
 
 import pytest
 from twisted.application.service import Application
+from twisted.internet.task import Clock
 from twisted.logger import FileLogObserver, ILogObserver
 from twisted.python.usage import UsageError
 
 from mailhub import service
 from mailhub.config.load import ConfigError
 from mailhub.hub import CannotStart, Hub
+from mailhub.net.logfile import TurnFile
 from mailhub.net.logtext import ClassicText
 from mailhub.service import Options, reload_on_hangup
 
@@ -89,9 +91,10 @@ class TestHub:
             service.makeService(given).setServiceParent(application)
             observer = application.getComponent(ILogObserver)
             assert (observer is not None) is formed
-        observer = service.Logged.observer({**told})
+        observer = service.Logged.observer({**told}, Clock())
         assert isinstance(observer, FileLogObserver)
         assert isinstance(observer.formatEvent, ClassicText)
+        assert isinstance(observer._outFile, TurnFile)
 
     def test_of_a_file(self, tmp_path: Path) -> None:
         """A file with mistakes raises them all."""

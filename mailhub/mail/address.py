@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 import idna
@@ -83,8 +84,11 @@ NULL: Final = Path("", "")
 """The null reverse-path ``<>`` of bounces (RFC 5321 §4.5.5)."""
 
 
+@lru_cache(maxsize=4096)
 def parse_path(text: str, *, utf8: bool = False) -> Path:
     """Read what stands between ``<`` and ``>``; a source route is dropped.
+
+    Many are met again and again: they are remembered.
 
     An empty text is `NULL`; ``postmaster`` alone is a path without a domain.
 

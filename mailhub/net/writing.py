@@ -5,6 +5,7 @@ Invariant: octets leave in the order in which they were written, whichever way t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.tcp import Connection
@@ -17,10 +18,8 @@ def write(transport: Any, octets: bytes) -> None:
     tell no more: two system calls for each write, and a turn of the loop.
     """
     if octets and _at_once(transport):
-        count = transport.writeSomeData(octets)
-        # Anything but a count is a lost connection: writing tells the reactor.
-        if isinstance(count, int) and count > 0:
-            octets = octets[count:]
+        with suppress(OSError):  # the kernel has no room, or the reactor will learn the same
+            octets = octets[transport.socket.send(octets) :]
     if octets:
         transport.write(octets)
 

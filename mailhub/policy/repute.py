@@ -125,9 +125,13 @@ def begun(repute: Repute, provider: Provider, now: float) -> Repute:
 
 def taken(repute: Repute, limits: Limits, reply: Reply, now: float) -> Repute:
     """A message was taken: whatever stood in the way has gone."""
-    after = replace(
+    standing = repute.suspended > now
+    return replace(
         repute,
         pace=pacing.grew(repute.pace, limits, now),
+        suspended=repute.suspended if standing else 0.0,
+        by=repute.by if standing else "",
+        why=repute.why if standing else "",
         trial=False,
         term=0.0,
         detour=0.0,
@@ -140,7 +144,6 @@ def taken(repute: Repute, limits: Limits, reply: Reply, now: float) -> Repute:
         heard=now,
         taken=repute.taken + 1,
     )
-    return after if repute.suspended > now else replace(after, suspended=0.0, by="", why="")
 
 
 def refused(

@@ -193,7 +193,6 @@ class Runner(Generic[H]):
             if len(item.fates) <= self._limits.recipients:
                 self._fresh.keep(item, content)
             self._start_soon()
-        self._sleep()
 
     def wake(self) -> None:
         """Look at the whole index again: somebody else may have changed it."""
@@ -428,4 +427,3 @@ class Runner(Generic[H]):
         """What came of an attempt is written: of mail to these domains there is more, and when."""
         for domain, due in deferred:
             self._finder.deferred(after.flow, domain, due)
-        self._sleep()

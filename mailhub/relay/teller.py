@@ -65,6 +65,7 @@ class Teller:
         self._now = now
         self._ended = ended
         self._owing: dict[QueueId, float] = {}
+        self._next = math.inf  # nothing is to be told before
         self._telling: dict[QueueId, Deferred[None]] = {}
 
     def __contains__(self, queue_id: QueueId) -> bool:
@@ -78,24 +79,32 @@ class Teller:
 
     @property
     def next(self) -> float:
-        """The next moment at which something is to be told; never, if nothing is owed."""
-        return min(self._owing.values(), default=math.inf)
+        """The next moment at which something may be to be told; never, if nothing is owed."""
+        return self._next if self._owing else math.inf
 
     def begin(self) -> None:
         """Learn what an earlier run left."""
         for moment, queue_id in self._journal.reads.owing(PAGE):
             if queue_id not in self._telling:
-                self._owing[queue_id] = moment
+                self._note(queue_id, moment)
 
     def owe(self, queue_id: QueueId, moment: float) -> None:
         """Something is owed of an item, to be told at that moment at the latest."""
-        self._owing.setdefault(queue_id, moment)
+        if queue_id not in self._owing:
+            self._note(queue_id, moment)
+
+    def _note(self, queue_id: QueueId, moment: float) -> None:
+        self._owing[queue_id] = moment
+        self._next = min(self._next, moment)
 
     def tell_due(self) -> None:
         """Tell what has waited long enough."""
         now = self._now()
+        if now < self._next:
+            return
         for queue_id in [it for it, moment in self._owing.items() if moment <= now]:
             self.tell(queue_id)
+        self._next = min(self._owing.values(), default=math.inf)
 
     def tell(self, queue_id: QueueId) -> None:
         """Begin to tell what is owed of an item, if something is, unless that is under way."""
@@ -119,7 +128,7 @@ class Teller:
                 )
             else:
                 self._log.failure("{id}: its sender was not told", result, id=queue_id)
-            self._owing[queue_id] = self._now() + self.gather
+            self._note(queue_id, self._now() + self.gather)
         elif not self._owing:
             self.begin()
         self._ended()

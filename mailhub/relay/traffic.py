@@ -88,6 +88,7 @@ class Gate:
     """The way to one provider from one source.
 
     Attributes:
+        key: Its name.
         provider: As it is configured now.
         limits: What that comes to.
         repute: How we stand.
@@ -95,6 +96,7 @@ class Gate:
     """
 
     def __init__(self, traffic: Traffic, provider: Provider, source: Source) -> None:
+        self.key = provider.name, source.name
         self.provider = provider
         self.source = source
         self.limits = traffic.limits_of(provider)
@@ -106,11 +108,6 @@ class Gate:
         self.service = 1.0  # seconds that a message took lately
         self._seats: set[object] = set()  # connections at work that another message may follow on
         self._traffic = traffic
-
-    @property
-    def key(self) -> Key:
-        """Its name."""
-        return self.provider.name, self.source.name
 
     @property
     def places(self) -> int:
@@ -492,9 +489,9 @@ class Traffic:
         before, gate.repute = gate.repute, after
         for news in standing.news(before, after, gate.provider, self.now()):
             self._tell(gate.provider, gate.source, news)
+        if self._memory is not None and not self._dirty:
+            self._later.ask(SAVE)  # as it was for all others that wait for it
         self._dirty[gate.key] = gate
-        if self._memory is not None:
-            self._later.ask(SAVE)
         if gate.waiting:
             self._let_in()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.error import ConnectionLost
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import StringTransport
 
@@ -15,6 +14,7 @@ class Wire(Connection):
     """A connection whose kernel takes `room` octets at a time."""
 
     def __init__(self, room: int | Exception) -> None:
+        self.socket: Any = self
         self.connected = 1
         self.dataBuffer = b""
         self._tempDataBuffer = []
@@ -22,9 +22,10 @@ class Wire(Connection):
         self.taken = b""
         self.queued: list[bytes] = []
 
-    def writeSomeData(self, data: bytes) -> Any:
+    def send(self, data: bytes) -> int:
+        """What the socket does."""
         if isinstance(self.room, Exception):
-            return self.room
+            raise self.room
         self.taken += data[: self.room]
         return len(data[: self.room])
 
@@ -62,10 +63,11 @@ class TestWrite:
             assert (wire.taken, wire.queued) == (b"", [b"y"])
 
     def test_a_lost_connection_is_the_reactors_to_tell(self) -> None:
-        """The transport finds out by itself."""
-        wire = Wire(ConnectionLost())
-        write(wire, b"y")
-        assert wire.queued == [b"y"]
+        """The transport finds out by itself; likewise where the kernel has no room."""
+        for trouble in (ConnectionResetError(), BlockingIOError()):
+            wire = Wire(trouble)
+            write(wire, b"y")
+            assert wire.queued == [b"y"]
 
     def test_any_other_transport(self) -> None:
         """One that is no socket's just writes."""
