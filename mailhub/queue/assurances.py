@@ -13,14 +13,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Final
 
 from mailhub.policy.backup import Known
 from mailhub.policy.sts import Mode, StsPolicy
 from mailhub.policy.tlsrpt import Fault, Kind, Session
-from mailhub.queue.database import Connect, translated
+from mailhub.queue.database import Connect, Unreadable, set_aside, translated
 from mailhub.queue.rows import printable
 
 DATABASE: Final = "assurances.db"
@@ -110,22 +109,21 @@ class Assurances:
         self._path = f"{directory}/{DATABASE}"
         self._connect = connect
         self._writes = 0
-        if not begin:
-            if not os.path.exists(self._path):
-                raise FileNotFoundError(errno.ENOENT, "nothing is known of others", self._path)
-            with translated(self._path):
-                self._db = self._open()
-            return
+        if not begin and not os.path.exists(self._path):
+            raise FileNotFoundError(errno.ENOENT, "nothing is known of others", self._path)
         os.makedirs(directory, 0o700, exist_ok=True)
         try:
-            self._db = self._open()
-        except sqlite3.DatabaseError as error:
-            log(f"{self._path}: {error}; set aside, a new one is begun")
-            for ending in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    os.rename(self._path + ending, self._path + ASIDE + ending)
-            with translated(self._path):
-                self._db = self._open()
+            self._db = self._opened()
+        except Unreadable as error:
+            if not begin:
+                raise
+            log(f"{error.strerror}; set aside, a new one is begun")
+            set_aside(self._path, ASIDE)
+            self._db = self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        with translated(self._path):
+            return self._open()
 
     def _open(self) -> sqlite3.Connection:
         db = self._connect(self._path, isolation_level=None)
@@ -136,7 +134,8 @@ class Assurances:
             if version == 0:
                 db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
             elif version != VERSION:
-                raise sqlite3.DatabaseError(f"made by another mailhub (version {version})")
+                text = f"{DATABASE}: made by another mailhub (version {version})"
+                raise Unreadable(errno.EINVAL, text, self._path)
         except BaseException:
             db.close()
             raise
@@ -166,7 +165,7 @@ class Assurances:
             self._db.execute(
                 "INSERT OR REPLACE INTO sts VALUES (?, ?, ?, ?, ?, ?)", (*row, kept.fetched)
             )
-            self._trim("sts", "domain", "fetched", POLICIES)
+            self._trim()
 
     # ---- Who offers TLS --------------------------------------------------------------------
 
@@ -180,7 +179,7 @@ class Assurances:
         """A host offers STARTTLS."""
         with translated(self._path):
             self._db.execute("INSERT OR REPLACE INTO offered VALUES (?, ?)", (host, now))
-            self._trim("offered", "host", "seen", HOSTS)
+            self._trim()
 
     def forget(self, host: str) -> None:
         """Expect no TLS of a host any more."""
@@ -202,7 +201,7 @@ class Assurances:
         row = (path, known.exists, known.at, printable(known.reply))
         with translated(self._path):
             self._db.execute("INSERT OR REPLACE INTO recipient VALUES (?, ?, ?, ?)", row)
-            self._trim("recipient", "path", "at", RECIPIENTS)
+            self._trim()
 
     # ---- What came of connections --------------------------------------------------------------
 
@@ -242,10 +241,16 @@ class Assurances:
         with translated(self._path):
             self._db.execute("DELETE FROM session WHERE day=? AND domain=?", (day, domain))
 
-    def _trim(self, table: str, name: str, age: str, most: int) -> None:
+    def _trim(self) -> None:
         """Now and then, let the oldest rows go where there are too many."""
         self._writes += 1
-        if self._writes % TRIM_EVERY == 0:
+        if self._writes % TRIM_EVERY:
+            return
+        for table, name, age, most in (
+            ("sts", "domain", "fetched", POLICIES),
+            ("offered", "host", "seen", HOSTS),
+            ("recipient", "path", "at", RECIPIENTS),
+        ):
             self._db.execute(
                 f"DELETE FROM {table} WHERE {name} IN (SELECT {name} FROM {table} ORDER BY {age}"  # noqa: S608
                 f" LIMIT max(0, (SELECT count(*) FROM {table}) - ?))",

@@ -26,24 +26,27 @@ PATIENCE: Final = 30.0
 """Seconds to wait for another process's transaction, where waiting is allowed."""
 CHECKPOINT_PAGES: Final = 2000
 """Pages of the log after which a commit moves them into the database."""
+LOG_LIMIT: Final = 64 << 20
+"""Octets to which the log is cut once it is moved into the database: a long look at all of it
+by another process lets it grow."""
 CACHE_KIB: Final = 16_384
 """Memory for the pages of one transaction, before they go to the log early."""
 
 _PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
+    f"journal_size_limit={LOG_LIMIT}",
     f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     f"cache_size=-{CACHE_KIB}",
     "temp_store=MEMORY",
     "secure_delete=OFF",  # mail that has left is not worth a page written
 )
 
+_UNREADABLE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ERRNOS: Final = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_IOERR: errno.EIO,
     sqlite3.SQLITE_CANTOPEN: errno.EIO,
-    sqlite3.SQLITE_CORRUPT: errno.EIO,
-    sqlite3.SQLITE_NOTADB: errno.EIO,
     sqlite3.SQLITE_PROTOCOL: errno.EIO,
     sqlite3.SQLITE_READONLY: errno.EROFS,
     sqlite3.SQLITE_NOMEM: errno.ENOMEM,
@@ -54,6 +57,24 @@ Connect = Callable[..., sqlite3.Connection]
 
 class Busy(OSError):
     """Another process writes just now; try again where waiting is allowed."""
+
+
+class Unreadable(OSError):
+    """It is broken, or no database at all: to ask again does not help."""
+
+
+def set_aside(path: str, ending: str) -> None:
+    """Give a database another name, with what belongs to it: a new one may be begun.
+
+    Only what is `Unreadable` deserves that: a disk that is full for a moment does not make
+    anything less true.
+
+    Raises:
+        OSError: The disk said no.
+    """
+    for part in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.replace(path + part, path + ending + part)
 
 
 @contextmanager
@@ -69,6 +90,8 @@ def translated(path: str | None = None) -> Generator[None, None, None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Busy(errno.EBUSY, f"{_name(path)} is busy") from error
+        if code in _UNREADABLE:
+            raise Unreadable(errno.EIO, f"{_name(path)}: {error}", path) from error
         if code in _ERRNOS:
             raise OSError(_ERRNOS[code], f"{_name(path)}: {error}", path) from error
         raise

@@ -412,7 +412,7 @@ def _put_off(
         ends.append(item.release + schedule.warning)
     if item.deadline is not None:
         ends.append(item.deadline)
-    due = min(answer.again, *(end for end in ends if end > now))
+    due = min([answer.again, *(end for end in ends if end > now)])
     return replace(
         before,
         due=due,

@@ -28,7 +28,7 @@ from typing import Any, Final
 
 from mailhub.mail.value import value
 from mailhub.ports.outgoing import QueueId
-from mailhub.queue.database import translated
+from mailhub.queue.database import Unreadable, set_aside, translated
 from mailhub.queue.event import Accepted, Event, from_text, to_text
 from mailhub.queue.ids import number_at, to_number, to_queue_id
 from mailhub.queue.wanted import Wanted, keys
@@ -163,12 +163,10 @@ class Journeys:
             raise FileNotFoundError(errno.ENOENT, "nothing is known of any mail yet", self._path)
         try:
             self._open(now)
-        except OSError:
-            if not begin or not os.path.exists(self._path):
+        except Unreadable:
+            if not begin:
                 raise
-            for end in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    os.replace(self._path + end, self._path + ASIDE + end)
+            set_aside(self._path, ASIDE)
             self._open(now)
         self._bucket, self._names = self._fullest()
         self._purged = 0  # rows up to here were looked at by `purge`
@@ -189,13 +187,16 @@ class Journeys:
     def _prepare(self, now: float) -> None:
         [version] = self._row("PRAGMA user_version")
         if version == 0:
+            self._database.execute("BEGIN IMMEDIATE")  # closing it takes all of this back
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 self._database.execute(statement)
             self._database.execute("INSERT INTO meta VALUES ('validity', ?)", (int(now),))
             self._database.execute("INSERT INTO meta VALUES ('floor', 0)")
             self._database.execute(f"PRAGMA user_version={_VERSION}")
+            self._database.execute("COMMIT")
         elif version != _VERSION:
-            raise OSError(errno.EINVAL, f"journeys: of another mailhub (version {version})")
+            text = f"journeys: of another mailhub (version {version})"
+            raise Unreadable(errno.EINVAL, text, self._path)
 
     def close(self) -> None:
         """Let go of the database."""

@@ -12,14 +12,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from mailhub.mail.value import value
 from mailhub.policy.refused import Refused
-from mailhub.queue.database import Connect, translated
+from mailhub.queue.database import Connect, Unreadable, set_aside, translated
 
 T = TypeVar("T")
 
@@ -120,16 +119,13 @@ class Refusals:
 
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The result of work on the database; one that is none is set aside first."""
+        try:
+            with translated(self._path):
+                return self._once(work)
+        except Unreadable:
+            set_aside(self._path, ".bad")
         with translated(self._path):
-            try:
-                return self._once(work)
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                    raise
-                for ending in ("", "-wal", "-shm"):
-                    with suppress(FileNotFoundError):
-                        os.replace(self._path + ending, f"{self._path}.bad{ending}")
-                return self._once(work)
+            return self._once(work)
 
     def _once(self, work: Callable[[sqlite3.Connection], T]) -> T:
         database = self._connect(self._path, timeout=PATIENCE)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mailhub.policy.pace import Pace, Window
 from mailhub.policy.repute import Repute
-from mailhub.queue.database import Connect, translated
+from mailhub.queue.database import Connect, Unreadable, set_aside, translated
 
 NAME: Final = "providers.db"
 """The file in the state directory."""
@@ -50,14 +50,12 @@ class Reputes:
         """All that is remembered; a file that is no database is set aside, and nothing is."""
         if not os.path.exists(self._path):
             return {}
-        with translated(self._path):
-            try:
+        try:
+            with translated(self._path):
                 rows = self._rows()
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                    raise
-                os.replace(self._path, f"{self._path}.bad")
-                return {}
+        except Unreadable:
+            set_aside(self._path, ".bad")
+            return {}
         found = {(provider, source): from_text(text) for provider, source, text in rows}
         return {key: repute for key, repute in found.items() if repute is not None}
 

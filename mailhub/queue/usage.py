@@ -53,8 +53,10 @@ def count(database: Database, change: Count) -> None:
         "INSERT INTO acquaintance VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET slot=excluded.slot",
         [(subject, recipient, slot) for recipient in dict.fromkeys(change.recipients)],
     )
-    row = database.row("SELECT 1 FROM used WHERE subject=? AND slot=?", subject, slot)
-    if row is None:
+    [(last,)] = database.rows("SELECT max(slot) FROM used WHERE subject=?", subject)
+    if last != slot:
+        database.execute("DELETE FROM used WHERE subject=? AND slot<?", (subject, slot - _DAY))
+    if last is None or last // _DAY != slot // _DAY:
         _forget(database, subject, slot)
     database.execute(
         "INSERT INTO used VALUES (?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET messages=messages+1,"
@@ -64,8 +66,7 @@ def count(database: Database, change: Count) -> None:
 
 
 def _forget(database: Database, subject: str, slot: int) -> None:
-    """Once in a slot: what is too old to count."""
-    database.execute("DELETE FROM used WHERE subject=? AND slot<?", (subject, slot - _DAY))
+    """Forget old acquaintances: all have to be looked at, so once a day."""
     database.execute(
         "DELETE FROM acquaintance WHERE subject=? AND slot<?", (subject, slot - REMEMBERED)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from hypothesis import strategies as st
 
 from mailhub.mail.address import NULL, Path
@@ -30,6 +32,14 @@ from mailhub.queue.item import (
     new_item,
 )
 from mailhub.queue.spool import Spool
+
+
+def sqlite_error(code: int, text: str) -> sqlite3.OperationalError:
+    """What SQLite raises with a code."""
+    made = sqlite3.OperationalError(text)
+    made.sqlite_errorcode = code
+    return made
+
 
 NEVER = (-1.0, "")
 """The place of no strand, before all."""

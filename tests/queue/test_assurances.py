@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from mailhub.policy.backup import Known
 from mailhub.policy.sts import Mode, StsPolicy
 from mailhub.queue import assurances
 from mailhub.queue.assurances import ASIDE, DATABASE, Assurances, Kept
+from tests.queue import given
 
 POLICY = StsPolicy(Mode.ENFORCE, ("mx.far.example", "*.far.example"), 1000)
 KEPT = Kept("20260101", POLICY, 5000.0)
@@ -64,6 +67,32 @@ def test_bounded(kept: Assurances, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         kept.offers(f"mx{number}.example", float(number))
     assert [n for n in range(20) if kept.offered(f"mx{n}.example")] == [15, 16, 17, 18, 19]
+
+
+def test_each_is_bounded(kept: Assurances, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever table was written when it is looked, all of them are looked at."""
+    monkeypatch.setattr(assurances, "TRIM_EVERY", 10)
+    monkeypatch.setattr(assurances, "RECIPIENTS", 5)
+    for number in range(20):  # every second write, and so each tenth, is of a host
+        kept.remember(f"{number}@b.example", Known(True, float(number)))
+        kept.offers("mx.example", float(number))
+    left = [n for n in range(20) if kept.recipient(f"{n}@b.example") is not None]
+    assert left == [15, 16, 17, 18, 19]
+
+
+def test_a_disk_that_fails(tmp_path: Path, told: list[str]) -> None:
+    """What cannot be read for the disk's sake is not set aside: it is as good as it was."""
+    with closing(Assurances(str(tmp_path), told.append)) as made:
+        made.keep("far.example", KEPT)
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        raise given.sqlite_error(sqlite3.SQLITE_CANTOPEN, "unable to open")
+
+    with pytest.raises(OSError, match="unable"):
+        Assurances(str(tmp_path), told.append, connect)
+    with closing(Assurances(str(tmp_path), told.append)) as made:
+        assert made.policy("far.example") == KEPT
+    assert told == []
 
 
 @pytest.mark.parametrize("damage", [b"no database at all" * 100, b""])

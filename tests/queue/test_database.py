@@ -9,18 +9,13 @@ from typing import Any
 
 import pytest
 
-from mailhub.queue.database import Busy, Database, translated
+from mailhub.queue.database import Busy, Database, Unreadable, set_aside, translated
 from mailhub.queue.schema import MIGRATIONS
+from tests.queue.given import sqlite_error
 
 
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "spool.db")
-
-
-def error(code: int) -> sqlite3.OperationalError:
-    made = sqlite3.OperationalError("made")
-    made.sqlite_errorcode = code
-    return made
 
 
 @pytest.mark.parametrize(
@@ -36,14 +31,32 @@ def error(code: int) -> sqlite3.OperationalError:
 def test_failures_have_an_errno(code: int, number: int) -> None:
     """What the disk does to SQLite reaches the hub as what it does to any file."""
     with pytest.raises(OSError, match=r"made|busy") as caught, translated():
-        raise error(code)
+        raise sqlite_error(code, "made")
     assert caught.value.errno == number
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT_INDEX])
+def test_only_what_is_broken_is_unreadable(code: int) -> None:
+    """A database that is none is told from one that cannot be read just now."""
+    with pytest.raises(Unreadable), translated():
+        raise sqlite_error(code, "made")
+    with pytest.raises(OSError, match="made") as caught, translated():
+        raise sqlite_error(sqlite3.SQLITE_CANTOPEN, "made")
+    assert not isinstance(caught.value, Unreadable)
+
+
+def test_set_aside(tmp_path: Path) -> None:
+    """Its log goes along: the next database must not find it."""
+    for name in ("x.db", "x.db-wal"):
+        (tmp_path / name).touch()
+    set_aside(str(tmp_path / "x.db"), ".bad")
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["x.db.bad", "x.db.bad-wal"]
 
 
 def test_mistakes_stay_mistakes() -> None:
     """A wrong statement is not taken for a broken disk."""
     with pytest.raises(sqlite3.OperationalError), translated():
-        raise error(sqlite3.SQLITE_ERROR)
+        raise sqlite_error(sqlite3.SQLITE_ERROR, "made")
     with pytest.raises(sqlite3.IntegrityError), translated():
         raise sqlite3.IntegrityError("made without a code")
 

@@ -187,6 +187,13 @@ class TestAttempted:
         assert isinstance(fate, Held)
         assert (fate.why, fate.pending.attempts, fate.pending.warned) == ("why", 1, False)
 
+    def test_held_and_put_off(self) -> None:
+        """One that is held meanwhile may be put off long after its time was over."""
+        item = queue.hold(make.item(BOB), [0], "why")
+        late = 1000 + 6 * DAY
+        [fate] = attempted(item, {0: Answer(LATER, again=late + 60)}, late, SCHEDULE).fates
+        assert fate == Held(Pending(late + 60, 0, LATER), "why")
+
     @given(make.items(), st.dictionaries(st.integers(0, 4), answers), make.moments)
     def test_settled_is_settled(self, item: Item, said: dict[int, Answer], now: float) -> None:
         """No answer changes a settled fate: it is refused, and with it the whole attempt."""

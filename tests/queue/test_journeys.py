@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State
 from mailhub.queue.ids import number_at, to_number, to_queue_id
 from mailhub.queue.journeys import ASIDE, DATABASE, Journeys
 from mailhub.queue.wanted import Wanted
+from tests.queue import given
 
 NOW = 1_800_000_000.0
 
@@ -186,6 +188,36 @@ def test_unreadable(tmp_path: Path) -> None:
     made.write({queue_id(NOW): [taken()]})
     assert events(made, queue_id(NOW)) == [taken()]
     assert (tmp_path / (DATABASE + ASIDE)).exists()
+
+
+def test_a_disk_that_fails(tmp_path: Path) -> None:
+    """What cannot be read for the disk's sake is not set aside: it is as good as it was."""
+    made = opened(tmp_path)
+    made.write({queue_id(NOW): [taken()]})
+    made.close()
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        raise given.sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full")
+
+    with pytest.raises(OSError, match="is full"):
+        opened(tmp_path, connect=connect)
+    assert events(opened(tmp_path), queue_id(NOW)) == [taken()]
+
+
+def test_killed_at_its_first_start(tmp_path: Path) -> None:
+    """Whatever of its tables had been made, the next start makes all of them."""
+
+    class Killed(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql.strip().startswith("CREATE INDEX"):
+                raise KeyboardInterrupt
+            return super().execute(sql, *values)
+
+    with pytest.raises(KeyboardInterrupt):
+        opened(tmp_path, connect=partial(sqlite3.connect, factory=Killed))
+    made = opened(tmp_path)
+    made.write({queue_id(NOW): [taken()]})
+    assert events(made, queue_id(NOW)) == [taken()]
 
 
 def test_only_looking(tmp_path: Path) -> None:

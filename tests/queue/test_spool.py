@@ -6,6 +6,7 @@ import errno
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,22 @@ class TestFiling:
             Unfiled(items[3], (0,), (2,)),
             Unfiled(items[4], (0, 2), ()),
         ]
+
+    def test_filed_while_it_is_looked_for(
+        self, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What has come since the start may leave while a page is read: it is not given."""
+        items = [make.item(DAVE, number=n, places={0: HERE}) for n in range(5)]
+        spool.apply([Accept(item, b"x") for item in items])
+        reader, load = spool.another(), Spool.load
+
+        def late(self: Spool, queue_id: QueueId, numbers: Sequence[int] | None = None) -> Any:
+            spool.apply([Drop(item, (0,), 1.0) for item in items[1:4]])
+            return load(self, queue_id, numbers)
+
+        monkeypatch.setattr(Spool, "load", late)
+        assert reader.unfiled(items[0].queue_id, 2) == [Unfiled(items[4], (0,), ())]
+        reader.close()
 
     @pytest.mark.parametrize(("boot", "unfiled"), [("one", ()), ("two", (0,))])
     def test_the_machine_started_anew(

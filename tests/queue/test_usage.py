@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailhub.mail.address import Path as Address
-from mailhub.policy.allowance import Used
+from mailhub.policy.allowance import SLOTS, Used
 from mailhub.queue.change import Accept, Count
 from mailhub.queue.spool import Spool
 from mailhub.queue.usage import REMEMBERED, number_of
@@ -39,6 +39,18 @@ def test_what_is_old_is_forgotten(spool: Spool) -> None:
     spool.apply([Count("ann", later, (2,))])
     assert spool.used("ann", later) == [Used(later, 1, 1, 1)]
     assert spool.strangers("ann", (1, 2)) == 1
+
+
+def test_looked_at_once_a_day(spool: Spool) -> None:
+    """Slots go one by one; acquaintances, of which there may be a million, once in a day."""
+    looks: list[str] = []
+    spool._database._connection.set_trace_callback(
+        lambda sql: looks.append(sql) if sql.startswith("DELETE FROM acquaintance") else None
+    )
+    day = SLOTS["day"]
+    spool.apply([Count("ann", 10 * day + slot, (slot,)) for slot in range(3 * day)])
+    assert len(looks) == 3
+    assert len(spool.used("ann", 13 * day - 1)) == day + 1
 
 
 def test_recipients_are_numbers() -> None:
