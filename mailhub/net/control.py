@@ -44,7 +44,7 @@ class Control(LineOnlyReceiver):
         try:
             request = json.loads(line)
             action = self.factory.actions[request["do"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._answer({"ok": False, "error": "no such request"})
             return
         try:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -91,16 +91,17 @@ class ThreadedDisk:
         """Do blocking work in a thread, and wait for it; see `ports.disk.Disk.run`.
 
         Raises:
-            OSError: ESHUTDOWN after `stop`.
+            OSError: ESHUTDOWN after `stop`; EAGAIN where the system gives us no thread at all.
         """
         await self._turns.enter()
         if self._stopped:
             self._turns.leave()
             raise OSError(errno.ESHUTDOWN, "the disk's threads have stopped")
+        if self._under_way >= len(self._threads) < self._places and not self._begin_thread():
+            self._turns.leave()
+            raise OSError(errno.EAGAIN, "the system has no thread left")
         done: Deferred[T] = Deferred()
         self._under_way += 1
-        if self._under_way > len(self._threads) and len(self._threads) < self._places:
-            self._begin_thread()
         self._work.put((done, partial(function, *args, **kwargs)))
         return await done
 
@@ -123,10 +124,13 @@ class ThreadedDisk:
             took = clock() - began
             self._slowest = max(took, self._slowest * FORGIVENESS)
 
-    def _begin_thread(self) -> None:
+    def _begin_thread(self) -> bool:
+        """One thread more, if the system has it; whether there is any."""
         thread = Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}")
-        self._threads.append(thread)
-        thread.start()
+        with suppress(RuntimeError):  # "can't start new thread"
+            thread.start()
+            self._threads.append(thread)
+        return bool(self._threads)
 
     def _serve(self) -> None:
         """In a thread: work, piece by piece, and its results on the way back."""

@@ -28,7 +28,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError
+from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -41,6 +41,8 @@ PORT: Final = 53
 PAYLOAD: Final = 1232
 """Octets of a UDP answer we ask for: what passes everywhere unfragmented (DNS Flag Day 2020)."""
 
+LOG_PREFIX: Final = "DNS"
+"""What Twisted calls the ports of our queries in the log (`net.logtext` leaves them out)."""
 Server = tuple[str, int]
 """Address and port of a recursive name server."""
 
@@ -117,8 +119,8 @@ class DnsWire:
         interface = "::" if ":" in server[0] else ""
         try:
             port = self._reactor.listenUDP(0, asking, interface=interface, maxPacketSize=65535)
-        except OSError as error:
-            raise _Unanswered(str(error)) from None
+        except CannotListenError as error:
+            raise _Unanswered(str(error.socketError)) from None
         timer = self._reactor.callLater(seconds, asking.fail, "no answer")
         try:
             return await asking.answer
@@ -191,8 +193,14 @@ class _Asking(_Waiting, DatagramProtocol):
     def startProtocol(self) -> None:
         # Connected: the kernel drops what others send, and tells us if nobody listens there.
         transport: Any = self.transport
-        transport.connect(*self._server)
-        transport.write(self._query.to_wire())
+        try:
+            transport.connect(*self._server)
+            transport.write(self._query.to_wire())
+        except OSError as error:  # no way leads there
+            self.fail(error.strerror or str(error))
+
+    def logPrefix(self) -> str:
+        return LOG_PREFIX
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         if tuple(addr[:2]) == self._server:

@@ -43,6 +43,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final, Generic, Self, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -370,7 +371,8 @@ class Journal:
     async def close(self) -> None:
         """Write what is still to be written, then let go of the spool."""
         if self._marks:
-            await self.commit()
+            with suppress(OSError):  # then what is filed is looked for at the next start
+                await self.commit()
         self._closed = True
         if self._writing:
             self._idle = Deferred()

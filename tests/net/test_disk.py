@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -66,6 +67,28 @@ def test_work_is_done_in_a_thread(disk: ThreadedDisk, loop: Loop) -> None:
     [(thread, a, b)] = done
     assert thread is not threading.current_thread()
     assert (a, b) == (1, 2)
+
+
+def test_no_thread_left(disk: ThreadedDisk, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work waits for the threads there are; where there is none at all, that is said."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        [error] = outcome(start(disk.run(int, "1")))
+        assert isinstance(error, OSError)
+        assert error.errno == errno.EAGAIN
+    gate = threading.Event()
+    first = outcome(start(disk.run(gate.wait)))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        second = outcome(start(disk.run(int, "2")))
+    gate.set()
+    loop.turn()
+    loop.turn()
+    assert (first, second) == ([True], [2])
 
 
 def test_errors_come_back(disk: ThreadedDisk, loop: Loop) -> None:

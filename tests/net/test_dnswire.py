@@ -14,13 +14,14 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Protocol
 
 from mailhub.net.dnswire import DnsWire
 from mailhub.policy.limits import DnsPatience
 from mailhub.ports.resolver import LookupFailed
 from tests.net.names import Zone
-from tests.network import Network
+from tests.network import Network, Port
 
 ONE, TWO = ("192.0.2.53", 53), ("2001:db8::53", 53)
 NAME = dns.name.from_text("example.org")
@@ -153,11 +154,27 @@ class TestDatagrams:
         """A machine without sockets left is temporary trouble."""
 
         def fail(*args: Any, **kwargs: Any) -> Any:
-            raise OSError(24, "Too many open files")
+            raise CannotListenError("", 0, OSError(24, "Too many open files"))
 
         network.listenUDP = fail  # type: ignore[method-assign]
         results = ask(wire(network))
         assert "Too many open files" in str(results[0].value)
+
+    def test_no_way(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no route leads to a server the next one is asked, and the port is closed."""
+        network.datagrams[ONE] = Zone("example.org. 60 MX 10 mx.example.org.")
+        connect = Port.connect
+
+        def routed(port: Port, host: str, number: int) -> None:
+            if ":" in host:
+                raise OSError(101, "Network is unreachable")
+            connect(port, host, number)
+
+        monkeypatch.setattr(Port, "connect", routed)
+        answers, failures = ask(wire(network, TWO, ONE)), ask(wire(network, TWO))
+        network.settle()
+        assert len(answers[0].answer) == 1
+        assert "2001:db8::53: Network is unreachable" in str(failures[0].value)
 
 
 class TestSpoofing:

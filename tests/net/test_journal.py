@@ -447,6 +447,21 @@ class TestFiling:
         assert [u.filed for u in spool.unfiled()] == [(0,)]
         spool.close()
 
+    def test_a_full_disk_at_the_end(self, tmp_path: Path) -> None:
+        """Then marks are lost, which costs a look at the next start; it is closed all the same."""
+        rig = Rig(tmp_path)
+        item = self.local(1)
+        rig.commit(Accept(item, b"x"))
+        rig.writer.turn()
+        rig.journal.filed(item, (0,))
+        rig.spool._database.execute("PRAGMA query_only=1")
+        rig.close()
+        with pytest.raises(OSError, match="closed"):
+            run(rig.journal.commit())
+        spool = Spool(str(tmp_path))
+        assert [u.unfiled for u in spool.unfiled()] == [(0,)]
+        spool.close()
+
     def test_abandoned(self, tmp_path: Path) -> None:
         """Whoever reads what is left can be closed while the disk is asked, as in a crash."""
         rig = Rig(tmp_path)

@@ -8,8 +8,10 @@ from twisted.logger import (
     Logger,
     LogLevel,
     LogPublisher,
+    capturedLogs,
     formatEventAsClassicLogText,
 )
+from twisted.python import log
 from twisted.python.failure import Failure
 
 from mailhub.net.logtext import ClassicText
@@ -35,6 +37,26 @@ def test_as_twistd(number: int) -> None:
     """Each event reads as twistd would write it."""
     event = events()[number]
     assert ClassicText()(event) == formatEventAsClassicLogText(event)
+
+
+def legacy(text: str) -> LogEvent:
+    """An event of Twisted's older way to log."""
+    with capturedLogs() as found:
+        log.msg(text)
+    return found[0]
+
+
+@pytest.mark.parametrize("text", ["DNS starting on 39573", "(UDP Port 39573 Closed)"])
+def test_ports_of_queries(text: str) -> None:
+    """Nothing is said of the port that each query to a name server has: a hub makes thousands."""
+    event = legacy(text)
+    assert text in (formatEventAsClassicLogText(event) or "")
+    assert ClassicText()(event) is None
+
+
+def test_other_ports() -> None:
+    """What else Twisted says of ports is told."""
+    assert "smtp starting on 25" in (ClassicText()(legacy("smtp starting on 25")) or "")
 
 
 def test_the_second_moves() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from mailhub.net.loop import quicken
@@ -21,6 +22,7 @@ class Ear:
         self.heard = b""
         self.error: Exception | None = None
         self.lost: object = None
+        self.breaks = False
         self.after = lambda: None
         self._reactor = reactor
         reactor.addReader(self)
@@ -33,6 +35,8 @@ class Ear:
 
     def connectionLost(self, reason: Failure) -> None:
         self.lost = reason.value
+        if self.breaks:
+            raise RuntimeError("its end is not borne")
 
     def doRead(self) -> None:
         self.heard += self.here.recv(100)
@@ -49,8 +53,7 @@ class Ear:
 @pytest.fixture
 def reactor() -> Iterator[EPollReactor]:
     made = EPollReactor()
-    quicken(made)
-    assert "doIteration" in vars(made)
+    assert quicken(made), "this Twisted has other names than net.loop knows"
     yield made
     made._poller.close()
 
@@ -88,6 +91,18 @@ def test_an_exception(reactor: EPollReactor, ears: list[Ear]) -> None:
     assert [type(ear.lost) for ear in ears] == [KeyError, KeyError]
 
 
+def test_an_end_that_is_not_borne(reactor: EPollReactor, ears: list[Ear]) -> None:
+    """Whoever raises something when his connection ends has it logged; others are told."""
+    with capturedLogs() as events:
+        for ear in ears:
+            ear.breaks, ear.error = True, KeyError("mine")
+            ear.there.send(b"x")
+        reactor.doIteration(0)
+    assert [ear.heard for ear in ears] == [b"x", b"x"]
+    told = [it["log_failure"].type for it in events if "not dealt with" in it["log_format"]]
+    assert told == [RuntimeError, RuntimeError]
+
+
 def test_one_that_another_has_closed(reactor: EPollReactor, ears: list[Ear]) -> None:
     """It is not told of what happened before."""
     one, other = ears
@@ -98,8 +113,66 @@ def test_one_that_another_has_closed(reactor: EPollReactor, ears: list[Ear]) -> 
     assert sorted(ear.heard for ear in ears) == [b"", b"x"]
 
 
+# ---- What is relied upon -------------------------------------------------------------------
+
+
+def test_the_loop_asks_for_its_turn(reactor: EPollReactor) -> None:
+    """Twisted's loop looks its method up in each turn: else ours would never be called."""
+    turns: list[float | None] = []
+    ours = reactor.doIteration
+
+    def counted(timeout: float | None) -> None:
+        turns.append(timeout)
+        ours(timeout)
+
+    vars(reactor)["doIteration"] = counted
+    reactor._started = True
+    reactor.callLater(0, setattr, reactor, "_started", False)
+    reactor.mainLoop()
+    assert turns
+
+
 def test_a_reactor_that_is_another() -> None:
     """It is left as it is."""
     clock = Clock()
-    quicken(clock)
+    assert not quicken(clock)
     assert not hasattr(clock, "doIteration")
+
+
+class Heir(EPollReactor):
+    """Somebody's own, with turns that we do not know."""
+
+
+class Later(EPollReactor):
+    """As that of a later Twisted may be."""
+
+
+@pytest.mark.parametrize("name", ["_poller", "_selectables", "_doReadOrWrite"])
+def test_a_twisted_that_is_another(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a name that we know the reactor's turns stay its own, and go on."""
+    made = EPollReactor()
+    monkeypatch.setattr("mailhub.net.loop.EPollReactor", Later)
+    made.__class__ = Later
+    kept, stock = getattr(made, name), made.doIteration
+    monkeypatch.setattr(Later, name, None, raising=False)
+    vars(made).pop(name, None)
+    assert not quicken(made)
+    assert made.doIteration == stock
+    if name != "_doReadOrWrite":
+        setattr(made, name, kept)
+    made._poller.close()
+
+
+def test_other_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a reactor touched that tells of events otherwise."""
+    made = EPollReactor()
+    monkeypatch.setattr(EPollReactor, "_doReadOrWrite", lambda self, event: None)
+    assert not quicken(made)
+    made._poller.close()
+
+
+def test_an_heir() -> None:
+    """Nor one that only descends from what we know."""
+    made = Heir()
+    assert not quicken(made)
+    made._poller.close()
