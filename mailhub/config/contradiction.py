@@ -146,6 +146,11 @@ def _numbers(settings: Settings, lines: Lines) -> Iterator[Mistake]:
     throttle = settings.auth.throttle
     if throttle.first_delay > throttle.longest_delay:
         yield _wrong(lines, "auth", "first delay", "is longer than the longest delay")
+    cost = settings.auth.cost
+    if cost.memory < 8 * cost.lanes:  # RFC 9106 §3.1
+        yield _wrong(
+            lines, "auth", "hash memory", f"is less than 8K for each of {cost.lanes} lanes"
+        )
     for section, limits in (("smtp", smtp), ("submission", settings.submission)):
         if 0 < limits.size < limits.text_line and (section, "message limit") in lines:
             text = f"is less than text line = {limits.text_line}"

@@ -81,7 +81,10 @@ def _parse_endpoint(text: str) -> Endpoint:
     if described is not None:
         if int(described["port"] or 0) > PORT_LIMIT:
             raise ValueError
-        return Endpoint(given=text)
+        endpoint = Endpoint(given=text)
+        if endpoint.interface:
+            ipaddress.ip_address(endpoint.interface)
+        return endpoint
     if re.fullmatch(r"[0-9]{1,5}", text):
         return Endpoint("", _port(text))
     host, port = _split_port(text, default=None)

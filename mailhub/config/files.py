@@ -19,6 +19,7 @@ def unusable(settings: Settings, lines: Lines) -> list[Mistake]:
     """What cannot be used of the files and directories that are named."""
     return [
         *_certificates(settings, lines),
+        *_ciphers(settings, lines),
         *_authorities(settings, lines),
         *_state(settings, lines),
     ]
@@ -86,6 +87,19 @@ def _certificates(settings: Settings, lines: Lines) -> Iterator[Mistake]:
             read(files)
         except BadCertificate as error:
             yield Mistake(line, "tls", "certificates", str(error))
+
+
+def _ciphers(settings: Settings, lines: Lines) -> Iterator[Mistake]:
+    """Names of which OpenSSL knows none."""
+    if not settings.tls.ciphers:
+        return
+    import ssl  # noqa: PLC0415
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(settings.tls.ciphers)
+    except (ssl.SSLError, ValueError):
+        text = f"OpenSSL knows no such cipher suites: {settings.tls.ciphers}"
+        yield Mistake(lines.get(("tls", "ciphers"), 0), "tls", "ciphers", text)
 
 
 def _authorities(settings: Settings, lines: Lines) -> Iterator[Mistake]:

@@ -86,7 +86,7 @@ LISTEN: Final = Section(
         Key("pop3s", _WHERE, "listen.pop3s", "POP3 under TLS from the first octet.", restart=True),
         Key(
             "backlog",
-            AT_LEAST_ONE,
+            bounded(COUNT, 1, 65_535),
             "listen.backlog",
             "Connections that the system holds until we accept them. Linux also limits it by"
             " net.core.somaxconn.",
@@ -189,26 +189,26 @@ AUTH: Final = Section(
         ),
         Key(
             "hash memory",
-            bounded(KIB, 8),
+            bounded(KIB, 8, 4 << 20),
             "auth.cost.memory",
             "Of argon2id: what one guess costs somebody who has stolen the database. Applies to"
             " passwords set from now on; others are hashed anew when they are next used.",
         ),
         Key(
             "hash passes",
-            AT_LEAST_ONE,
+            bounded(COUNT, 1, 1000),
             "auth.cost.passes",
             "Passes of argon2id over that memory.",
         ),
         Key(
             "hash lanes",
-            AT_LEAST_ONE,
+            bounded(COUNT, 1, 64),
             "auth.cost.lanes",
             "Threads that one hash is spread over.",
         ),
         Key(
             "scram iterations",
-            bounded(COUNT, 4096),
+            bounded(COUNT, 4096, 10_000_000),
             "auth.cost.iterations",
             "Of SCRAM-SHA-256, repeated by every client at each login.",
         ),

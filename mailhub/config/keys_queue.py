@@ -59,7 +59,7 @@ def schedule_keys(prefix: str = "") -> tuple[Key, ...]:
         ),
         Key(
             "factor",
-            bounded(FACTOR, 1.0),
+            bounded(FACTOR, 1.0, 100.0),
             f"{prefix}factor",
             "By which the last of them grows with each attempt after that.",
         ),

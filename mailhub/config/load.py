@@ -9,6 +9,7 @@ looked for (`config.contradiction`), and the files that are named are opened
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -55,7 +56,7 @@ def load(path: str | os.PathLike[str], machine: Callable[[], str] = own_name) ->
     with open(name, "rb") as file:
         octets = file.read()
     try:
-        text = octets.decode()
+        text = octets.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise ConfigError(name, [Mistake(line, "", "", "is not UTF-8")]) from None

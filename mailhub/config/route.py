@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from mailhub.config.ini import Mistake
 from mailhub.config.waiting import wishes
@@ -16,6 +16,9 @@ from mailhub.policy.route import (
     Smarthost,
     TlsDemand,
 )
+
+PASSWORD_LIMIT: Final = 4096
+"""Characters of a password's file that are read."""
 
 
 class Draft:
@@ -93,7 +96,7 @@ class Draft:
     def _read(self, path: str) -> str:
         try:
             with open(path, encoding="utf-8") as file:
-                password = file.readline().rstrip("\r\n")
+                password = file.readline(PASSWORD_LIMIT).rstrip("\r\n")
                 mode = os.fstat(file.fileno()).st_mode
         except OSError as error:
             self._wrong("password file", f"{path}: {error.strerror}")

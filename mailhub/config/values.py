@@ -55,6 +55,9 @@ _SIZE_UNITS: Final[Mapping[str, int]] = {"T": 1 << 40, "G": 1 << 30, "M": 1 << 2
 
 # duration: digits and a unit, once or several times; or 0
 _DURATION_PART: Final = re.compile(r"([0-9]{1,12})(ms|[wdhms])")
+_LONGEST: Final = 100 * 366 * 86400.0
+"""Seconds of a hundred years: what is to be longer than a person thinks of is a mistake, and
+would lead to dates that no calendar has."""
 _DURATION: Final = re.compile(r"(?:[0-9]{1,12}(?:ms|[wdhms]))+|0")
 # size: digits, and perhaps one of K, M, G, T
 _SIZE: Final = re.compile(r"([0-9]{1,18})([KMGTkmgt]?)")
@@ -64,10 +67,13 @@ _COUNT: Final = re.compile(r"[0-9]{1,18}")
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``90s``, ``1h30m``, ``5d``; a bare number is refused, except 0."""
+    """Seconds of ``90s``, ``1h30m``, ``5d``; refused is a bare number, except 0, and a century."""
     if not _DURATION.fullmatch(text):
         raise ValueError
-    return sum(int(n) * _DURATION_UNITS[unit] for n, unit in _DURATION_PART.findall(text))
+    seconds = sum(int(n) * _DURATION_UNITS[unit] for n, unit in _DURATION_PART.findall(text))
+    if seconds > _LONGEST:
+        raise ValueError
+    return seconds
 
 
 def show_duration(seconds: float) -> str:

@@ -113,6 +113,13 @@ def test_not_utf8(tmp_path: Path) -> None:
         load(path, hub)
 
 
+def test_byte_order_mark(tmp_path: Path) -> None:
+    """Editors of Windows put a mark before the first line, which means nothing."""
+    path = tmp_path / "marked.ini"
+    path.write_bytes(b"\xef\xbb\xbf[hub]\r\nhostname = hub.example\r\n")
+    assert load(path).hub.hostname == "hub.example"
+
+
 def test_no_file(tmp_path: Path) -> None:
     """A file that is not there is an OSError with its name."""
     with pytest.raises(FileNotFoundError):
