@@ -33,7 +33,8 @@ class Limits:
             on one line, so the default is far above `TEXT_MINIMUM`; memory does
             not depend on it. Over it: 500 5.6.0.
         size: Octets of content, announced by SIZE; 0 is none. Over it: 552 5.3.4.
-        recipients: In one transaction. Over it: 452 4.5.3.
+        recipients: In one transaction. Over it: 452 4.5.3; each that is named when as many
+            have been refused so counts as an error, too.
         errors: Commands refused for good since the last accepted message, RCPT
             apart. With the last of them comes 421 4.7.0.
         bad_recipients: Recipients refused for good, likewise; apart from the

@@ -110,6 +110,7 @@ class Session:
         "_phase",
         "_reader",
         "_site",
+        "_surplus",
         "closed",
         "lifetime",
         "patience",
@@ -143,6 +144,7 @@ class Session:
         self._errors = 0
         self._bad_recipients = 0
         self._idle = 0
+        self._surplus = 0  # recipients of this transaction beyond the limit
         self._begin()
 
     def _begin(self) -> None:
@@ -269,13 +271,12 @@ class Session:
     def _refused(self, refusal: Refusal) -> bytes:
         """Count a refusal; with the last that is borne the session ends (RFC 5321 §4.2.1)."""
         reply = encode(refusal.reply, utf8=self._utf8)
+        self._errors += refusal.reply.permanent
         if refusal.reply.code == 421:
             self.closed = True
-        elif refusal.reply.permanent:
-            self._errors += 1
-            if self._errors >= self._limits.errors:
-                self.closed = True
-                reply += _TOO_MANY_ERRORS
+        elif self._errors >= self._limits.errors:
+            self.closed = True
+            reply += _TOO_MANY_ERRORS
         return reply
 
     def _refused_line(self, bad: BadLine) -> bytes:
@@ -420,6 +421,7 @@ class Session:
         self._envelope = None
         self._incoming = None
         self._chunk = None
+        self._surplus = 0
         self.patience = self._limits.command_patience
 
     async def _mail(self, command: Mail) -> bytes:
@@ -466,6 +468,9 @@ class Session:
         envelope = self._envelope
         assert envelope is not None
         if len(envelope.recipients) >= self._limits.recipients:
+            # Who pipelines twice as many as we take may not have heard it yet; beyond, it is talk.
+            self._surplus += 1
+            self._errors += self._surplus > self._limits.recipients
             raise Refusal(452, "5.3", "Too many recipients").by(self._line("recipients"))
         recipient = Recipient(command.forward_path, command.notify, command.orcpt)
         try:

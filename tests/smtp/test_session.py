@@ -228,9 +228,26 @@ class TestLimits:
     def test_temporary(self) -> None:
         """452 for a recipient too many is no error: the client goes on (RFC 5321 §4.5.3.1.10)."""
         talk = Talk(limits=replace(LIMITS, errors=3))
-        assert talk.codes(OPENING + 20 * b"RCPT TO:<ann@hub.example>\r\n" + b"DATA\r\n")[-1] == (
+        assert talk.codes(OPENING + 5 * b"RCPT TO:<ann@hub.example>\r\n" + b"DATA\r\n")[-1] == (
             "354"
         )
+
+    def test_recipients_without_end(self) -> None:
+        """Who goes on naming recipients beyond twice the limit errs, and is hung up on at last."""
+        talk = Talk(limits=replace(LIMITS, errors=2))
+        talk.say(OPENING)
+        more = b"RCPT TO:<ann@hub.example>\r\n"
+        assert talk.codes(more * 5) == ["250"] * 2 + ["452"] * 3
+        assert talk.codes(more) == ["452"]
+        assert talk.codes(more) == ["452", "421"]
+        assert talk.session.closed
+
+    def test_recipients_of_the_next_message(self) -> None:
+        """What was refused for their number in one transaction is forgotten with it."""
+        talk = Talk(limits=replace(LIMITS, errors=1))
+        for _ in range(3):
+            assert "421" not in talk.codes(OPENING + b"RCPT TO:<ann@hub.example>\r\n" * 5)
+            talk.say(b"RSET\r\n")
 
     def test_bad_recipients(self) -> None:
         """Unknown recipients have a limit of their own."""
