@@ -25,7 +25,8 @@ async def create(state: State, command: commands.Create) -> AsyncGenerator[Outpu
     name = composed(state.name(octets))
     if name == INBOX:
         raise No("INBOX is always there", "ALREADYEXISTS")
-    await state.store.create(name, command.special_use)
+    with state.by_us(name):
+        await state.store.create(name, command.special_use)
     yield await _named(state, name, octets)
     yield Ok("Create completed", await _mailbox_id(state, name))
 
@@ -45,7 +46,8 @@ async def delete(state: State, command: commands.Delete) -> AsyncGenerator[Outpu
         raise No("INBOX cannot be deleted", "CANNOT")
     if state.selected is not None and state.selected.mailbox.name == name:
         await state.deselect()
-    await state.store.delete(name)
+    with state.by_us(name):
+        await state.store.delete(name)
     yield await _named(state, name, command.mailbox)
     yield Ok("Delete completed")
 
@@ -57,7 +59,8 @@ async def rename(state: State, command: commands.Rename) -> AsyncGenerator[Outpu
     new = composed(state.name(octets))
     if new == INBOX:
         raise No("INBOX is always there", "ALREADYEXISTS")
-    await state.store.rename(name, new)
+    with state.by_us(name, new):
+        await state.store.rename(name, new)
     if await _named(state, name, command.mailbox) or await _named(state, new, octets):
         # What it is called by then comes with what it was called        (RFC 9051 §6.3.6)
         called = read(command.mailbox, utf8=state.manner.utf8)
@@ -79,12 +82,9 @@ async def _named(state: State, name: str, octets: bytes) -> bytes:
 async def subscribe(state: State, command: commands.Subscribe) -> AsyncGenerator[Output, None]:
     """SUBSCRIBE and UNSUBSCRIBE (RFC 3501 §6.3.6, §6.3.7)."""
     name = state.name(command.mailbox)
-    if command.wanted:
-        await state.store.subscribe(name)
-        yield Ok("Subscribe completed")
-    else:
-        await state.store.unsubscribe(name)
-        yield Ok("Unsubscribe completed")
+    with state.by_us(name):
+        await (state.store.subscribe if command.wanted else state.store.unsubscribe)(name)
+    yield Ok("Subscribe completed" if command.wanted else "Unsubscribe completed")
 
 
 async def list_(state: State, command: commands.List) -> AsyncGenerator[Output, None]:

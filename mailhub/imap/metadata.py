@@ -25,7 +25,8 @@ async def set_metadata(state: State, command: commands.SetMetadata) -> AsyncGene
     name, limit = _name(state, command.mailbox), state.limits.annotation
     if any(len(value or b"") > limit for value in command.changes.values()):
         raise No("The value is too long", f"METADATA MAXSIZE {limit}")
-    await state.store.set_metadata(name, command.changes)
+    with state.by_us(name):
+        await state.store.set_metadata(name, command.changes)
     yield Ok("Setmetadata completed")
 
 

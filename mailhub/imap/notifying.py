@@ -161,6 +161,8 @@ class Notifying:
             wanted = frozenset().union(*(it.events for it in self._watches)) & _SERVER
         if not wanted or self._full:
             return
+        if notice.affair not in _MESSAGES and name in self._state.acting:
+            return  # what the client does itself it knows                      (RFC 5465 §5)
         if notice.affair in _MESSAGES:
             self._changed.setdefault(name, set()).update(wanted)
         else:

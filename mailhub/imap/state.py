@@ -7,6 +7,7 @@ only.  What they yield is an `Output`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
@@ -162,6 +163,7 @@ class State:
         enabled: Extensions that ENABLE has switched on (RFC 5161 §3.1).
         manner: How the client wants to be told of changes.
         notifying: What it hears of unasked.
+        acting: Mailboxes that the command under way makes, renames and so on.
         wake: Called when there is something to tell it unasked.
     """
 
@@ -187,7 +189,17 @@ class State:
     enabled: frozenset[str] = frozenset()
     manner: Manner = PLAIN
     notifying: Notifies | None = None
+    acting: frozenset[str] = frozenset()
     wake: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def by_us(self, *names: str) -> Iterator[None]:
+        """Whatever happens to these mailboxes meanwhile is the client's own doing."""
+        self.acting = self.acting.union(names)
+        try:
+            yield
+        finally:
+            self.acting = frozenset()
 
     def made(self, name: str, placed: Placed) -> None:
         """The client has put messages into a mailbox."""

@@ -242,7 +242,7 @@ class AccountStore:
         """Remove a mailbox and its messages; its children stay (RFC 3501 §6.3.4).
 
         Raises:
-            StoreRefused: CANNOT for INBOX and for a level without a mailbox,
+            StoreRefused: CANNOT for INBOX, HAS_CHILDREN for a level without a mailbox,
                 NONEXISTENT, SERVER_BUG.
         """
         name = checked(name, self._ground.limits)

@@ -44,14 +44,15 @@ def delete(ground: Ground, account: bytes, directory: bytes, profiles: Profiles)
     """Remove a mailbox's directory.
 
     Raises:
-        StoreRefused: NONEXISTENT; CANNOT for a level without a mailbox.
+        StoreRefused: NONEXISTENT; HAS_CHILDREN for a level without a mailbox.
         OSError: The disk said no; it may be half gone, but is out of sight.
     """
     files, path = ground.files, account + b"/" + directory
     if not maildir.exists(files, path):
         below = directory + b"."
         if any(other.startswith(below) for other in maildir.directories(files, account)):
-            raise StoreRefused(StoreFault.CANNOT, "There is no mailbox, only levels below")
+            # RFC 9051 §6.3.5, §7.1
+            raise StoreRefused(StoreFault.HAS_CHILDREN, "There is no mailbox, only levels below")
         raise StoreRefused(StoreFault.NONEXISTENT, "No such mailbox")
     with suppress(Corrupt):
         uid_list = uidlist.load(files, path)

@@ -49,7 +49,7 @@ class Peer:
             FakeLogins(),
             house.reaches,
         )
-        self.woken = False
+        self.woken: int = False
         self.session.wake = self._wake
         run(self.session.greet())
 
@@ -362,6 +362,21 @@ class TestNames:
         house.other.say("UNSUBSCRIBE Three")
         house.other.say("DELETE Three")
         assert watcher.heard() == ['* LIST (\\NonExistent) "/" Three']
+
+    def test_own(self, house: House) -> None:
+        """What the client does itself it is not told (RFC 5465 §5), but follows."""
+        watcher = house.watcher
+        names = "MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange"
+        watcher.say(f"NOTIFY SET (personal ({names})) (subscribed (MessageNew MessageExpunge))")
+        for command in (
+            *("CREATE A", "CREATE A/B", "SUBSCRIBE A/B", "RENAME A C", "DELETE C"),
+            *('SETMETADATA Sent (/private/comment "x")', 'SETMETADATA "" (/private/comment "x")'),
+        ):
+            assert len(watcher.say(command)) == 1
+        house.other.say("CREATE A/B")
+        assert watcher.heard()[0] == '* LIST (\\Subscribed \\HasNoChildren) "/" A/B'
+        house.hub.append(TEXT, name="A/B")
+        assert watcher.heard()[0].startswith("* STATUS A/B (MESSAGES 1 ")
 
     def test_annotations(self, house: House) -> None:
         """METADATA of mailboxes and of the server, by name only."""

@@ -21,7 +21,7 @@ class Client(Protocol):
     """The end of a session that has logged in."""
 
     session: Session
-    woken: int | bool
+    woken: int
 
 
 def clients(path: Path, root: Path) -> Callable[[], Client]:
@@ -34,7 +34,7 @@ def clients(path: Path, root: Path) -> Callable[[], Client]:
 
 def said(client: Client, octets: bytes = b"") -> list[str]:
     """The lines of what a client hears."""
-    client.woken = False
+    client.woken = 0
     client.session.feed(octets)
     answer = run(hear(client.session.respond()))
     return answer.decode("utf-8", "replace").split("\r\n")[:-1]

@@ -73,7 +73,7 @@ class TestDelete:
         hub = Hub(tmp_path, mailboxes=("a", "a/b"))
         run(hub.store.delete("a"))
         assert names(hub) == ["INBOX", "a/b"]
-        assert refused(hub.store.delete("a")) is StoreFault.CANNOT
+        assert refused(hub.store.delete("a")) is StoreFault.HAS_CHILDREN
         assert refused(hub.store.open("a")) is StoreFault.NONEXISTENT
         run(hub.store.create("a"))
         run(hub.store.delete("a/b"))
