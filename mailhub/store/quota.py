@@ -118,7 +118,8 @@ def _renew(files: Files, account: bytes, quota: Quota) -> Sum:
     text = b"%b\n%d %d\n" % (definition(quota), total.octets, total.messages)
     temporary = account + b"/tmp/" + FILE
     write_file(files, temporary, (text,), sync=False)
-    files.rename(temporary, account + b"/" + FILE)
+    with suppress(FileNotFoundError):  # another thread has counted as well, and was quicker
+        files.rename(temporary, account + b"/" + FILE)
     return total
 
 

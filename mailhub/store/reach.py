@@ -60,8 +60,11 @@ class AccountReach:
 
     @property
     def admin(self) -> bool:
-        """The account may do what is the operator's to do."""
-        found = self._sharing.principals.by_id(self._account.id)
+        """The account may do what is the operator's to do; not if that cannot be found out."""
+        try:
+            found = self._sharing.principals.by_id(self._account.id)
+        except OSError:
+            return False
         return found is not None and found.admin
 
     # ---- Lists -----------------------------------------------------------------------------
@@ -78,8 +81,11 @@ class AccountReach:
                 del rows[name]  # a mailbox of our own that the namespace hides
             else:
                 rows[name] = Listed(name, selectable=False, subscribed=True)
-        who = sharing.identities(self._account)
-        for owner in sharing.principals.sharers(who):
+        try:
+            owners = sharing.principals.sharers(sharing.identities(self._account))
+        except OSError as error:
+            raise as_refused(error) from error
+        for owner in owners:
             if owner.id == self._account.id:
                 continue
             store = sharing.stores.store_of(owner)
@@ -276,11 +282,13 @@ class AccountReach:
 
         ordered = sorted(set(uids))
         were_seen: set[int] = set()
-        if not spot.own and "s" in spot.rights:
-            were_seen = {row.uid for row in source.box.rows(ordered) if seen(row)}
         other = spot.store.mailbox(spot.name)
         try:
             async with locked(source, other):
+                if not spot.own and "s" in spot.rights:
+                    were_seen = await source.work(
+                        lambda _: {row.uid for row in source.box.rows(ordered) if seen(row)}
+                    )
                 placed = await carry(source, other, ordered, move=move, flags=flags)
         finally:
             spot.store.leave(other)

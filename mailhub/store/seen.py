@@ -89,6 +89,8 @@ class SeenFile:
         try:
             begun = self._files.fstat(descriptor).st_size
             text = b"" if begun else b"mailhub-seen 1 %d\n" % uid_validity
+            if begun and self._files.pread(descriptor, 1, begun - 1) != b"\n":
+                text = b" torn\n"  # by a full disk, or a crash: it is not to be read as a whole one
             write_all(self._files, descriptor, text + _line(mark, sorted(uids)))
         finally:
             self._files.close(descriptor)

@@ -19,6 +19,7 @@ from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import maildir
 from mailhub.store.account import AccountStore
 from mailhub.store.name import INBOX, SEPARATOR, canonical, checked, directory_of, parents
+from mailhub.store.placing import as_refused
 from mailhub.store.sharing import Sharing, shown_name
 
 
@@ -80,14 +81,18 @@ class Spots:
 
         Raises:
             StoreRefused: NONEXISTENT for what can only be another's, and is nobody's; CANNOT
-                for a name that no mailbox can have.
+                for a name that no mailbox can have; SERVER_BUG.
         """
         name = canonical(name)
         if not self.is_foreign(name):
             return self._spot(self._own, checked(name, self._sharing.ground.limits))
         owner, _, rest = name.removeprefix(self._sharing.prefix).partition(SEPARATOR)
         local, _, domain = owner.replace("%2F", SEPARATOR).replace("%25", "%").rpartition("@")
-        account = self._sharing.principals.account(Path(local, domain.lower())) if local else None
+        try:
+            path = Path(local, domain.lower())
+            account = self._sharing.principals.account(path) if local else None
+        except OSError as error:
+            raise as_refused(error) from error
         if account is None or account.id == self._account.id:
             raise no_such_mailbox()
         store = self._sharing.stores.store_of(account)

@@ -56,6 +56,30 @@ class TestUsage:
         text = (hub.maildir / "maildirsize").read_bytes()
         assert text == b"%dS,5C\n%d 3\n" % (10 * SIZE, 2 * SIZE + 5)
 
+    def test_counted_by_two_at_once(self, tmp_path: Path) -> None:
+        """Two threads that make the file at the same moment both have their sum."""
+
+        class Slow(Files):
+            """Another thread makes the file while this one does."""
+
+            waiting = True
+
+            def listdir(self, path: bytes) -> list[bytes]:
+                return os.listdir(path)
+
+            def rename(self, source: bytes, target: bytes) -> None:  # type: ignore[override]
+                if source.endswith(b"maildirsize") and self.waiting:
+                    self.waiting = False
+                    os.rename(source, target)
+                os.rename(source, target)
+
+        hub = Hub(tmp_path, quota=LIMITED)
+        hub.append(TEXT)
+        (hub.maildir / "maildirsize").unlink()
+        account = os.fsencode(hub.maildir)
+        assert quota.usage(Slow(), account, LIMITED, 0.0) == Sum(SIZE, 1)
+        assert quota.usage(FILES, account, LIMITED, 0.0) == Sum(SIZE, 1)
+
     def test_kept_by_each_change(self, tmp_path: Path) -> None:
         """Deliveries, appends, copies and removals each add a line."""
         hub = Hub(tmp_path, quota=LIMITED)

@@ -290,6 +290,16 @@ class TestFlags:
         assert list(hers.uids) == list(his.uids) == [2]
         assert fault(his.copy([TWO], "Other Users/eve@hub.example/Sent")) is StoreFault.NONEXISTENT
 
+    def test_an_index_that_is_gone(self, hub: Hub) -> None:
+        """Whether the visitor has seen what he brings is found out, though it was lost."""
+        run(hub.ann.set_acl("Sent", "bob@hub.example", "lris"))
+        hub.append(hub.bob, "INBOX", "\\Seen")
+        inbox = run(hub.bob.open("INBOX"))
+        for path in FilePath(os.fsdecode(hub.bob._own.path)).glob("mailhub-index*"):
+            path.unlink()
+        run(inbox.copy([ONE], f"{ANNS}/Sent"))
+        assert list(run(hub.bob.open(f"{ANNS}/Sent")).flags) == [SEEN]
+
     def test_contents_arrive(self, hub: Hub) -> None:
         """What crosses over is the message."""
         run(hub.ann.set_acl("Sent", "bob@hub.example", "lri"))

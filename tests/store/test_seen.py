@@ -48,6 +48,16 @@ def test_torn(tmp_path: Path) -> None:
     assert file.load(maildir, 7, UIDS) == {1: Mark(True, 5)}
 
 
+def test_behind_a_torn_line(tmp_path: Path) -> None:
+    """What is marked after a full disk has torn a line counts."""
+    file, maildir = SeenFile(Files(), "b@h"), os.fsencode(tmp_path)
+    file.mark(maildir, 7, [1], Mark(True, 5))
+    [path] = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes() + b"6 + 1")
+    file.mark(maildir, 7, [2], Mark(True, 7))
+    assert file.load(maildir, 7, UIDS) == {1: Mark(True, 5), 2: Mark(True, 7)}
+
+
 def test_other_mailbox(tmp_path: Path) -> None:
     """Marks of another UIDVALIDITY, or in a broken file, are none, and are thrown away."""
     file, maildir = SeenFile(Files(), "b@h"), os.fsencode(tmp_path)

@@ -47,6 +47,22 @@ def test_need_any(tmp_path: Path) -> None:
         Spot(store, "INBOX", own=False, rights=Rights("lk")).need_any("rs")
 
 
+def test_accounts_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the accounts cannot be read that is said, in the store's words."""
+    hub = ReachHub(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    for name in ("account", "by_id", "sharers"):
+        monkeypatch.setattr(hub.sharing.principals, name, broken)
+    for work in (hub.ann.status("Other Users/bob@hub.example"), hub.ann.list()):
+        with pytest.raises(StoreRefused) as caught:
+            run(work)
+        assert caught.value.fault is StoreFault.SERVER_BUG
+    assert not hub.ann.admin
+
+
 def test_composed(tmp_path: Path) -> None:
     """A name means its NFC, unless a mailbox is called just as it says (RFC 9051 §5.1)."""
     hub = ReachHub(tmp_path)
