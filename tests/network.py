@@ -177,6 +177,8 @@ class Connector:
             self.call = self.network.callLater(self.timeout, self.failed, ConnectTimeout())
         elif behaviour == "refuse":
             self.call = self.network.callLater(0, self.failed, Refused())
+        elif isinstance(behaviour, Exception):
+            self.call = self.network.callLater(0, self.failed, behaviour)
         else:
             self.call = self.network.callLater(0, self._connected, behaviour)
 
@@ -235,8 +237,8 @@ class Network(Clock):
     """The reactor of everybody on it.
 
     Attributes:
-        hosts: What listens: a function that makes a protocol, ``"refuse"`` or
-            ``"silent"``.
+        hosts: What listens: a function that makes a protocol, ``"refuse"``,
+            ``"silent"``, or what a connection fails with.
         local: Where connections over IPv6 come from, if that matters.
         segment: Octets that arrive at once; 0 for all there are.
         deaf_after: Octets after which servers read no more; 0 for never.

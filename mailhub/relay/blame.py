@@ -32,6 +32,11 @@ def of_fault(fault: Broken, classifier: Classifier, provider: str) -> Verdict:
     return Verdict(Cause.UNREACHABLE)
 
 
+def of_connection(reply: Reply) -> Cause:
+    """Why there is no connection: nobody answers there, or we cannot ask."""
+    return Cause.LOCAL if reply.detail.startswith("3.") else Cause.UNREACHABLE
+
+
 def of_ours(reply: Reply) -> Cause:
     """Why we do not hand a message on to a host at all (`smtp.announce`)."""
     if reply.detail == "7.30":

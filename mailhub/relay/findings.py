@@ -90,6 +90,8 @@ class Findings:
         plain = link.tls is TlsDemand.NONE  # by demand, or after it was seen that TLS fails
         if protector is None or not isinstance(hop, Exchange) or plain:
             return
+        if self._progress.envelope.tls_optional:
+            return  # nobody asked what the domain demands; and reports are not reported on
         found = None
         certificate = "" if session.secured is None else session.secured.certificate
         if fault is not None and fault.handshake:

@@ -96,7 +96,7 @@ class Course:
     Attributes:
         tag: Of its next attempt, among the flows of its sender.
         rota: Lines that can be served, each once.
-        held: Lines that cannot, because the flow has its share of all attempts already.
+        held: Lines that cannot, because the flow has its share of all attempts already; in turn.
     """
 
     __slots__ = ("flow", "held", "lines", "rota", "sender", "tag", "under_way", "waiting")
@@ -106,7 +106,7 @@ class Course:
         self.sender = sender
         self.tag = sender.clock
         self.rota: deque[Line] = deque()
-        self.held: deque[Line] = deque()
+        self.held: dict[Line, None] = {}
         self.lines = 0
         self.waiting = 0
         self.under_way = 0
@@ -311,7 +311,7 @@ class Lanes:
             line = course.rota.popleft()
             line.active = False
             if course.under_way >= _share(self.limits.attempts):
-                course.held.append(line)
+                course.held[line] = None
                 self._free(line.lane)  # somebody else may have the place there
             elif not self._place(line):
                 self._park(line)
@@ -366,8 +366,7 @@ class Lanes:
             for line in lane.lines.values():
                 if line.ready and not line.active:
                     lane.parked.pop(line, None)
-                    if line in line.course.held:
-                        line.course.held.remove(line)
+                    line.course.held.pop(line, None)
                     self._activate(line)
 
     # ---- Ended -----------------------------------------------------------------------------
@@ -385,7 +384,9 @@ class Lanes:
             del self._busy[job.queue_id]
         self._free(line.lane)
         if line.course.held:
-            self._activate(line.course.held.popleft())
+            longest = next(iter(line.course.held))
+            del line.course.held[longest]
+            self._activate(longest)
         self._forget(line)
 
     def _free(self, lane: Lane) -> None:

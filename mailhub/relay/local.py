@@ -434,7 +434,9 @@ class LocalDelivery:
                     )
                 else:  # a mistake of ours is no reason to lose mail
                     self._log.failure("{count} messages stay spooled for now", count=len(jobs))
-                self._filed[:0] = [job for job in jobs if not job.told]
+                again = [job for job in jobs if not job.told]
+                self._filed[:0] = again
+                self._filed_weight += sum(job.item.size for job in again)
                 for job in jobs:
                     if job.told:
                         self._leave(job)

@@ -19,6 +19,7 @@ Invariants:
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import field
@@ -26,7 +27,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, NoRouteError
+from twisted.internet.error import ConnectBindError, ConnectError, NoRouteError
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IAddress
@@ -244,7 +245,7 @@ class Seat:
         if self.link.follower is self:
             self.link.follower = None
             self._pool.at_work(self.link)
-        elif self.link.usable:
+        elif self.link.counted:  # it is ours by now, whatever has become of it
             self._pool.give_back(self.link)
 
 
@@ -341,6 +342,10 @@ class Pool:
         try:
             await link.made
             self._links.add(link)
+        except ConnectBindError as error:  # before anybody there was asked
+            self._uncount(link)
+            words = f"No connection can be opened: {os.strerror(int(error.osError))}"
+            raise Broken(Reply(451, "3.0", (words,)), "connect") from None
         except ConnectError as error:
             self._uncount(link)
             raise Broken(Reply(451, "4.1", (_unreached(error),)), "connect") from None

@@ -199,8 +199,12 @@ class Protector:
             return ()
         try:
             addresses = await names.addresses(host)
-        except (NoSuchDomain, LookupFailed):
+        except NoSuchDomain:
             return ()  # whoever wants to connect finds out
+        except LookupFailed as failure:
+            # Not to be left to whoever asks next: an answer then would be one without records.
+            words = f"Looking up {host} failed: {failure}"
+            raise Refusal(451, "4.3", words) from None
         if not addresses.authentic:
             return ()
         try:

@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -263,15 +263,16 @@ class QueueDesk:
             raise StoreRefused(StoreFault.CANNOT, "Mail is taken back into Drafts or Trash alone")
         held: list[Item] = []
         try:
-            drafts = "\\Drafts" in uses
-            uploads = []
-            for entry in entries:
-                if not drafts and not entry.stands.open:
-                    uploads.append(await self._letter(store, entry))
-                    continue
-                held.append(await self._hold(entry))
-                uploads.append(await self._draft(store, held[-1], draft=drafts))
-            placed = await store.append(target, uploads)
+            async with AsyncExitStack() as ends:
+                drafts = "\\Drafts" in uses
+                uploads = []
+                for entry in entries:
+                    if not drafts and not entry.stands.open:
+                        uploads.append(await self._letter(store, entry, ends))
+                        continue
+                    held.append(await self._hold(entry))
+                    uploads.append(await self._draft(store, held[-1], ends, draft=drafts))
+                placed = await store.append(target, uploads)
         except BaseException:
             await self._let_go(held)
             raise
@@ -282,10 +283,13 @@ class QueueDesk:
     async def place(self, account: Account, letters: Sequence[Entry], target: str) -> Placed:
         """Put letters into a mailbox. Raises as `Reach.append`."""
         store = await self._stores.of(account)
-        return await store.append(target, [await self._letter(store, it) for it in letters])
+        async with AsyncExitStack() as ends:
+            uploads = [await self._letter(store, it, ends) for it in letters]
+            return await store.append(target, uploads)
 
-    async def _letter(self, store: Reach, entry: Entry) -> Appending:
+    async def _letter(self, store: Reach, entry: Entry, ends: AsyncExitStack) -> Appending:
         upload = await store.upload(len(entry.octets))
+        ends.push_async_callback(upload.abort)  # if it does not come to an append
         await upload.write(entry.octets)
         return Appending(upload, ("\\Seen",), self._now())
 
@@ -323,13 +327,16 @@ class QueueDesk:
         except OSError as error:
             raise as_refused(error) from error
 
-    async def _draft(self, store: Reach, item: Item, *, draft: bool) -> Appending:
+    async def _draft(
+        self, store: Reach, item: Item, ends: AsyncExitStack, *, draft: bool
+    ) -> Appending:
         """A message as its author wrote it, on its way into a mailbox."""
         content = self._journal.content(item)
         try:
             start = await content.read(0, PIECE)
             cut = end(start)
             upload = await store.upload()
+            ends.push_async_callback(upload.abort)
             await upload.write(draft_header(start[:cut], item) + start[cut:])
             offset = len(start)
             while offset < content.size:

@@ -56,6 +56,10 @@ WAITING: Final = 1000
 """Domains remembered for each provider whose mail was put off; others come at their moment."""
 
 
+PUT_OFF: Final = 10_000
+"""Providers for whose sake mail was put off, and whose domains are remembered; the oldest go."""
+
+
 @value(frozen=True, slots=True)
 class Directions:
     """What the configuration says of where mail goes, and from where.
@@ -221,6 +225,8 @@ class Remote:
 
     def _note_put_off(self, progress: Progress) -> None:
         domains = self._put_off.setdefault(progress.provider, {})
+        if len(self._put_off) > PUT_OFF:
+            del self._put_off[next(iter(self._put_off))]
         if len(domains) < WAITING:
             domains.update((it.path.domain, None) for it in progress.envelope.recipients)
 

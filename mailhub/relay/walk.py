@@ -218,7 +218,7 @@ class Walk:
             )
             for address, started, fault in result.failed:
                 self._findings.unreached(
-                    peer.host, fault.reply, Cause.UNREACHABLE, address, started
+                    peer.host, fault.reply, blame.of_connection(fault.reply), address, started
                 )
             addresses = [*result.left, *addresses[len(others) :]]
             if result.winner is None:
@@ -264,7 +264,7 @@ class Walk:
                 link = await means.pool.connect(peer, address, clear=clear, most=self._gate.places)
             except Broken as fault:
                 self._findings.unreached(
-                    peer.host, fault.reply, Cause.UNREACHABLE, address, started
+                    peer.host, fault.reply, blame.of_connection(fault.reply), address, started
                 )
                 return Next.ELSEWHERE
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from twisted.internet.error import ConnectBindError
 
 from mailhub.policy.cause import Cause
 from mailhub.policy.repute import Way
@@ -27,6 +28,7 @@ class TestCauses:
         ("what", "cause"),
         [
             ("refuse", Cause.UNREACHABLE),
+            (ConnectBindError(24, "Too many open files"), Cause.LOCAL),
             (scripted("220 mx", None), Cause.UNREACHABLE),
             (scripted("220 mx", "250 mx\n250 mx"), Cause.PROTOCOL),
             (scripted("554 No SMTP service, your IP is blocked"), Cause.BLOCKED),
@@ -66,6 +68,14 @@ class TestCauses:
         world.network.hosts[ONE, 25] = Host()
         assert told(world.deliver()) == ["250 2.0.0"]
         assert told(world.deliver()) == ["250 2.0.0"]
+
+    def test_our_own_want(self, world: World) -> None:
+        """Where we have no socket left nobody is the less alive for it."""
+        world.network.hosts[ONE, 25] = ConnectBindError(24, "Too many open files")
+        for _ in range(6):
+            assert told(world.deliver()) == ["451 4.3.0"]
+        [gate] = world.traffic.all()
+        assert world.traffic.way(gate) is Way.DIRECT
 
     def test_content_not_blamed(self, world: World) -> None:
         """A provider that refuses one message for its content is not slowed down for it."""

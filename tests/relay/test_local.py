@@ -449,6 +449,19 @@ class TestSyncFails:
         house.clock.advance(7)
         assert house.log[-1] == "drop a[0]"
 
+    def test_weighs_as_before(self) -> None:
+        """What waits for another sync counts for when there is enough for one."""
+        house = House()
+        house.filer.sync_fault = OSError(errno.EIO, "x")
+        large = replace(item("a", 1), size=9_999)
+        house.accept(large)
+        house.clock.advance(2)
+        house.clock.advance(2)
+        house.filer.sync_fault = None
+        house.accept(item("b", 2))
+        house.clock.advance(0)
+        assert house.log[-1] == "drop a[0] b[0]"
+
     def test_told_once(self) -> None:
         """A delivery that was reported is not reported again, whatever failed behind it."""
         house = House()

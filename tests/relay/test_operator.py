@@ -19,6 +19,7 @@ from mailhub.ports.accounts import AccountId
 from mailhub.ports.outgoing import QueueId
 from mailhub.queue.item import Item, Local
 from mailhub.relay.operator import Operator, note
+from tests.rig import run
 
 HERE = Local(AccountId(7))
 ME = Path("postmaster", "hub.example")
@@ -81,6 +82,16 @@ def test_nobody(world: World) -> None:
     world.operator.postmaster = None
     world.operator.tell("x", "y")
     assert world.journal.accepted == []
+
+
+def test_elsewhere(world: World) -> None:
+    """What is sent elsewhere, a report on TLS, arrives whatever is wrong with the TLS."""
+    there = Path("tls", "far.example")
+    run(world.operator.post(there, b"Subject: Report\r\n\r\n"))
+    [(item, _)] = world.journal.accepted
+    assert item.envelope.recipients == (Recipient(there),)
+    assert item.envelope.tls_optional
+    assert world.announced == [item]
 
 
 def test_bad_disk(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, NoRouteError
+from twisted.internet.error import ConnectBindError, ConnectError, NoRouteError
 
 from mailhub.policy.limits import PoolLimits
 from mailhub.policy.provider import Source
@@ -68,7 +68,11 @@ class TestConnect:
 
     @pytest.mark.parametrize(
         ("error", "words"),
-        [(NoRouteError(), "No route to host"), (ConnectError(string="x"), "Cannot connect")],
+        [
+            (NoRouteError(), "No route to host"),
+            (ConnectError(string="x"), "Cannot connect"),
+            (ConnectBindError(24, "x"), "No connection can be opened: Too many open files"),
+        ],
     )
     def test_other_errors(self, network: Network, error: Exception, words: str) -> None:
         """So is what else the kernel says."""
@@ -245,6 +249,39 @@ class TestGroups:
         assert link.session.messages == 2
         it.give_back(link)
         assert it.take(peer) is None
+
+
+class TestSeats:
+    def test_given_up(self, network: Network) -> None:
+        """Who gets a connection, and does not want it any more, leaves none behind that is lost."""
+        network.hosts[ADDRESS, 25] = Host(lambda: Model(EVERYTHING))
+        it = pool(network)
+        link = linked(network, it)
+        assert it.at_work(link)
+        seat = it.join(PEER)
+        assert seat is not None
+        it.give_back(link)  # it is the follower's now
+        transport: Any = network.hosts[ADDRESS, 25].served[0].transport
+        transport.write(b"421 4.4.2 Idle\r\n")
+        network.settle()
+        assert not link.usable
+        seat.leave()
+        network.settle()
+        assert not it.full(PEER, 1), "it is counted no longer"
+        assert not it._links
+
+    def test_not_wanted(self, network: Network) -> None:
+        """A good one is there for the next."""
+        network.hosts[ADDRESS, 25] = Host(lambda: Model(EVERYTHING))
+        it = pool(network)
+        link = linked(network, it)
+        it.at_work(link)
+        seat = it.join(PEER)
+        assert seat is not None
+        it.give_back(link)
+        seat.leave()
+        assert it.take(PEER) is link
+        it.give_back(link)
 
 
 class TestStop:

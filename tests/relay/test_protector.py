@@ -65,6 +65,8 @@ class World:
     async def addresses(self, host: str) -> Answer[str]:
         if host == "gone.example":
             raise NoSuchDomain
+        if host == "mute.example":
+            raise LookupFailed("SERVFAIL")
         return Answer(("192.0.2.1",), self.authentic)
 
     async def txt(self, name: str) -> Answer[bytes]:
@@ -272,6 +274,12 @@ class TestRecords:
         assert world.records("gone.example") == ()
         assert world.records("192.0.2.1") == ()
         assert world.asked == []
+
+    def test_a_host_that_cannot_be_looked_up(self, world: World) -> None:
+        """It is not used now: whoever got an answer a moment later would have no records."""
+        refused = world.records("mute.example")
+        assert isinstance(refused, Refusal)
+        assert (refused.reply.code, refused.reply.detail) == (451, "4.3")
 
     def test_switched_off(self, world: World) -> None:
         """The operator may not want it."""

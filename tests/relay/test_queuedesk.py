@@ -22,6 +22,7 @@ from mailhub.queue.event import Fated, State
 from mailhub.queue.item import Origin, new_item
 from mailhub.queue.journeys import Journeys
 from mailhub.relay.queuedesk import draft_header
+from mailhub.store.upload import DiskUpload
 from tests.hubs import ALICE, PASSWORD, Peer, World, populated, settings
 
 CONNECTOR: Any = None
@@ -258,6 +259,27 @@ class TestChanged:
         assert item.remote == (0,)
         world.reactor.pump([0.1, 0.1])
         assert world.reactor.tcpClients, "it is attempted at once"
+        refuse(world)
+
+    def test_nothing_is_left(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where one of several cannot be taken back none is, and no upload is left behind."""
+        submit(world)
+        refuse(world)
+        submit(world, ALICE)
+        world.reactor.pump([0.3, 0.0])
+        uploads: list[DiskUpload] = []
+        write = DiskUpload.write
+
+        async def noted(upload: DiskUpload, octets: bytes) -> None:
+            uploads.append(upload)
+            await write(upload, octets)
+
+        monkeypatch.setattr(DiskUpload, "write", noted)
+        peer = imap(world)
+        assert "m NO [CANNOT] It has been sent" in peer.say("m MOVE 1:2 Drafts\r\n")
+        assert len(uploads) == 1
+        assert all(upload._failed and not upload._pieces for upload in uploads)
+        assert "* 2 EXISTS" in imap(world).say("s SELECT Queue\r\n")
         refuse(world)
 
     def test_what_was_sent(self, world: World) -> None:

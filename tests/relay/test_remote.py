@@ -626,6 +626,7 @@ class TestProtection:
         outcome = world.deliver(waived)
         assert told(outcome) == ["250 2.0.0"]
         assert [it.question for it in outcome.lookups] == ["MX example.org", "A/AAAA a.example"]
+        assert self.seen == [], "nothing is reported of a domain that nobody asked"
         required = Exchange("example.org", tls=TlsDemand.REQUIRED)
         world.put(TWO, Host(lambda: Model(EVERYTHING)))
         assert told(world.deliver(waived, hop=required)) == ["454 4.7.4"]
