@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from importlib.util import find_spec
@@ -14,7 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("pyproject.toml", "README.md", "mailhub", "twisted")
+SOURCES = (
+    "pyproject.toml", "README.md", "mailhub", "twisted",
+    "MANIFEST.in", "CHANGES.md", "Makefile", "etc", "docs",
+)  # fmt: skip
 
 pytestmark = pytest.mark.skipif(
     find_spec("pip") is None or find_spec("setuptools") is None or find_spec("wheel") is None,
@@ -128,6 +132,24 @@ def test_wheel_contents(wheel: Path) -> None:
         "twisted/plugins/mailhub_plugin.py"
     ]
     assert not [name for name in names if name.startswith(("tests/", "bench/", "docs/"))]
+
+
+def test_source_distribution(source: Path, tmp_path: Path) -> None:
+    """Whoever packages us for others gets all: what is built of, run, read and tested."""
+    (source / "tests" / "smtp").mkdir(parents=True)
+    (source / "tests" / "smtp" / "test_any.py").touch()
+    (source / "tests" / "dialogue.txt").touch()
+    code = "from setuptools import build_meta; build_meta.build_sdist(__import__('sys').argv[1])"
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=source, check=True, capture_output=True
+    )
+    [made] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(made) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    packed = [path for name in SOURCES for path in (source / name, *(source / name).rglob("*"))]
+    files = {str(path.relative_to(source)) for path in packed if path.is_file()}
+    assert {name for name in files if "egg-info" not in name and "build/" not in name} <= names
+    assert {"tests/smtp/test_any.py", "tests/dialogue.txt"} <= names
 
 
 def test_wheel(wheel: Path, place: Place) -> None:
