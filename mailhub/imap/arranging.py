@@ -90,12 +90,12 @@ async def _asked(
         yield b""
 
 
-async def _order(
-    box: Selected, messages: Sequence[Threadable], uids: Sequence[int]
-) -> Sequence[int]:
-    """The places of messages in the order of sending."""
-    places = {message.uid: place for place, message in enumerate(messages)}
+async def _order(box: Selected, messages: list[Threadable], uids: Sequence[int]) -> Sequence[int]:
+    """The places of messages in the order of sending; those that have left are taken out."""
     order = await ordered(box, [Sorting(SortKey.DATE)], uids)
+    there = frozenset(order)
+    messages[:] = [message for message in messages if message.uid in there]
+    places = {message.uid: place for place, message in enumerate(messages)}
     return [places[uid] for uid in order if uid in places]
 
 

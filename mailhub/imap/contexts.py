@@ -155,7 +155,8 @@ class SearchContext:
         async for piece in self._described(box, state, arrived):
             yield piece
         if fresh:
-            yield await self._added(box, fresh)
+            async for piece in self._added(box, fresh):
+                yield piece
 
     async def _described(
         self, box: Selected, state: State, arrived: Ranges
@@ -170,15 +171,19 @@ class SearchContext:
         async for piece in Fetching(box, items).rows(box.view.within(arrived)):
             yield piece
 
-    async def _added(self, box: Selected, fresh: set[int]) -> bytes:
+    async def _added(self, box: Selected, fresh: set[int]) -> AsyncGenerator[bytes, None]:
         if not isinstance(self._command, Sort):
             self.uids = array("I", sorted([*self.uids, *fresh]))
-            return self._item(box, b"ADDTO", [(0, sorted(fresh))])
+            yield self._item(box, b"ADDTO", [(0, sorted(fresh))])
+            return
         mailbox = box.mailbox
         while await mailbox.learn():
-            pass
+            yield b""
         members = fresh.union(self.uids)
         order = await mailbox.order(self._command.sorting)
+        gone = members.difference(order)  # that left while we waited
+        if not gone.isdisjoint(self.uids):
+            yield self._removed(box, gone)
         self.uids = array("I", (uid for uid in order if uid in members))
         pairs: list[tuple[int, list[int]]] = []
         for place, uid in enumerate(self.uids, 1):
@@ -187,7 +192,8 @@ class SearchContext:
                     pairs[-1][1].append(uid)
                 else:
                     pairs.append((place, [uid]))
-        return self._item(box, b"ADDTO", pairs)
+        if pairs:
+            yield self._item(box, b"ADDTO", pairs)
 
     # ---- Saying it ----
 

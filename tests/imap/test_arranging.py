@@ -101,3 +101,22 @@ def test_sequence_numbers() -> None:
     run(box.expunge([Uid(second)]))
     session.say("a NOOP")
     assert "* THREAD (1 2)" in session.say("a THREAD REFS UTF-8 ALL")
+
+
+@given(st.integers(1, 8), st.integers(0, 4), ALGORITHMS, st.sampled_from(["ALL", "1:4"]))
+def test_amid_expunges(moment: int, place: int, algorithm: str, which: str) -> None:
+    """A message that leaves at any moment of it is not in the threads, and disturbs none."""
+    session = talk()
+    box = session.store.inbox
+    for number in range(5):
+        box.deliver(letter(number, number + 1, [max(number, 1)], "ab"[number % 2]))
+    uid, left = Uid(box.uids[place]), [moment]
+
+    def during() -> None:
+        left[0] -= 1
+        if not left[0] and uid in box.uids:
+            run(box.expunge([uid]))
+
+    box.during = during
+    *_, end = session.say(f"a UID THREAD {algorithm} UTF-8 {which}")
+    assert end == "a OK Thread completed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +132,31 @@ class TestSearch:
             '* ESEARCH (TAG "b") UID ADDTO (0 12)',
             '* ESEARCH (TAG "c") UID ADDTO (0 12)',
         ]
+
+    @pytest.mark.parametrize("moment", range(1, 7))
+    def test_gone_meanwhile(self, moment: int) -> None:
+        """What leaves while a sorted result is brought up to date leaves that, too."""
+        session = talk(letter(1, "a"), letter(2, "b"))
+        inbox = session.store.inbox
+        session.say("b UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 ALL")
+        inbox.deliver(letter(3, "c"))
+
+        left = [moment]
+
+        def during() -> None:
+            left[0] -= 1
+            if not left[0]:
+                run(inbox.expunge([Uid(11)]))
+
+        inbox.during = during
+        heard = [line for line in session.say("c NOOP") if "ESEARCH" in line]
+        inbox.during = lambda: None
+        run(inbox.expunge([Uid(11)]))
+        heard += [line for line in session.say("d NOOP") if "ESEARCH" in line]
+        client = Client([11, 12])
+        for line in heard:
+            client.hear(line)
+        assert client.numbers == [12, 13]
 
     def test_forgetful(self) -> None:
         """A mailbox that has forgotten what changed is searched whole."""
