@@ -1,17 +1,15 @@
 """The server's half of an SMTP conversation, without a socket (RFC 5321 §4).
 
 Not here: who may send what to whom (`ports.intake.Intake`), who may log in
-(`ports.accounts.Logins`), where content goes (`ports.intake.Draft`), time (the driver's).
+(`ports.accounts.Logins`), the way of a message from MAIL to its end
+(`smtp.transaction`), time (the driver's).
 
 Invariants:
 
 1. Which command is allowed when stands in `smtp.sequence`; a handler below
    assumes that it was called in a phase that allows it.
-2. Content that was begun is read to its true end, and answered once: never is
-   content taken for commands.
-3. 250 for content is what `Draft.commit` has returned, never said before.
-4. Nothing a client said in the clear survives `secured` (RFC 3207 §4.2).
-5. There is no ``except`` wider than `Refusal`: a driver that cancels gets through.
+2. Nothing a client said in the clear survives `secured` (RFC 3207 §4.2).
+3. There is no ``except`` wider than `Refusal`: a driver that cancels gets through.
 """
 
 from __future__ import annotations
@@ -19,10 +17,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from mailhub.mail.envelope import Body, Envelope, Recipient
 from mailhub.mail.reply import Refusal
 from mailhub.mail.value import replace
-from mailhub.policy.rule import Rule
 from mailhub.ports.accounts import Logins
 from mailhub.ports.conversation import Client, Tls
 from mailhub.ports.intake import Intake
@@ -49,12 +45,11 @@ from mailhub.smtp.command import (
     Vrfy,
     parse,
 )
-from mailhub.smtp.holding import check_hold
-from mailhub.smtp.incoming import Incoming
 from mailhub.smtp.limits import Limits, Site
 from mailhub.smtp.reader import BadLine, Reader
 from mailhub.smtp.sequence import Phase
 from mailhub.smtp.told import About
+from mailhub.smtp.transaction import Transaction
 
 __all__ = ["Limits", "Session", "Site"]
 
@@ -94,23 +89,19 @@ class Session:
 
     __slots__ = (
         "_bad_recipients",
-        "_chunk",
         "_client",
-        "_envelope",
         "_errors",
         "_exchange",
         "_extended",
         "_idle",
-        "_incoming",
         "_intake",
         "_limits",
         "_logins",
         "_mechanisms",
         "_normalise",
-        "_phase",
         "_reader",
         "_site",
-        "_surplus",
+        "_transaction",
         "closed",
         "lifetime",
         "patience",
@@ -144,19 +135,15 @@ class Session:
         self._errors = 0
         self._bad_recipients = 0
         self._idle = 0
-        self._surplus = 0  # recipients of this transaction beyond the limit
         self._begin()
 
     def _begin(self) -> None:
         """Be as before the first command."""
         longest = max(self._limits.auth_line, self._limits.command_line)
         self._reader = Reader(longest, self._limits.text_line, normalise=self._normalise)
-        self._phase = Phase.CONNECTED
+        self._transaction = Transaction(self._site, self._limits, self._intake, self._reader)
         self._extended = False  # EHLO was said, not HELO
         self._exchange: Exchange | None = None
-        self._envelope: Envelope | None = None
-        self._incoming: Incoming | None = None
-        self._chunk: Bdat | None = None
 
     # ---- What the driver calls -------------------------------------------------------------
 
@@ -171,11 +158,8 @@ class Session:
     async def respond(self) -> AsyncGenerator[bytes, None]:
         """Answer all commands and content that are whole."""
         while not self.closed and not self.wants_tls:
-            incoming = self._incoming
-            if incoming is not None and incoming.left:
-                reply = await self._take_content(incoming)
-            else:
-                reply = await self._take_line()
+            receiving = self._transaction.receiving
+            reply = await (self._take_content() if receiving else self._take_line())
             if reply is None:
                 return
             if reply:
@@ -192,9 +176,9 @@ class Session:
 
     def timed_out(self) -> bytes:
         """421, or what is wrong with content whose end does not come."""
-        incoming = self._incoming
-        if incoming is not None and incoming.left and incoming.fault is not None:
-            return encode(incoming.fault.reply)
+        fault = self._transaction.fault
+        if fault is not None:
+            return encode(fault.reply)
         return ready(421, "4.2", f"{self._site.hostname} Too slow, closing")
 
     def going_down(self) -> bytes:
@@ -204,9 +188,7 @@ class Session:
     async def close(self) -> None:
         """The conversation has ended: abort what was not committed."""
         self.closed = True
-        incoming, self._incoming = self._incoming, None
-        if incoming is not None:
-            await incoming.abort()
+        await self._transaction.abandon()
 
     # ---- Lines -----------------------------------------------------------------------------
 
@@ -232,7 +214,8 @@ class Session:
 
     @property
     def _utf8(self) -> bool:
-        return self._envelope is not None and self._envelope.utf8
+        envelope = self._transaction.envelope
+        return envelope is not None and envelope.utf8
 
     async def _obey(self, command: Command) -> bytes:
         kind = type(command)
@@ -248,8 +231,9 @@ class Session:
             except Refusal as no:
                 refusal = no
         elif isinstance(command, Bdat):
-            return self._drop_chunk(command, refusal)
-        self._tell(told.about(command, self._envelope), refusal)
+            self._transaction.drop(command, refusal)
+            return self._receive(b"")
+        self._tell(told.about(command, self._transaction.envelope), refusal)
         return self._refused(refusal)
 
     def _not_now(self, kind: type[Command]) -> Refusal | None:
@@ -257,7 +241,7 @@ class Session:
         client, site = self._client, self._site
         if site.require_tls and client.tls is None and kind not in sequence.IN_THE_CLEAR:
             return sequence.TLS_FIRST
-        refusal = sequence.out_of_sequence(kind, self._phase)
+        refusal = sequence.out_of_sequence(kind, self._transaction.phase)
         if refusal is None and site.submission and client.account is None:
             return None if kind in sequence.WITHOUT_LOGIN else sequence.LOGIN_FIRST
         return refusal
@@ -305,7 +289,7 @@ class Session:
     async def _greeted(self, name: str, *, extended: bool) -> None:
         """EHLO and HELO end a transaction like RSET does (RFC 5321 §4.1.4)."""
         await self._abandon()
-        self._phase = Phase.GREETED
+        self._transaction.phase = Phase.GREETED
         self._extended = extended
         self._know(replace(self._client, helo=name))
 
@@ -405,83 +389,30 @@ class Session:
 
     async def _abandon(self) -> None:
         """End the transaction without mail (RFC 5321 §4.1.1.5)."""
-        incoming = self._incoming
-        self._forget()
-        if incoming is not None:
-            await incoming.abort()
-
-    def _line(self, key: str) -> Rule:
-        """A line of the configuration, of this listener's service."""
-        return Rule("submission" if self._site.submission else "smtp", key)
-
-    def _forget(self) -> None:
-        """Be between transactions."""
-        if self._phase is not Phase.CONNECTED:
-            self._phase = Phase.GREETED
-        self._envelope = None
-        self._incoming = None
-        self._chunk = None
-        self._surplus = 0
+        await self._transaction.abandon()
         self.patience = self._limits.command_patience
 
     async def _mail(self, command: Mail) -> bytes:
-        """Begin a transaction (RFC 5321 §4.1.1.2).
-
-        Raises:
-            Refusal: 552 5.3.4 if the announced size is over the limit
-                (RFC 1870 §6.1); whatever the intake says.
-        """
-        limit = self._limits.size
-        if limit and command.size is not None and command.size > limit:
-            rule = self._line("message limit")
-            raise Refusal(552, "3.4", f"Content may have {limit} octets").by(rule)
-        if command.require_tls and self._client.tls is None:
-            raise Refusal(555, "5.4", "REQUIRETLS is not supported without TLS")
-        check_hold(command, self._site, self._limits.hold)
-        envelope = Envelope(
-            command.reverse_path,
-            body=command.body,
-            ret=command.ret,
-            envid=command.envid,
-            utf8=command.utf8,
-            require_tls=command.require_tls,
-            size=command.size,
-            hold_for=command.hold_for,
-            hold_until=command.hold_until,
-            by=command.by,
-            priority=command.priority,
-        )
         self._know(self._client, utf8=command.utf8)
-        await self._intake.sender(self._client, envelope)
-        self._envelope = envelope
-        self._phase = Phase.MAIL
+        await self._transaction.begin(self._client, command)
         return _SENDER_OK
 
     async def _rcpt(self, command: Rcpt) -> bytes:
-        """Add a recipient (RFC 5321 §4.1.1.3).
+        """Add a recipient.
 
         Raises:
-            Refusal: 452 4.5.3 over the limit, which tells the client to send
-                the rest later (RFC 5321 §4.5.3.1.10); whatever the intake says,
-                if that is not for good.
+            Refusal: As `Transaction.add`, if it is not for good.
         """
-        envelope = self._envelope
-        assert envelope is not None
-        if len(envelope.recipients) >= self._limits.recipients:
-            # Who pipelines twice as many as we take may not have heard it yet; beyond, it is talk.
-            self._surplus += 1
-            self._errors += self._surplus > self._limits.recipients
-            raise Refusal(452, "5.3", "Too many recipients").by(self._line("recipients"))
-        recipient = Recipient(command.forward_path, command.notify, command.orcpt)
+        transaction = self._transaction
         try:
-            await self._intake.recipient(self._client, envelope, recipient)
+            await transaction.add(self._client, command)
         except Refusal as refusal:
+            # Who pipelines twice as many as we take may not have heard it yet; beyond, it is talk.
+            self._errors += transaction.surplus > self._limits.recipients
             if not refusal.reply.permanent:
                 raise
-            self._tell(("RCPT", envelope, recipient.path), refusal)
+            self._tell(("RCPT", transaction.envelope, command.forward_path), refusal)
             return self._refused_recipient(refusal)
-        self._envelope = envelope.to(recipient)
-        self._phase = Phase.RCPT
         return _RECIPIENT_OK
 
     def _refused_recipient(self, refusal: Refusal) -> bytes:
@@ -493,86 +424,34 @@ class Session:
         return reply
 
     async def _data(self, _: Data) -> bytes:
-        """Be ready for content (RFC 5321 §4.1.1.4)."""
-        envelope = self._envelope
-        assert envelope is not None
-        if envelope.body is Body.BINARY:
-            raise Refusal(503, "5.1", "BINARYMIME needs BDAT")  # RFC 3030 §3
-        draft = await self._intake.draft(self._client, envelope)
-        rule = self._line("message limit")
-        self._incoming = Incoming(self._reader, self._limits, draft, rule=rule)
-        self.patience = self._limits.content_patience
-        return _GO_AHEAD
+        await self._transaction.data(self._client)
+        return self._receive(_GO_AHEAD)
 
     async def _bdat(self, command: Bdat) -> bytes:
-        """Take a chunk (RFC 3030 §2)."""
-        envelope = self._envelope
-        assert envelope is not None
-        if self._incoming is None:
-            try:
-                draft = await self._intake.draft(self._client, envelope)
-            except Refusal as refusal:
-                return self._drop_chunk(command, refusal)
-            binary = envelope.body is Body.BINARY
-            self._incoming = Incoming(
-                self._reader,
-                self._limits,
-                draft,
-                chunked=True,
-                binary=binary,
-                rule=self._line("message limit"),
-            )
-        return self._begin_chunk(self._incoming, command)
+        await self._transaction.bdat(self._client, command)
+        return self._receive(b"")
 
-    def _drop_chunk(self, command: Bdat, refusal: Refusal) -> bytes:
-        """Read a chunk that is refused: its octets are on their way."""
-        self._incoming = Incoming(self._reader, self._limits, None, chunked=True)
-        return self._begin_chunk(self._incoming, command, refusal)
-
-    def _begin_chunk(
-        self, incoming: Incoming, command: Bdat, refusal: Refusal | None = None
-    ) -> bytes:
-        incoming.expect(command.size, refusal)
-        self._chunk = command
+    def _receive(self, reply: bytes) -> bytes:
+        """What comes next is content."""
         self.patience = self._limits.content_patience
-        return b""
+        return reply
 
-    async def _take_content(self, incoming: Incoming) -> bytes | None:
+    async def _take_content(self) -> bytes | None:
         """The reply to content or to a chunk of it; None until that has ended."""
-        blocks = incoming.blocks
-        if not await incoming.take():
-            self.stage += incoming.blocks - blocks
+        transaction = self._transaction
+        blocks, envelope, utf8 = transaction.blocks, transaction.envelope, self._utf8
+        end = await transaction.take()
+        if end is None:
+            self.stage += transaction.blocks - blocks
             return None
         self.stage += 1
         self.patience = self._limits.command_patience
-        chunk, self._chunk = self._chunk, None
-        within = self._phase in (Phase.RCPT, Phase.CHUNKS)
-        if chunk is None or (chunk.last and within):
-            return await self._conclude(incoming)
-        if incoming.fault is None:
-            self._phase = Phase.CHUNKS
-            return ready(250, "0.0", f"{chunk.size} octets received")
-        self._incoming = None
-        self._tell(("DATA", self._envelope, None), incoming.fault)
-        if within:
-            self._phase = Phase.SPOILT
-        return self._refused(incoming.fault)
-
-    async def _conclude(self, incoming: Incoming) -> bytes:
-        """Answer for the content; the transaction is over either way (RFC 5321 §4.1.1.4)."""
-        draft, utf8, envelope = await incoming.finish(), self._utf8, self._envelope
-        self._forget()
-        if draft is None:
-            assert incoming.fault is not None
-            self._tell(("DATA", envelope, None), incoming.fault)
-            return self._refused(incoming.fault)
-        try:
-            reply = await draft.commit()
-        except Refusal as refusal:
-            self._tell(("DATA", envelope, None), refusal)
-            return self._refused(refusal)
-        self._errors = self._bad_recipients = self._idle = 0
-        return encode(reply, utf8=utf8)
+        if isinstance(end, Refusal):
+            self._tell(("DATA", envelope, None), end)
+            return self._refused(end)
+        if transaction.phase is Phase.GREETED:  # and not between chunks: mail was accepted
+            self._errors = self._bad_recipients = self._idle = 0
+        return encode(end, utf8=utf8)
 
     _HANDLERS: ClassVar[Mapping[type[Command], Callable[[Session, Any], Awaitable[bytes]]]] = {
         Ehlo: _ehlo,
