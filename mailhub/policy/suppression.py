@@ -60,9 +60,9 @@ WORDS: Final[Mapping[Reason, str]] = {
     Reason.MANUAL: "put there by hand",
 }
 
-HARD: Final = frozenset({Cause.UNKNOWN_USER, Cause.DNS})
+HARD: Final = frozenset({Cause.UNKNOWN_USER, Cause.NO_DOMAIN})
 """What a permanent refusal must be about to count."""
-SOFT: Final = frozenset({*HARD, Cause.MAILBOX_FULL, Cause.UNREACHABLE})
+SOFT: Final = frozenset({*HARD, Cause.DNS, Cause.MAILBOX_FULL, Cause.UNREACHABLE})
 """Likewise what mail was given up for."""
 COMPLAINTS: Final = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
 """Types of feedback (RFC 5965 §7.3, and drafts of it) by which somebody wants no more. A virus

@@ -50,4 +50,6 @@ def of_lookup(reply: Reply) -> Cause:
         return Cause.TLS
     if reply.detail == "4.1":
         return Cause.UNREACHABLE  # there are hosts, and nobody answers there
-    return Cause.PROTOCOL if reply.detail == "4.6" else Cause.DNS
+    if reply.detail == "4.6":
+        return Cause.LOCAL  # the DNS names us for a domain that is not ours
+    return Cause.NO_DOMAIN if reply.permanent else Cause.DNS

@@ -339,7 +339,7 @@ class Walk:
 
 def _loop(peer: Peer) -> Excuse:
     reply = Reply(554, "4.6", (f"{peer.host} is ourselves: a loop",))
-    return Excuse(reply, Cause.PROTOCOL)
+    return Excuse(reply, Cause.LOCAL)
 
 
 def _part(envelope: Envelope, numbers: Sequence[int]) -> Envelope:

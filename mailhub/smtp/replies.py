@@ -52,7 +52,7 @@ _SHORT: Final = 128
 
 
 class Garbled(Exception):
-    """What the server sent is not a reply: nothing more on this connection can be understood."""
+    """What the server sent is what is no reply: nothing more on this connection can be understood."""
 
 
 class ReplyReader:
@@ -102,7 +102,7 @@ class ReplyReader:
         """Add a line to the reply at hand; say whether it was the last."""
         found = _LINE.fullmatch(line)
         if found is None:
-            raise Garbled(f"not a reply: {_shown(line[:80])!r}")
+            raise Garbled(f"what is no reply: {_shown(line[:80])!r}")
         if self._code not in (b"", found[1]):
             raise Garbled(f"a reply that is {self._code.decode()} and {found[1].decode()}")
         self._code = found[1]

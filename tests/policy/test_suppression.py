@@ -34,7 +34,7 @@ class TestWhatCounts:
     @pytest.mark.parametrize("cause", list(Cause))
     def test_permanent(self, cause: Cause) -> None:
         """Only what is said of the address counts: never what is said of us or of the message."""
-        wanted = Reason.HARD if cause in (Cause.UNKNOWN_USER, Cause.DNS) else None
+        wanted = Reason.HARD if cause in (Cause.UNKNOWN_USER, Cause.NO_DOMAIN) else None
         assert counts(NO, cause, expired=False) is wanted
 
     @pytest.mark.parametrize(

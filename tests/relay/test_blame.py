@@ -55,11 +55,12 @@ def test_ours() -> None:
 
 
 def test_lookup() -> None:
-    """Nowhere to go is the DNS's affair, but for loops and hosts that were found to be dead."""
+    """Nowhere to go is the domain's affair, but for loops and hosts that were found to be dead."""
     for detail, cause in (
-        ("1.2", Cause.DNS),
-        ("4.3", Cause.DNS),
-        ("4.6", Cause.PROTOCOL),
+        ("1.2", Cause.NO_DOMAIN),
+        ("1.10", Cause.NO_DOMAIN),
+        ("4.6", Cause.LOCAL),
         ("4.1", Cause.UNREACHABLE),
     ):
         assert blame.of_lookup(Reply(550, detail, ("No",))) is cause
+    assert blame.of_lookup(Reply(451, "4.3", ("No answer",))) is Cause.DNS

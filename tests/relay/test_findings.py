@@ -49,7 +49,7 @@ class TestCauses:
         assert world.deliver().causes == (Cause.DNS,)
         world.mx["example.org"] = [Mx(10, "mx.big.example")]
         world.addresses = {}
-        assert world.deliver().causes == (Cause.DNS,)
+        assert world.deliver().causes == (Cause.NO_DOMAIN,)
 
     def test_dead(self, world: World) -> None:
         """A provider that is not reached again and again is not tried by every message."""
