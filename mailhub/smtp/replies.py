@@ -52,7 +52,7 @@ _SHORT: Final = 128
 
 
 class Garbled(Exception):
-    """What the server sent is what is no reply: nothing more on this connection can be understood."""
+    """What the server sent is no reply: nothing more on this connection can be understood."""
 
 
 class ReplyReader:
