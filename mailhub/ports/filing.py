@@ -95,7 +95,15 @@ class Unsettled(Protocol):
 
 
 class Filer(Protocol):
-    """Local delivery's way into the store: quick first, durable later."""
+    """Local delivery's way into the store: quick first, durable later.
+
+    Attributes:
+        failures: How often making something durable has failed. What was put into mailboxes
+            before such a failure may be lost, whatever a later sync says.
+    """
+
+    @property
+    def failures(self) -> int: ...
 
     async def file(self, filings: Sequence[Filing]) -> Sequence[StoreRefused | None]:
         """Put each message into its mailbox, visible at once, not yet synced.
@@ -120,8 +128,10 @@ class Filer(Protocol):
             StoreRefused: NONEXISTENT if the mailbox has gone, SERVER_BUG.
         """
 
-    async def settle(self, accounts: Sequence[Account]) -> None:
+    async def settle(self, accounts: Sequence[Account], doubtful: Sequence[Promise] = ()) -> None:
         """Make everything durable that lies in these accounts' maildirs.
+
+        What is `doubtful` is written anew before that.
 
         Raises:
             OSError: The disk said no.

@@ -70,6 +70,7 @@ class SpoolLedger:
         self.limits = limits
         self._settling = settling or Settling()
         self._unsynced: list[Promise] = []
+        self._since: dict[str, int] = {}  # how often syncing had failed when each was made
         self._timer: IDelayedCall | None = None
         self._syncing = False
         self._idle: list[Deferred[None]] = []  # those who wait for the end of a sync
@@ -83,6 +84,7 @@ class SpoolLedger:
 
     def promise(self, promises: Sequence[Promise]) -> Awaitable[None]:
         """Begin to write promises; awaited, it returns once they are durable."""
+        self._since.update((it.unique, self._filer.failures) for it in promises)
         changes = [
             Promised(QueueId(it.unique), it.account.id, it.mailbox, it.flags, it.date, it.content)
             for it in promises
@@ -101,6 +103,7 @@ class SpoolLedger:
 
     def forget(self, promises: Sequence[Promise]) -> None:
         """Nobody was told: let the promises go. Writes are carried out in their order."""
+        self._forget_since(promises)
         gone = Deferred.fromCoroutine(self._journal.commit(_kept(promises)))
         gone.addErrback(lambda failure: self._log.failure("promises not forgotten", failure))
 
@@ -118,8 +121,9 @@ class SpoolLedger:
         promises, self._unsynced = self._unsynced, []
         try:
             accounts = {it.account.id: it.account for it in promises}
-            await self._filer.settle(list(accounts.values()))
+            await self._filer.settle(list(accounts.values()), self._doubtful(promises))
             await self._journal.commit(_kept(promises))
+            self._forget_since(promises)
             for each in promises:
                 self._settling.let_go(each.account, each.unique)
         except OSError as error:
@@ -133,6 +137,15 @@ class SpoolLedger:
             idle, self._idle = self._idle, []
             for waiting in idle:
                 waiting.callback(None)
+
+    def _doubtful(self, promises: Sequence[Promise]) -> list[Promise]:
+        """Those whose files a sync may have failed to write; of an earlier process nobody knows."""
+        failures = self._filer.failures
+        return [it for it in promises if self._since.get(it.unique, -1) < failures]
+
+    def _forget_since(self, promises: Sequence[Promise]) -> None:
+        for each in promises:
+            self._since.pop(each.unique, None)
 
     # ---- Start and end ---------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ Invariants:
 2. A mailbox that sessions have open shows them in the turn in which the job ends.
 3. A filing that may be a repetition (it arrived before this process began to remember)
    is looked for in the mailbox first; one that is remembered is not carried out again.
-4. When `sync` returns, files and names are on the disk.
+4. When `sync` returns, files and names are on the disk. After a failure nothing that was
+   put into mailboxes before is believed to be, until it was written anew (`store.rewriting`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from mailhub.ports.accounts import Account
 from mailhub.ports.disk import Disk
@@ -28,12 +29,25 @@ from mailhub.store import maildir, placing, quota
 from mailhub.store.account import AccountStore
 from mailhub.store.box import Delta
 from mailhub.store.durable import sync_directory
+from mailhub.store.files import Files
 from mailhub.store.ground import Ground
 from mailhub.store.mailbox import SharedMailbox
-from mailhub.store.name import INBOX, base_of, checked, directory_of, mailbox_of, parse_base
+from mailhub.store.name import (
+    INBOX,
+    base_of,
+    checked,
+    directory_of,
+    mailbox_of,
+    parse_base,
+    spelt_unique,
+)
 from mailhub.store.placing import Batch, as_refused
 from mailhub.store.quota import Sum
+from mailhub.store.rewriting import Pieces, pieces_of, rewrite
 from mailhub.store.work import wholly
+
+NEVER: Final = -1
+"""Failures of what an earlier process has put into a mailbox: any number of them may be since."""
 
 
 class Accounts(Protocol):
@@ -57,6 +71,7 @@ class MaildirFiler:
         self._ground = ground
         self._disk = disk
         self._filed = _Filed(ground.clock(), ground.limits.filed)
+        self.failures = 0
 
     # ---- Filing ----------------------------------------------------------------------------
 
@@ -66,6 +81,7 @@ class MaildirFiler:
         A filing that was carried out before (same `unique`) is left alone.
         """
         faults: list[StoreRefused | None] = [None] * len(filings)
+        failures = self.failures
         groups = self._grouped(filings, faults)
         open_ones = [group for group in groups if group.mailbox is not None]
         async with AsyncExitStack() as stack:
@@ -78,7 +94,7 @@ class MaildirFiler:
             await wholly(
                 self._disk,
                 partial(self._deliver, groups),
-                partial(self._delivered, groups),
+                partial(self._delivered, groups, failures),
                 brief=small and len(filings) <= self._ground.limits.brief,
             )
         for group in groups:
@@ -97,7 +113,7 @@ class MaildirFiler:
             if self._filed.path(filing) is not None:
                 continue
             try:
-                directory = self._directory(filing)
+                directory = self._directory(filing.account, filing.mailbox)
             except StoreRefused as error:
                 faults[position] = error
                 continue
@@ -110,19 +126,17 @@ class MaildirFiler:
             group.batch.faults.append(None)
         return list(groups.values())
 
-    def _directory(self, filing: Filing) -> bytes:
+    def _directory(self, account: Account, mailbox: str) -> bytes:
         """Where a filing goes: into the INBOX if its mailbox was deleted since it was accepted.
 
         Raises:
             StoreRefused: CANNOT: no mailbox can be called so.
         """
-        directory = directory_of(checked(filing.mailbox, self._ground.limits))
+        directory = directory_of(checked(mailbox, self._ground.limits))
         if directory:
-            account, files = self._accounts.store_of(filing.account).path, self._ground.files
+            path, files = self._accounts.store_of(account).path, self._ground.files
             # (An account that is not there yet is made with its first mailboxes.)
-            if not maildir.exists(files, account + b"/" + directory) and maildir.exists(
-                files, account
-            ):
+            if not maildir.exists(files, path + b"/" + directory) and maildir.exists(files, path):
                 return b""
         return directory
 
@@ -159,12 +173,13 @@ class MaildirFiler:
             ]
             quota.note(self._ground.files, group.store.path, limits, Sum(sum(new), len(new)))
 
-    def _delivered(self, groups: Sequence[_Group]) -> None:
-        """Show what was filed, and remember it."""
+    def _delivered(self, groups: Sequence[_Group], failures: int) -> None:
+        """Show what was filed, and remember it, and how often syncing had failed before."""
         for group in groups:
-            for filing, _ in group.filings:
+            for filing, repeated in group.filings:
                 if filing.unique in group.batch.paths:
-                    self._filed.add(filing, group.batch.paths[filing.unique])
+                    since = NEVER if repeated else failures  # whoever put it there is gone
+                    self._filed.add(filing, group.batch.paths[filing.unique], since)
             if group.mailbox is not None:
                 group.mailbox.apply(group.batch.delta)
             elif group.batch.paths and group.store.listeners:
@@ -190,22 +205,51 @@ class MaildirFiler:
         """
         known = [self._filed.path(filing) for filing in filings]
         paths = [path for path in known if path]
-        places = {self._accounts.store_of(filing.account).path for filing in filings}
         each = len(filings) <= self._ground.limits.sync_each and None not in known
-        await self._disk.run(
-            self._sync, paths if each and len(paths) == len(known) else None, places
+        await self._settled(
+            [filing.account for filing in filings],
+            [it for it in filings if self._filed.since(it) < self.failures],
+            paths if each and len(paths) == len(known) else None,
         )
         for filing in filings:
             self._filed.synced(filing)
 
-    async def settle(self, accounts: Sequence[Account]) -> None:
+    async def settle(self, accounts: Sequence[Account], doubtful: Sequence[Promise] = ()) -> None:
         """Make everything durable that lies in these accounts' maildirs.
 
         Raises:
             OSError: The disk said no.
         """
+        await self._settled(accounts, doubtful, None)
+
+    async def _settled(
+        self,
+        accounts: Sequence[Account],
+        doubtful: Sequence[Filing | Promise],
+        paths: Sequence[bytes] | None,
+    ) -> None:
         places = {self._accounts.store_of(account).path for account in accounts}
-        await self._disk.run(self._sync, None, places)
+        try:
+            if doubtful:
+                await self._disk.run(self._rewrite, doubtful)
+            await self._disk.run(self._sync, paths, places)
+        except OSError:
+            self.failures += 1
+            raise
+
+    def _rewrite(self, doubtful: Sequence[Filing | Promise]) -> None:
+        files = self._ground.files
+        mailboxes: dict[bytes, dict[bytes, Pieces]] = {}
+        for each in doubtful:
+            with suppress(StoreRefused):  # no mailbox is called so: it is in none
+                account = self._accounts.store_of(each.account).path
+                directory = self._directory(each.account, each.mailbox)
+                path = account + b"/" + directory if directory else account
+                pieces = _pieces(files, each)
+                mailboxes.setdefault(path, {})[spelt_unique(each.unique)] = pieces
+        for path, messages in mailboxes.items():
+            if maildir.exists(files, path):
+                rewrite(files, path, messages)
 
     async def redeem(self, promises: Sequence[Promise]) -> None:
         """Put promised messages into one mailbox, those that have not been there.
@@ -288,13 +332,16 @@ class _Filed:
         self._since = began
         self._limit = limit
         self._paths: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
-        self._unsynced: set[tuple[str, str]] = set()
+        self._unsynced: dict[tuple[str, str], int] = {}
 
-    def add(self, filing: Filing, path: bytes | None) -> None:
-        """It lies there; an empty path stands for one that has left, or that we did not put."""
+    def add(self, filing: Filing, path: bytes | None, failures: int) -> None:
+        """It lies there; an empty path stands for one that has left, or that we did not put.
+
+        `failures` is how often syncing had failed when it was put there.
+        """
         key = _key(filing)
         self._paths[key] = filing.arrived, path or b""
-        self._unsynced.add(key)
+        self._unsynced[key] = failures
         while len(self._paths) - len(self._unsynced) > self._limit:
             oldest = next(key for key in self._paths if key not in self._unsynced)
             self._since = max(self._since, self._paths.pop(oldest)[0])
@@ -308,9 +355,19 @@ class _Filed:
         """Whether it may have been filed before, and forgotten."""
         return filing.arrived <= self._since
 
+    def since(self, filing: Filing) -> int:
+        """How often syncing had failed when it was put where it is, and not synced yet."""
+        return self._unsynced.get(_key(filing), NEVER)
+
     def synced(self, filing: Filing) -> None:
         """It is durable."""
-        self._unsynced.discard(_key(filing))
+        self._unsynced.pop(_key(filing), None)
+
+
+def _pieces(files: Files, message: Filing | Promise) -> Pieces:
+    if isinstance(message, Filing):
+        return partial(pieces_of, files, message)
+    return lambda: (message.content,)
 
 
 def _key(filing: Filing) -> tuple[str, str]:

@@ -326,7 +326,7 @@ def _whereabouts(
     if not uniques:
         return found
     path = account + b"/" + directory if directory else account
-    _search(files, path, uniques, found)
+    search(files, path, uniques, found)
     left = uniques - found.keys()
     if left:
         with suppress(OSError, IndexLost), index.transaction(write=False) as transaction:
@@ -338,12 +338,12 @@ def _whereabouts(
         for other in maildir.directories(files, account):
             if other != directory:
                 path = account + b"/" + other if other else account
-                _search(files, path, uniques, elsewhere)
+                search(files, path, uniques, elsewhere)
         found = {**dict.fromkeys(elsewhere, b""), **found}
     return found
 
 
-def _search(files: Files, path: bytes, uniques: set[bytes], found: dict[bytes, bytes]) -> None:
+def search(files: Files, path: bytes, uniques: set[bytes], found: dict[bytes, bytes]) -> None:
     """Find the files in a mailbox that have one of these unique parts."""
     for place_name in (b"/new", b"/cur"):
         for name in maildir.names(files, path + place_name):

@@ -173,12 +173,13 @@ class TestPromises:
         assert hub.promises() == []
 
     def test_a_disk_that_refuses_to_sync(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The promise stays, and syncing is tried again."""
-        tries = []
+        """The promise stays, syncing is tried again, and its file is written anew before that."""
+        tries: list[tuple[int, int]] = []
 
-        async def refuse(accounts: Sequence[Account]) -> None:
-            tries.append(len(accounts))
+        async def refuse(accounts: Sequence[Account], doubtful: Sequence[Promise]) -> None:
+            tries.append((len(accounts), len(doubtful)))
             if len(tries) == 1:
+                hub.filer.failures += 1
                 raise OSError(errno.EIO, "Input/output error")
 
         monkeypatch.setattr(hub.filer, "settle", refuse)
@@ -186,7 +187,11 @@ class TestPromises:
         hub.clock.advance(2)
         assert len(hub.promises()) == 1
         hub.clock.advance(5)
-        assert (hub.promises(), tries) == ([], [1, 1])
+        assert (hub.promises(), tries) == ([], [(1, 0), (1, 1)])
+        hub.append(TEXT)
+        hub.clock.advance(2)
+        assert tries[-1] == (1, 0), "what is made later is not doubted"
+        assert hub.ledger._since == {}
 
     def test_a_stop_syncs(self, hub: Hub) -> None:
         """Nothing is left after a stop, and no call is pending."""

@@ -105,6 +105,7 @@ class FakeFiler:
         self.refuses: dict[int, StoreRefused] = {}
         self.fault: Exception | None = None
         self.sync_fault: Exception | None = None
+        self.failures = 0
         self.slow = False
         self.waiting: list[Deferred[None]] = []
 
@@ -128,7 +129,7 @@ class FakeFiler:
     async def redeem(self, promises: Sequence[Promise]) -> None:
         raise AssertionError("local delivery promises nothing")
 
-    async def settle(self, accounts: Sequence[Account]) -> None:
+    async def settle(self, accounts: Sequence[Account], doubtful: Sequence[Promise] = ()) -> None:
         raise AssertionError("nor does it keep promises")
 
     async def _pause(self) -> None:

@@ -217,12 +217,12 @@ class TestMemory:
         filed = _Filed(0.0, 2)
         filings = [self.filing(f"q{n}", 10.0 + n) for n in range(6)]
         for filing in filings:
-            filed.add(filing, b"/path")
+            filed.add(filing, b"/path", 0)
         assert all(filed.path(filing) for filing in filings)
         for filing in filings[1:]:
             filed.synced(filing)
         last = self.filing("last", 50.0)
-        filed.add(last, b"/path")
+        filed.add(last, b"/path", 0)
         assert filed.path(filings[0]) == b"/path"
         assert filed.path(filings[1]) is None
         assert filed.doubtful(filings[1])
