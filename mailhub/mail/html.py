@@ -11,8 +11,8 @@ Invariants:
 
 from __future__ import annotations
 
+import html
 import re
-from html import unescape
 from typing import Final
 
 SLICE: Final = 131_072
@@ -36,6 +36,15 @@ _INLINE: Final = frozenset({
 """Elements that do not part words: ``<b>W</b>ord`` is one."""
 
 
+# "&#" 1*DIGIT [";"], with more digits than any character has; Python takes no number of thousands.
+_ENDLESS: Final = re.compile(r"(?<=&#)[0-9]{10,}+")
+
+
+def resolved(text: str) -> str:
+    """A text with its character references resolved, whatever they are."""
+    return html.unescape(_ENDLESS.sub(lambda found: found[0].lstrip("0")[:9] or "0", text))
+
+
 def text_of(source: str) -> str:
     """The text of an HTML document; a long one is read in slices, so that others may run."""
     slices, start = [], 0
@@ -56,4 +65,4 @@ def _text(source: str) -> str:
         return "" if tag[1].lower().removeprefix("/") in _INLINE else "\n"
 
     seen = _UNSEEN.sub("\n", _BLANKS.sub(" ", source))
-    return unescape("\n".join([_TAG.sub(replaced, seen), *filter(None, attributes)]))
+    return resolved("\n".join([_TAG.sub(replaced, seen), *filter(None, attributes)]))

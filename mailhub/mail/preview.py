@@ -13,12 +13,12 @@ Invariants:
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mailhub.mail.charset import decode_text
+from mailhub.mail.html import resolved
 from mailhub.mail.part import Part
 
 LENGTH: Final = 200
@@ -126,4 +126,4 @@ def text_of_html(markup: str) -> str:
             found.append(" ")
     if not hidden:
         found.append(markup[place:])
-    return html.unescape("".join(found))
+    return resolved("".join(found))

@@ -158,7 +158,7 @@ _NON_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _PATH: Final = re.compile(r' *<(?P<path>(?:"(?:[^"\\]|\\.)*+"|[^"<> ])*+)>(?: +(?P<rest>.*))?')
 # Not in the grammar, and obeyed all the same: a path without brackets. Printers,
 # telephone systems and people with telnet leave them out, and Postfix takes it.
-_NAKED: Final = re.compile(r" *(?P<path>[^ <>\"]+@[^ <>\"]+)(?: +(?P<rest>.*))?")
+_NAKED: Final = re.compile(r" *(?P<path>[^ <>\"@]++@[^ <>\"]++)(?: +(?P<rest>.*))?")
 # chunk-size = 1*DIGIT; bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ]    (RFC 3030 §2)
 _BDAT: Final = re.compile(r"(?P<size>[0-9]{1,19})(?P<last> +LAST)?", re.IGNORECASE)
 # sasl-mech = 1*20mech-char                                                  (RFC 4422 §3.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -40,6 +41,40 @@ def test_long() -> None:
     """A long text is folded in slices, with the same result."""
     text = "Überlänge e\u0301\n" * (SLICE // 4)
     assert fold_long(text) == fold(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0301\u0323" * 150_000,
+        "a" + "\u0344" * 100_000 + "\u0323" * 100_000,
+        "\U0001d165\u0301" * 100_000,
+    ],
+)
+def test_marks_without_end(text: str) -> None:
+    """A letter with a hundred thousand accents takes no longer than as many letters."""
+    began = time.process_time()
+    folded = fold_long(text)
+    assert time.process_time() - began < 1.0
+    assert fold(folded) == folded == fold(text)
+
+
+def test_rare_letters() -> None:
+    """Letters that only look like marks from afar stay together."""
+    assert fold("\U00020000" * 100) == "\U00020000" * 100
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("e\u1fb7\u0301\u0344\u0345\u0323\U0001d165\n"), st.integers(1, 99)
+        )
+    )
+)
+def test_many_marks(runs: list[tuple[str, int]]) -> None:
+    """Folding twice is folding once, however many marks there are."""
+    text = "".join(letter * count for letter, count in runs)
+    assert fold(fold(text)) == fold(text)
 
 
 def test_substring() -> None:

@@ -20,6 +20,8 @@ from mailhub.mail.html import SLICE, text_of
         ("<style>p {}</style>x<script>y</script><!-- z -->w", "\nx\n\nw"),
         ("<script>never closed", "\n"),
         ("<script>x</script", "\n"),
+        ("&#" + "9" * 5000 + ";", "\ufffd"),
+        ("&#" + "0" * 5000 + "65;&#" + "0" * 5000, "A\ufffd"),
         ('<a href="http://x.example/?a=1&amp;b">here</a>', "here\nhttp://x.example/?a=1&b"),
         ("<img alt='a cat' title=pet>", "\n\na cat\npet"),
         ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
