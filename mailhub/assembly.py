@@ -27,6 +27,7 @@ from mailhub.net.journal import Journal
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.net.recurring import Recurring
 from mailhub.net.scribe import Scribe
+from mailhub.net.soon import Soon
 from mailhub.outbound import Outbound
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
@@ -126,6 +127,8 @@ class Parts:
         )
         self.reaches = SharedReaches(self.sharing)
         self._looking = Recurring("looking at maildirs", self.sharing.look, reactor)
+        self._following = Soon("naming files", self.stores.following.follow, reactor)
+        self.stores.following.wanted = self._following.within
         self._learning = Recurring("indexing", self.stores.learn, reactor)
         self.checker = AccountChecker(
             self.accounts, self.hashing, reactor, world.entropy, settings.auth
@@ -411,11 +414,13 @@ class Parts:
     async def stop(self) -> None:
         """Finish what is under way, write it down, and let go of everything."""
         self._looking.stop()
+        self._following.stop()
         self._learning.stop()
         await self.runner.stop()
         await self.outbound.stop()
         await self.local.stop()
         await self.ledger.stop()
+        await self.stores.following.follow()
         await self.suppressing.stop()
         await self.journal.close()
         await self.register.stop()

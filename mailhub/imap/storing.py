@@ -43,14 +43,21 @@ async def store(state: State, command: Store) -> AsyncGenerator[Output, None]:
         async for piece in storing.step(batch):
             yield piece
         yield b""
+    if storing.changed:
+        await box.mailbox.durable()
     for output in chosen.ended(storing.end()):
         yield output
 
 
 class _Storing:
-    """One STORE under way."""
+    """One STORE under way.
+
+    Attributes:
+        changed: It has changed any flags.
+    """
 
     def __init__(self, box: Selected, command: Store) -> None:
+        self.changed = False
         self._box = box
         self._command = command
         self._steps = steps(box, command.action, command.flags)
@@ -75,6 +82,7 @@ class _Storing:
         believed = self._believed(rows) if command.silent else {}
         stored = await self._change(uids_of(rows))
         box.view.catch_up()
+        self.changed = self.changed or bool(stored.changed)
         self._modified += stored.modified
         if not command.silent:
             async for piece in self._fetching.rows(tuple(batch)):

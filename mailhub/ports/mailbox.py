@@ -121,8 +121,17 @@ class Mailbox(Protocol):
     ) -> Stored:
         r"""Change flags, unless they changed after `unchanged_since`; unknown keywords are made.
 
+        They survive the process at once, and the machine once `durable` returns.
+
         Raises:
             StoreRefused: LIMIT where no keyword is left, SERVER_BUG.
+        """
+
+    async def durable(self) -> None:
+        """Return when all flags are durable that were changed before.
+
+        Raises:
+            StoreRefused: SERVER_BUG: they may not be.
         """
 
     async def expunge(self, uids: Sequence[Uid]) -> tuple[Uid, ...]:

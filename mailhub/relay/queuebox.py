@@ -338,6 +338,9 @@ class QueueBox(Unindexed):
             self._tell()
         return Stored(tuple(changed), tuple(modified))
 
+    async def durable(self) -> None:
+        """Nothing to wait for: flags last here as long as the hub runs."""
+
     async def expunge(self, uids: Sequence[Uid]) -> tuple[Uid, ...]:
         """Cancel what is not sent yet, and show these no more.
 

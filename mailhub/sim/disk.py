@@ -15,8 +15,9 @@ and once one of them has, it may be in both, or in neither.
 
 SQLite writes past Python. Its files are therefore followed at its commits: after one with
 ``synchronous=FULL`` all of it is durable; after one with ``NORMAL`` only if it has moved
-the log into the database (it syncs both then). A copy is taken at each such point, and a
-loss of power brings the last one back. SQLite's own atomicity is trusted, not tried.
+the log into the database (it syncs both then), or once somebody has synced the log. A copy
+is taken at each such point, and a loss of power brings the last one back. SQLite's own
+atomicity is trusted, not tried.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ class QuickDisk(Files):
 
     def fsync(self, descriptor: Any) -> None:
         """Nothing to wait for."""
+
+    def fdatasync(self, descriptor: Any) -> None:
+        """Likewise."""
 
     def syncfs(self, descriptor: int) -> bool:  # noqa: ARG002
         """Likewise."""
@@ -131,6 +135,8 @@ class FaultyDisk(QuickDisk):
         self._begin("fsync", descriptor)
         if not self.over:
             self._synced(_path(descriptor))
+
+    fdatasync = fsync
 
     def syncfs(self, descriptor: int) -> bool:
         self._begin("fsync", descriptor)
@@ -239,7 +245,9 @@ class FaultyDisk(QuickDisk):
 
     def _synced(self, path: bytes) -> None:
         """A file, or the names of a directory, are durable from here on."""
-        if os.path.isdir(path):
+        if path.endswith(_LOG):  # with it, all that was committed to the database
+            self._databases.pop(path.removesuffix(_LOG), None)
+        elif os.path.isdir(path):
             names = {
                 entry.name: self._ident(entry.inode())
                 for entry in os.scandir(path)
@@ -368,6 +376,7 @@ class FaultyDisk(QuickDisk):
                 file.write(octets)
 
 
+_LOG: Final = LOGS[0].encode()
 _SIDES: Final = tuple(end.encode() for end in LOGS)
 
 

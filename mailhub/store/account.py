@@ -30,9 +30,11 @@ from mailhub.ports.message import Appending, Placed, Uid, Upload
 from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
 from mailhub.store import folders, levels, maildir, metadata, quota, subscriptions
 from mailhub.store.acl import Acls
+from mailhub.store.barrier import Barrier
 from mailhub.store.box import Box
 from mailhub.store.carrying import carry
 from mailhub.store.content import ReadCache
+from mailhub.store.following import Following
 from mailhub.store.ground import Ground
 from mailhub.store.index import FILE as INDEX
 from mailhub.store.index import Index, IndexLost, IndexPool
@@ -73,6 +75,7 @@ class AccountStore:
         pool: IndexPool,
         boot: str,
         cooled: Callable[[SharedMailbox], None],
+        following: Following,
         ledger: Ledger | None = None,
         unsettled: Unsettled | None = None,
     ) -> None:
@@ -91,6 +94,8 @@ class AccountStore:
         self._disk = disk
         self._cache = cache
         self._cooled = cooled
+        self._following = following
+        self._barrier = Barrier(disk, self.index.sync)
         self._ledger = ledger
         self.unsettled = unsettled
         self._order = disk.lock()
@@ -137,11 +142,24 @@ class AccountStore:
         """Somebody is done with a mailbox."""
         mailbox.users -= 1
         if mailbox.users:
+            self._following.left(mailbox)
             return
         if mailbox.gone or not mailbox.box.ready:
             self.forget(mailbox)
         else:
             self._cooled(mailbox)
+
+    def follow(self, mailbox: SharedMailbox) -> None:
+        """Have the names of a mailbox say its flags, soon; until then it is not let go."""
+        self._following.add(mailbox)
+
+    async def synced(self) -> None:
+        """Return when the index is durable as it is now; those who wait share a sync.
+
+        Raises:
+            OSError: It may not be.
+        """
+        await self._barrier.passed()
 
     def forget(self, mailbox: SharedMailbox) -> None:
         """Keep a mailbox no longer; whoever wants it loads it anew."""

@@ -6,9 +6,11 @@ What is done to it is in `reconcile`, `change`, `transfer`, `placing` and `readi
 Invariants:
 
 1. The index shows what memory shows: both change by the same `Delta`, or neither does.
-2. A change is first made to the files, then to the index. What a crash or an error
+2. Messages come and go first among the files, then in the index. What a crash or an error
    leaves between the two, `reconcile` finds and makes good from the files.
-3. `seen` is what the times of change of ``new`` and ``cur`` were when index and files
+3. Flags change first in the index, then in the files' names, and are `behind` until then.
+   What another program changes in a name meanwhile is what it wants of those flags.
+4. `seen` is what the times of change of ``new`` and ``cur`` were when index and files
    last agreed; 0 for one of which that is not sure.
 """
 
@@ -74,6 +76,7 @@ class Box:
         path: Its maildir.
         directory: The same below the account's; empty for INBOX.
         ready: `load` has succeeded.
+        behind: Names may not say their messages' flags yet, or not durably.
         ceiling: Above all UIDs given out, durably; `modseq_ceiling` likewise of MODSEQs.
         mailbox_id: MAILBOXID (RFC 8474 §4).
         keywords: Names, for the letters from ``a`` up.
@@ -87,6 +90,7 @@ class Box:
         self.account = account
         self.directory = directory
         self.ready = False
+        self.behind = False
         self.keywords: tuple[str, ...] = ()
         self.kept = Kept(0, 0, 1, 1, 1)
         self.ceiling = 1
@@ -158,6 +162,7 @@ class Box:
             transaction.departures.forget_departed(
                 self.ground.clock() - self.ground.limits.departed
             )
+            self.behind = transaction.behind.any(kept.id)
             self._generation = self.index.generation
         if lost:
             kept.modseq = kept.floor = self.modseq_ceiling - 1
@@ -169,7 +174,8 @@ class Box:
             kept.modseq = max(kept.modseq, self.kept.modseq)
             kept.recent = max(kept.recent, self.kept.recent)
         self.kept = kept
-        self.seen = (kept.new_changed, kept.cur_changed)
+        # A crash may have left names that were written, and the index not told.
+        self.seen = (0, 0) if self.behind else (kept.new_changed, kept.cur_changed)
         self._verify_at = math.inf
         limits = self.ground.limits
         maildir.sweep(files, self.path, self.ground.clock() - limits.stale)
@@ -248,6 +254,13 @@ class Box:
         with self.transaction(write=False) as transaction:
             return transaction.rows(self.kept.id, uids)
 
+    def fall_behind(self, transaction: Transaction, uids: Iterable[int]) -> None:
+        """Note that flags of messages (in ascending order) have changed, and their names not."""
+        spans = list(runs(uids))
+        if spans:
+            transaction.behind.note(self.kept.id, self.kept.modseq, spans)
+            self.behind = True
+
     # ---- What is seen of the directories -------------------------------------------------------
 
     def look(self) -> tuple[int, int]:
@@ -289,6 +302,11 @@ class Box:
         after = self.look()
         if not self._missed:
             self.seen = seen[0], after[1] if before[1] == seen[1] else 0
+
+    @property
+    def doubted(self) -> bool:
+        """Whether names in ``cur`` may be others than the index has them."""
+        return not self.seen[1]
 
     def missed(self) -> None:
         """Files and index may not agree: compare them soon."""

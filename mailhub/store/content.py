@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from itertools import count
 
 from mailhub.ports.disk import Disk
@@ -81,3 +82,17 @@ class ReadCache:
         while self._octets > self._limit:
             _, octets = self._messages.popitem(last=False)
             self._octets -= len(octets)
+
+
+@dataclass(slots=True)
+class ReadAhead:
+    """How many messages to read in one go: few at first, more for who reads in order."""
+
+    last: int = -1
+    messages: int = 1
+
+    def at(self, position: int, limit: int) -> int:
+        """How many to read, for a client that wants the message at `position`."""
+        self.messages = min(self.messages * 4, limit) if position == self.last + 1 else 1
+        self.last = position
+        return self.messages

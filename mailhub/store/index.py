@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from mailhub.store.durable import MODE
+from mailhub.store.durable import MODE, sync_directory
 from mailhub.store.files import Files
 from mailhub.store.rows import TABLES, VERSION, Transaction
 
@@ -64,6 +64,7 @@ class Index:
         self._identity = 0
         self._inode = 0
         self._version = 0
+        self._log_synced = 0  # the inode of the log whose name is durable
         self.generation = 0
         self.departures = 0
         self._compacted = 0
@@ -85,6 +86,29 @@ class Index:
             dropped = transaction.texts.compact()
         self._compacted += dropped
         return dropped
+
+    def sync(self) -> None:
+        """Blocking: make durable what has been committed.
+
+        It lies in the log, or it was moved from there into the database, which syncs both.
+
+        Raises:
+            OSError: It may not be durable.
+        """
+        try:
+            log = self._files.open(self._path + b"-wal", os.O_RDWR)
+        except FileNotFoundError:
+            return
+        try:
+            inode = self._files.fstat(log).st_ino
+            if inode != self._log_synced:
+                self._files.fsync(log)
+                sync_directory(self._files, os.path.dirname(self._path))
+                self._log_synced = inode
+            else:
+                self._files.fdatasync(log)
+        finally:
+            self._files.close(log)
 
     # ---- Opening and closing --------------------------------------------------------------
 

@@ -36,6 +36,8 @@ class Limits:
             back; between so many and twice as many.
         verify: Time after which a directory that we changed ourselves is listed again,
             in case another program changed it in the same moment.
+        names: Messages whose files are renamed between two chances likewise.
+        names_after: Time after which files get names that say new flags.
         look: Time between two looks at open mailboxes for what other programs changed there.
         full_text: Whether bodies and header sections go into the full-text index: else they are
             read when they are searched.
@@ -68,6 +70,8 @@ class Limits:
     piece: int = 256 << 10
     batch: int = 2_048
     read_batch: int = 2_048
+    names: int = 256
+    names_after: float = 0.5
     changes: int = 4_096
     warm_mailboxes: int = 256
     warm_memory: int = 64 << 20

@@ -39,7 +39,7 @@ from mailhub.ports.message import (
 from mailhub.ports.store import Affair, Notice, Status, StoreFault, StoreRefused
 from mailhub.store import change, placing, reading, reconcile
 from mailhub.store.box import Box, Delta, Replaced, Vanished
-from mailhub.store.content import LargeContent, ReadCache, WholeContent
+from mailhub.store.content import LargeContent, ReadAhead, ReadCache, WholeContent
 from mailhub.store.index import IndexLost
 from mailhub.store.indexed import IndexedMailbox
 from mailhub.store.name import own_unique, parse_base
@@ -81,6 +81,12 @@ class Owner(Protocol):
     def note(self, octets: int, messages: int) -> None:
         """Blocking: record that messages came or went, for the quota."""
 
+    def follow(self, mailbox: SharedMailbox) -> None:
+        """Have the names of a mailbox that is behind say its flags, soon."""
+
+    async def synced(self) -> None:
+        """Return when the index is durable as it is now."""
+
     def check_quota(self, more: Sum) -> None:
         """Blocking: refuse what would exceed the quota."""
 
@@ -101,20 +107,6 @@ class _Append:
     settled: bool = False
     uids: tuple[Uid, ...] = ()
     error: StoreRefused | None = None
-
-
-@dataclass(slots=True)
-class _ReadAhead:
-    """How many messages to read in one go: few at first, more for who reads in order."""
-
-    last: int = -1
-    messages: int = 1
-
-    def at(self, position: int, limit: int) -> int:
-        """How many to read, for a client that wants the message at `position`."""
-        self.messages = min(self.messages * 4, limit) if position == self.last + 1 else 1
-        self.last = position
-        return self.messages
 
 
 class SharedMailbox(IndexedMailbox):
@@ -138,7 +130,7 @@ class SharedMailbox(IndexedMailbox):
         self._cache = cache
         self._serial = cache.serial()
         self._limits = box.ground.limits
-        self._ahead = _ReadAhead()
+        self._ahead = ReadAhead()
         self._appends: list[_Append] = []
 
     @property
@@ -183,6 +175,10 @@ class SharedMailbox(IndexedMailbox):
                 raise
             except OSError as error:
                 raise as_refused(error) from error
+            finally:
+                for mailbox in (self, *others):
+                    if mailbox.box.behind:
+                        mailbox.account.follow(mailbox)
         raise as_refused(OSError("the index was lost again and again"))
 
     async def _reload(self) -> None:
@@ -340,6 +336,8 @@ class SharedMailbox(IndexedMailbox):
         for batch in self._batches(uids, self._limits.batch):
 
             def job(told: Told, batch: Sequence[int] = batch) -> change.Restyled:
+                if self.box.doubted:
+                    told.append((self, reconcile.refresh(self.box)))
                 done = change.store(self.box, batch, action, names, unchanged_since)
                 told.append((self, done.delta))
                 return done
@@ -349,6 +347,17 @@ class SharedMailbox(IndexedMailbox):
             changed += [Uid(uid) for uid, _, _ in done.delta.changed]
             modified += [Uid(uid) for uid in done.modified]
         return Stored(tuple(changed), tuple(modified))
+
+    async def durable(self) -> None:
+        """Return when all flags are durable that were changed before.
+
+        Raises:
+            StoreRefused: SERVER_BUG: they may not be.
+        """
+        try:
+            await self.account.synced()
+        except OSError as error:
+            raise as_refused(error) from error
 
     async def expunge(self, uids: Sequence[int]) -> tuple[Uid, ...]:
         """Remove these messages for good, flagged or not; those removed are returned.

@@ -178,10 +178,15 @@ def relettered(letters: bytes, flags: int, known: int) -> bytes:
     return bytes(sorted(kept))
 
 
-def reflagged(file_name: bytes, flags: int, known: int) -> bytes:
-    """A message's name with other flags."""
-    base, _, letters = file_name.partition(INFO)
-    return base + INFO + relettered(letters, flags, known)
+def flags_now(before: bytes, now: bytes, flags: int, known: int) -> int:
+    """The flags of a message whose file another program has renamed.
+
+    What that changed between the two names is what it wants; all else is as `flags` has it,
+    whether the name said so yet or not.
+    """
+    theirs = flags_of(letters_of(now)) & known
+    changed = (flags_of(letters_of(before)) & known) ^ theirs
+    return flags & ~changed | theirs & changed
 
 
 # ---- Mailboxes -----------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Invariants:
 
-1. No UID, UIDVALIDITY, flag or keyword is lost: they lie in names and UID lists.
+1. No UID, UIDVALIDITY, flag or keyword is lost: they lie in names and UID lists, but for flags
+   that no name says yet, which lie in the index, and are taken from there if it can be read.
    MODSEQs stay where they are known, and only grow where they are not.
 2. It may run beside a hub: each mailbox is done in one transaction, the hub notices and
    loads it anew, and nobody is given a UID here (what has none yet gets it
@@ -22,7 +23,15 @@ from mailhub.store.ground import Ground
 from mailhub.store.index import FILE as INDEX
 from mailhub.store.index import Index, IndexLost, IndexPool
 from mailhub.store.limits import Limits
-from mailhub.store.name import INBOX, base_of, flags_of, letters_of, mailbox_of, parse_base
+from mailhub.store.name import (
+    INBOX,
+    base_of,
+    flags_of,
+    letters_of,
+    mailbox_of,
+    parse_base,
+)
+from mailhub.store.naming import Said
 from mailhub.store.profile import Profiles
 from mailhub.store.rows import Row
 
@@ -107,10 +116,11 @@ def _rows(box: Box, *, lost: bool) -> list[int]:
     with box.transaction() as transaction:
         old = {row.uid: row for row in transaction.rows_from(kept.id, 0, -1)}
         uncertain = lost or kept.stale
+        said = Said(box, transaction, crashed=uncertain)
         rows: dict[int, Row] = {}
         for _ in range(2):  # readdir(3) may pass over a file that is renamed meanwhile
             for name in maildir.names(box.ground.files, box.path + b"/cur"):
-                row = _row(box, name, old, uncertain=uncertain)
+                row = _row(box, name, old, said, uncertain=uncertain)
                 if row is not None:
                     rows.setdefault(row.uid, row)
         # What is not there goes when the mailbox is opened, if it is really not there.
@@ -121,6 +131,9 @@ def _rows(box: Box, *, lost: bool) -> list[int]:
             kept.recent = max(kept.recent, kept.uid_next if lost else 1)
         transaction.clear(kept.id)
         transaction.put(kept.id, (rows[uid] for uid in sorted(rows)))
+        box.fall_behind(
+            transaction, (uid for uid in sorted(rows) if _differs(rows[uid], box.known))
+        )
         kept.stale = False
         # A MODSEQ that nobody had can only be given by whoever has the mailbox open.
         if uncertain or any(row.flags != old[uid].flags for uid, row in rows.items() if uid in old):
@@ -131,7 +144,12 @@ def _rows(box: Box, *, lost: bool) -> list[int]:
     return sorted(rows)
 
 
-def _row(box: Box, name: bytes, old: dict[int, Row], *, uncertain: bool) -> Row | None:
+def _differs(row: Row, known: int) -> bool:
+    """Whether a message's name does not say its flags."""
+    return flags_of(letters_of(row.name)) & known != row.flags
+
+
+def _row(box: Box, name: bytes, old: dict[int, Row], said: Said, *, uncertain: bool) -> Row | None:
     base = parse_base(base_of(name))
     if base.uid is None or not 0 < base.uid < box.ceiling:
         return None
@@ -148,7 +166,7 @@ def _row(box: Box, name: bytes, old: dict[int, Row], *, uncertain: bool) -> Row 
         return None
     if measured is None:
         return None
-    flags = flags_of(letters_of(name)) & box.known
     modseq = box.kept.modseq if before is None else before.modseq
+    flags = flags_of(letters_of(name)) & box.known if before is None else said.flags(before, name)
     saved = reconcile.saved_of(base, measured.date)
     return Row(base.uid, name, flags, modseq, measured.size, measured.date, saved)

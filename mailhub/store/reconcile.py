@@ -10,7 +10,9 @@ Invariants:
 3. A message without UID lies in ``new`` or was put into ``cur`` by another program; one with
    UID lies in ``cur``. Its name changes by one rename(2), so a crash of this program leaves
    one of the two; one of the machine may leave both, of which that in ``cur`` counts.
-4. A file of ours that is shorter than its name says was torn by a crash of the machine
+4. What another program changed of flags in a name counts, and all else is as the index has it;
+   after a crash of the machine the index is right where names were `behind`.
+5. A file of ours that is shorter than its name says was torn by a crash of the machine
    before it was synced: it is no message (the spool still has it).
 """
 
@@ -40,6 +42,7 @@ from mailhub.store.name import (
     relettered,
     seconds_of,
 )
+from mailhub.store.naming import Said
 from mailhub.store.rows import Row
 
 TICK: Final = 0.02
@@ -259,7 +262,7 @@ def _settle(box: Box, findings: Findings, *, uncertain: bool, number: bool) -> D
                 kept.recent = kept.uid_next
         first = box.allocate(len(others))
         rows += _take_in_all(box, list(enumerate(others, first)), trusted=False)
-        changed = _renamed(box, findings.renamed, modseq)
+        changed = _renamed(box, findings.renamed, modseq, crashed=uncertain)
     delta = Delta(
         findings.removed,
         [(uid, flags, at) for _, flags, at, uid in changed if at == modseq],
@@ -270,6 +273,7 @@ def _settle(box: Box, findings: Findings, *, uncertain: bool, number: bool) -> D
         with box.transaction() as transaction:
             box.remove(transaction, findings.removed)
             transaction.reflag(kept.id, changed)
+            box.fall_behind(transaction, _behind(changed, box.known))
             transaction.put(kept.id, delta.added)
             box.save(transaction)
     except OSError:
@@ -357,14 +361,19 @@ def measure(box: Box, path: bytes, base: Base, *, trusted: bool) -> Measured | N
 
 
 def _renamed(
-    box: Box, files: Sequence[tuple[int, bytes, bytes]], modseq: int
+    box: Box, files: Sequence[tuple[int, bytes, bytes]], modseq: int, *, crashed: bool
 ) -> list[tuple[bytes, int, int, int]]:
     """Name, flags, MODSEQ and UID for the index; the MODSEQ is old where flags are as before."""
-    old = {row.uid: row for row in box.rows(sorted({uid for uid, _, _ in files}))}
+    if not files:
+        return []
+    with box.transaction(write=False) as transaction:
+        rows = transaction.rows(box.kept.id, sorted({uid for uid, _, _ in files}))
+        said = Said(box, transaction, crashed=crashed)
+    old = {row.uid: row for row in rows}
     changes = []
     for uid, place, name in files:
         row = old[uid]
-        flags = flags_of(letters_of(name)) & box.known
+        flags = said.flags(row, name)
         whole = base_of(row.name) + INFO + letters_of(name)
         if place != b"cur" or base_of(name) != base_of(row.name):
             source = b"/".join((box.path, place, name))
@@ -377,3 +386,10 @@ def _renamed(
             whole = name
         changes.append((whole, flags, row.modseq if flags == row.flags else modseq, uid))
     return changes
+
+
+def _behind(changed: Iterable[tuple[bytes, int, int, int]], known: int) -> list[int]:
+    """UIDs of those whose names do not say their flags, in ascending order."""
+    return sorted(
+        uid for name, flags, _, uid in changed if flags_of(letters_of(name)) & known != flags
+    )

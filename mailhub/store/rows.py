@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from mailhub.ports.message import Rendering, Summary
-from mailhub.store import conversing, departures, excerpts, summaries, texts
+from mailhub.store import behind, conversing, departures, excerpts, summaries, texts
+from mailhub.store.behind import Behind
 from mailhub.store.conversing import Conversations
 from mailhub.store.departures import Departures
 from mailhub.store.excerpts import Excerpts
 from mailhub.store.summaries import Summaries, side_by_side
 from mailhub.store.texts import Texts
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Of the tables; a database of another one is no error, but a lost cache."""
 TABLES: Final = (
     """
@@ -54,6 +55,7 @@ CREATE TABLE message(
     saved INTEGER NOT NULL
 );
 """
+    + behind.TABLES
     + conversing.TABLES
     + departures.TABLES
     + summaries.TABLES
@@ -62,7 +64,7 @@ CREATE TABLE message(
 )
 
 
-Found = TypeVar("Found", "Row", "Marked")
+Found = TypeVar("Found", "Row", "Marked", "Named")
 
 _SHIFT: Final = 32
 _UID: Final = 4_294_967_295
@@ -72,6 +74,8 @@ class Row(NamedTuple):
     """A message, as the index keeps it.
 
     Attributes:
+        name: Its file's, as last written or seen; what that says of flags may be `behind`.
+        flags: What they are.
         saved: When it came into this mailbox, seconds since the epoch.
     """
 
@@ -84,12 +88,14 @@ class Row(NamedTuple):
     saved: int
 
 
-Marked = tuple[int, bytes, int, int]
-"""A message's UID, name, flags and MODSEQ: what a change of its flags needs to know."""
+Marked = tuple[int, int, int]
+"""A message's UID, flags and MODSEQ: what a change of its flags needs to know."""
+Named = tuple[int, bytes, int]
+"""A message's UID, the name of its file, and its flags."""
 
 
-class Reflagged(NamedTuple):
-    """What has become of messages with neighbouring UIDs, of which none is left out.
+class Renamed(NamedTuple):
+    """What has become of the names of messages with neighbouring UIDs, of which none is left out.
 
     Attributes:
         first: The least UID.
@@ -102,8 +108,6 @@ class Reflagged(NamedTuple):
     last: int
     cut: int
     end: bytes
-    flags: int
-    modseq: int
 
 
 class Columns(NamedTuple):
@@ -164,6 +168,7 @@ class Transaction:
     """What can be asked of the database while one has it.
 
     Attributes:
+        behind: Which names do not say their messages' flags yet.
         conversations: What is kept of THREAD's results.
         departures: What is known of messages that have left.
         excerpts: What can be asked of header fields.
@@ -173,6 +178,7 @@ class Transaction:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+        self.behind = Behind(database)
         self.conversations = Conversations(database)
         self.departures = Departures(database)
         self.excerpts = Excerpts(database)
@@ -239,6 +245,7 @@ class Transaction:
         if kept is None:
             return
         self.clear(kept.id)
+        self.behind.clear(kept.id)
         self.departures.clear(kept.id)
         self._database.execute("DELETE FROM mailbox WHERE id = ?", (kept.id,))
 
@@ -311,24 +318,43 @@ class Transaction:
         )
 
     def marked(self, mailbox: int, uids: Sequence[int]) -> list[Marked]:
-        """UID, name, flags and MODSEQ of those of `uids` (in ascending order) that there are."""
+        """UID, flags and MODSEQ of those of `uids` (in ascending order) that there are."""
 
         def between(first: int, last: int) -> list[Marked]:
             return self._database.execute(
-                "SELECT key & 4294967295, name, flags, modseq FROM message"
+                "SELECT key & 4294967295, flags, modseq FROM message"
                 " WHERE key BETWEEN ? AND ? ORDER BY key",
                 (first, last),
             ).fetchall()
 
         return _those(between, mailbox, uids)
 
-    def reflag_runs(self, mailbox: int, runs: Iterable[Reflagged]) -> None:
-        """Change the ends of names, flags and MODSEQ of all messages of runs of UIDs."""
+    def named(self, mailbox: int, first: int, last: int, limit: int) -> list[Named]:
+        """UID, name and flags of up to `limit` messages, from one UID to another."""
+        base = mailbox << _SHIFT
+        return self._database.execute(
+            "SELECT key & 4294967295, name, flags FROM message"
+            " WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
+            (base + first, base + last, limit),
+        ).fetchall()
+
+    def mark(
+        self, mailbox: int, runs: Iterable[tuple[int, int]], keep: int, add: int, modseq: int
+    ) -> None:
+        """Change flags of all messages of runs of UIDs: some are kept, and some are added."""
         base = mailbox << _SHIFT
         self._database.executemany(
-            "UPDATE message SET name = CAST(substr(name, 1, length(name) - ?) || ? AS BLOB),"
-            " flags = ?, modseq = ? WHERE key BETWEEN ? AND ?",
-            [(it.cut, it.end, it.flags, it.modseq, base + it.first, base + it.last) for it in runs],
+            "UPDATE message SET flags = (flags & ?) | ?, modseq = ? WHERE key BETWEEN ? AND ?",
+            [(keep, add, modseq, base + first, base + last) for first, last in runs],
+        )
+
+    def rename(self, mailbox: int, runs: Iterable[Renamed]) -> None:
+        """Change the ends of the names of all messages of runs of UIDs."""
+        base = mailbox << _SHIFT
+        self._database.executemany(
+            "UPDATE message SET name = CAST(substr(name, 1, length(name) - ?) || ? AS BLOB)"
+            " WHERE key BETWEEN ? AND ?",
+            [(it.cut, it.end, base + it.first, base + it.last) for it in runs],
         )
 
     def reflag(self, mailbox: int, rows: Iterable[tuple[bytes, int, int, int]]) -> None:

@@ -23,6 +23,7 @@ from mailhub.store.account import AccountStore
 from mailhub.store.content import ReadCache
 from mailhub.store.files import Files
 from mailhub.store.filing import MaildirFiler
+from mailhub.store.following import Following
 from mailhub.store.ground import Ground
 from mailhub.store.index import IndexLost, IndexPool
 from mailhub.store.limits import Limits
@@ -91,6 +92,7 @@ class Stores:
     Attributes:
         ground: What they stand on.
         disk: Where blocking work is done.
+        following: Has names of files say new flags.
         ledger: Promises what is appended; without it APPEND syncs files. Set it before use.
         unsettled: What has to settle before it is moved, copied or removed. Likewise.
     """
@@ -143,6 +145,7 @@ class Stores:
         self._cache = ReadCache(self.ground.limits.read_cache)
         self._warm = Warm(self.ground.limits)
         self._stores: WeakValueDictionary[str, AccountStore] = WeakValueDictionary()
+        self.following = Following(disk, self.ground.limits.names_after)
         self._turn = 0  # which account's index is fed first
         self._recent: OrderedDict[str, AccountStore] = OrderedDict()  # keeps them alive
         self.ledger: Ledger | None = None
@@ -172,6 +175,7 @@ class Stores:
                 pool=self._pool,
                 boot=self._boot,
                 cooled=self._warm.add,
+                following=self.following,
                 ledger=self.ledger,
                 unsettled=self.unsettled,
             )

@@ -22,7 +22,7 @@ from mailhub.store.change import translation
 from mailhub.store.durable import write_file
 from mailhub.store.files import CANNOT_LINK, Files
 from mailhub.store.maildir import Finder
-from mailhub.store.name import base_of, flags_of, letters_of, numbered, parse_base, relettered
+from mailhub.store.name import base_of, flags_now, numbered, parse_base, relettered
 from mailhub.store.rows import Row, Transaction
 
 _PIECE = 1 << 20
@@ -161,7 +161,7 @@ class _Way:
                 self._source.missed()
                 if found is None:
                     continue
-                flags = flags_of(letters_of(found)) & self._source.known
+                flags = flags_now(row.name, found, row.flags, self._source.known)
                 new = self._carry(row._replace(name=found, flags=flags), uid, modseq)
             placed.append((row, new))
         return placed

@@ -244,6 +244,10 @@ class Visit(MailboxState):
             tuple(Uid(uid) for uid in sorted(modified)),
         )
 
+    async def durable(self) -> None:
+        """Return when all flags are durable that were changed before."""
+        await self.base.durable()
+
     def _later_than(self, uids: Iterable[int], modseq: int | None) -> set[int]:
         """Those that have changed since, for the visitor."""
         if modseq is None:

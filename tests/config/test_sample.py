@@ -49,6 +49,8 @@ UNCONFIGURED = {
     "store.index_every": "an inner measure",
     "store.index_octets": "an inner measure",
     "store.index_quiet": "an inner measure",
+    "store.names": "an inner measure",
+    "store.names_after": "an inner measure",
     "store.piece": "an inner measure",
     "store.read_batch": "an inner measure",
     "store.recent_accounts": "an inner measure",

@@ -89,6 +89,7 @@ class FakeMailbox(Unindexed):
         during: Called amid each method that waits: other sessions' doings.
         indexed: It has a full-text index; `unsure` are the UIDs of which that cannot tell.
         left: Messages that the index has still to learn.
+        synced: The MODSEQ up to which flags are durable.
     """
 
     def __init__(self, name: str, uid_validity: int = 7) -> None:
@@ -105,6 +106,7 @@ class FakeMailbox(Unindexed):
         self.octets: dict[int, bytes] = {}
         self.opened = self.released = self.refreshed = 0
         self.memory = 1_000_000
+        self.synced = ModSeq(0)
         self.during: Callable[[], None] = lambda: None
         self.contents: list[FakeContent] = []
         self.parsed: list[Uid] = []
@@ -259,6 +261,10 @@ class FakeMailbox(Unindexed):
                 known.append(name.lower())
             bits |= 1 << known.index(name.lower()) + KEYWORD_SHIFT
         return bits
+
+    async def durable(self) -> None:
+        self.during()
+        self.synced = self.highest_modseq
 
     async def expunge(self, uids: Sequence[Uid]) -> tuple[Uid, ...]:
         self.during()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mailhub.imap.storing import STORE_ROWS
-from mailhub.ports.message import FlagAction, Uid
+from mailhub.ports.message import FlagAction, ModSeq, Uid
+from mailhub.ports.store import StoreFault, StoreRefused
 from tests.imap.fakes import FakeStore
 from tests.imap.given import BARE, Talk
 from tests.rig import run
@@ -29,6 +30,32 @@ def test_decided_where_it_is_done() -> None:
     assert heard[-1] == "a OK [MODIFIED 2] Some had changed"
     assert any(line.startswith("* 2 FETCH (UID 2 MODSEQ (5) FLAGS (") for line in heard)
     assert inbox.names_of(inbox.flags[1]) == ["\\Seen", "\\Flagged"]
+
+
+def test_durable_before_it_is_answered() -> None:
+    """OK says that the flags will be there after a loss of power; nothing changed costs no sync."""
+    talk = Talk().select()
+    inbox = talk.store.inbox
+    talk.say("a STORE 1:3 +FLAGS.SILENT (\\Draft)")
+    assert inbox.synced == inbox.highest_modseq
+    inbox.synced = ModSeq(0)
+    talk.say("b STORE 1:3 +FLAGS.SILENT (\\Draft)")
+    assert inbox.synced == 0
+
+
+def test_not_durable() -> None:
+    """A disk that cannot sync them is told of."""
+    talk = Talk().select()
+    inbox = talk.store.inbox
+    calls = iter([None, StoreRefused(StoreFault.SERVER_BUG, "Cannot store: broken")])
+
+    def during() -> None:
+        if (fault := next(calls)) is not None:
+            raise fault
+
+    inbox.during = during
+    heard = talk.say("a STORE 1 +FLAGS.SILENT (\\Draft)")
+    assert heard[-1].startswith("a NO [SERVERBUG]")
 
 
 def test_gone_and_modified() -> None:

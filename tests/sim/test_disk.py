@@ -167,6 +167,26 @@ def test_databases(disk: FaultyDisk, tmp_path: Path, mode: str, kept: list[int])
     database.close()
 
 
+def test_log_of_a_database(disk: FaultyDisk, tmp_path: Path) -> None:
+    """Whoever syncs the log makes all durable that was committed before, and nothing after."""
+    name = os.fsdecode(path(disk, "x.db"))
+    database = disk.connect(name, isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE t (x)")
+    database.execute("PRAGMA synchronous=NORMAL")
+    for value in (1, 2, 3):
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("INSERT INTO t VALUES (?)", (value,))
+        database.execute("COMMIT")
+        if value == 2:
+            log = disk.open(name + "-wal", os.O_RDWR)
+            disk.fdatasync(log)
+            disk.close(log)
+    disk.image(str(tmp_path / "image"))
+    assert rows(tmp_path / "image" / "x.db") == [1, 2]
+    database.close()
+
+
 def test_operations_are_counted(disk: FaultyDisk) -> None:
     """Each call that changes something is told before it happens, in relative terms."""
     told: list[Operation] = []

@@ -160,9 +160,7 @@ class User:
             if places not in [+Counter(each) for each in allowed]:
                 found.append(f"{name} is in {dict(places)}, and not in {allowed}")
         for name, flags in self._flags.items():
-            # Flags are written behind: a loss of power may take the latest.
-            lost = [frozenset[str]()] if self._hub.boots > 1 else []
-            found += self._missing(name, [*flags, *lost])
+            found += self._missing(name, flags)
         return found
 
     def _missing(self, name: str, allowed: list[frozenset[str]]) -> list[str]:

@@ -5,11 +5,25 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailhub.store.files import Files
 from mailhub.store.index import Index, IndexLost, IndexPool
+
+
+class Noting(Files):
+    """Files that note what is synced."""
+
+    def __init__(self) -> None:
+        self.synced: list[str] = []
+
+    def fsync(self, descriptor: Any) -> None:
+        self.synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def fdatasync(self, descriptor: Any) -> None:
+        self.synced.append("data")
 
 
 class World:
@@ -49,6 +63,21 @@ class TestTransactions:
         index.close()
         assert not stale(index)
         assert (world.path.stat().st_mode & 0o777) == 0o600
+
+    def test_synced(self, world: World, tmp_path: Path) -> None:
+        """The log is synced, a new one with its name; where there is none all is durable."""
+        files = Noting()
+        index = Index(os.fsencode(world.path), world.pool, files, "boot", world.log.append)
+        index.sync()
+        assert files.synced == []
+        add(index)
+        index.sync()
+        add(index, b".A")
+        index.sync()
+        assert files.synced == ["index-wal", tmp_path.name, "data"]
+        index.close()
+        index.sync()
+        assert len(files.synced) == 3
 
     def test_rolled_back(self, world: World) -> None:
         """An exception undoes the whole transaction."""

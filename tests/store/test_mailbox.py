@@ -15,9 +15,9 @@ from mailhub.ports.message import Change, FlagAction, ModSeq, Rendering, Stored,
 from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import reading
 from mailhub.store.box import Box, Delta
+from mailhub.store.content import ReadAhead
 from mailhub.store.index import IndexLost
 from mailhub.store.limits import Limits
-from mailhub.store.mailbox import _ReadAhead
 from mailhub.store.rows import Row
 from tests.rig import run
 from tests.store.world import (
@@ -177,7 +177,7 @@ class TestReading:
 
     def test_read_ahead(self) -> None:
         """More and more for who reads in order, one for who jumps."""
-        ahead = _ReadAhead()
+        ahead = ReadAhead()
         assert [ahead.at(n, 64) for n in range(5)] == [4, 16, 64, 64, 64]
         assert [ahead.at(n, 64) for n in (9, 3, 4)] == [1, 1, 4]
 

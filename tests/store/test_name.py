@@ -89,16 +89,29 @@ class TestFlags:
         """Maildir's letters, then keywords a to z, in the order of ASCII."""
         assert name.flags_of(b"FS") == 4 | 1
         assert name.flags_of(b"ab") == 32 | 64
-        assert name.reflagged(b"1.h:2,S", 1 | 4 | 32, name.known_bits(1)) == b"1.h:2,FSa"
+        assert name.relettered(b"S", 1 | 4 | 32, name.known_bits(1)) == b"FSa"
 
     def test_unknown_letters_stay(self) -> None:
         """What another program means by a letter is not taken from it."""
-        assert name.reflagged(b"1.h:2,PSc", 2, name.known_bits(1)) == b"1.h:2,PRc"
+        assert name.relettered(b"PSc", 2, name.known_bits(1)) == b"PRc"
 
     def test_no_letters_yet(self) -> None:
-        """A name from ``new`` gets its first letters."""
-        assert name.reflagged(b"1.h", 1, name.known_bits(0)) == b"1.h:2,S"
+        """A name from ``new`` has none."""
         assert name.letters_of(b"1.h") == b""
+
+    @pytest.mark.parametrize(
+        ("before", "now", "ours", "expected"),
+        [
+            (b"1.h:2,", b"1.h:2,F", 1, 1 | 4),  # both have set one
+            (b"1.h:2,FS", b"1.h:2,S", 1 | 4 | 2, 1 | 2),  # theirs is off, ours is on
+            (b"1.h:2,S", b"1.h:2,FS", 0, 4),  # we took off what they left alone
+            (b"1.h:2,S", b"1.h:2,", 0, 0),  # both took it off
+            (b"1.h", b"1.h:2,a", 1, 1),  # a letter that means nothing here
+        ],
+    )
+    def test_two_changed_them(self, before: bytes, now: bytes, ours: int, expected: int) -> None:
+        """Another program's word counts for the flags that it changed, ours for the rest."""
+        assert name.flags_now(before, now, ours, name.known_bits(0)) == expected
 
     @given(st.integers(0, 2**31 - 1), st.integers(0, 26))
     def test_round_trip(self, flags: int, keywords: int) -> None:

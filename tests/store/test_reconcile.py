@@ -147,6 +147,7 @@ class TestOthersChanges:
         (hub.maildir / "cur" / name).rename(hub.maildir / "cur" / name.replace(":2,FS", ":2,SF"))
         assert history(mailbox, cursor) == []
         assert run(mailbox.store([1], FlagAction.ADD, ["\\Draft"])).changed == (1,)
+        hub.follow()
         assert hub.cur()[0].endswith(":2,DFS")
 
     def test_removed_and_added(self, tmp_path: Path) -> None:

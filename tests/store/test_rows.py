@@ -13,7 +13,7 @@ import pytest
 from mailhub.ports.message import Rendering, Summary
 from mailhub.store.files import Files
 from mailhub.store.index import Index, IndexPool
-from mailhub.store.rows import Reflagged, Row, Totals, Transaction
+from mailhub.store.rows import Renamed, Row, Totals, Transaction
 
 
 def row(uid: int, flags: int = 0) -> Row:
@@ -87,27 +87,36 @@ class TestMessages:
         assert list(transaction.rendered(Rendering.BODY, box, [1])) == [None]
 
     def test_runs(self, transaction: Transaction) -> None:
-        """Runs of neighbours change alike: the ends of their names, octets untouched, and flags."""
+        """Flags of runs of neighbours change alike: some stay, some are added."""
         one, two = (transaction.add_mailbox(name, 1).id for name in (b".1", b".2"))
-        odd = b"caf\xe9:2,S"
-        rows = [row(uid)._replace(name=odd) for uid in range(1, 6)]
+        rows = [row(uid, uid) for uid in range(1, 6)]
         transaction.put(one, rows)
         transaction.put(two, rows)
-        transaction.reflag_runs(
-            one,
-            [Reflagged(1, 2, 4, b":2,FS", 5, 50), Reflagged(4, 4, 0, b"!", 7, 60)],
-        )
-        expected = [
-            (1, b"caf\xe9:2,FS", 5, 50),
-            (2, b"caf\xe9:2,FS", 5, 50),
-            (3, odd, 0, 13),
-            (4, odd + b"!", 7, 60),
-            (5, odd, 0, 15),
-        ]
+        transaction.mark(one, [(1, 2), (4, 4)], keep=~4, add=8, modseq=50)
+        expected = [(1, 9, 50), (2, 10, 50), (3, 3, 13), (4, 8, 50), (5, 5, 15)]
         assert transaction.marked(one, range(1, 6)) == expected
         assert transaction.marked(one, [1, 5]) == [expected[0], expected[4]]
-        assert [it[1] for it in transaction.marked(two, range(1, 6))] == [odd] * 5
-        assert all(type(it[1]) is bytes for it in transaction.marked(one, range(1, 6)))
+        assert [it[1] for it in transaction.marked(two, range(1, 6))] == [1, 2, 3, 4, 5]
+
+    def test_names_of_runs(self, transaction: Transaction) -> None:
+        """The ends of names change alike, and octets that are no text stay as they are."""
+        one, two = (transaction.add_mailbox(name, 1).id for name in (b".1", b".2"))
+        odd = b"caf\xe9:2,S"
+        rows = [row(uid, uid)._replace(name=odd) for uid in range(1, 6)]
+        transaction.put(one, rows)
+        transaction.put(two, rows)
+        transaction.rename(one, [Renamed(1, 2, 4, b":2,FS"), Renamed(4, 4, 0, b"!")])
+        expected = [
+            (1, b"caf\xe9:2,FS", 1),
+            (2, b"caf\xe9:2,FS", 2),
+            (3, odd, 3),
+            (4, odd + b"!", 4),
+            (5, odd, 5),
+        ]
+        assert transaction.named(one, 1, 5, 9) == expected
+        assert transaction.named(one, 2, 4, 2) == expected[1:3]
+        assert [it[1] for it in transaction.named(two, 1, 5, 9)] == [odd] * 5
+        assert all(type(it[1]) is bytes for it in transaction.named(one, 1, 5, 9))
 
     def test_totals(self, transaction: Transaction) -> None:
         """STATUS's sums; zeros for an empty mailbox."""

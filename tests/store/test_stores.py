@@ -116,6 +116,7 @@ class TestWarm:
         run(sent.store([1], FlagAction.ADD, ["\\Seen"]))
         assert sent.octets == BARE + 2 * 32 + 4 + 8 + 100
         sent.memo["said"] = bytes(2 * BARE)
+        hub.follow()
         run(sent.release())
         assert store.mailboxes == {}
 

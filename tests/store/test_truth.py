@@ -24,7 +24,7 @@ from mailhub.store.files import Files
 from mailhub.store.limits import Limits
 from mailhub.store.lines import to_crlf
 from mailhub.store.mailbox import SharedMailbox
-from mailhub.store.name import base_of
+from mailhub.store.name import base_of, flags_of, letters_of
 from mailhub.store.rebuild import rebuild
 from tests.rig import run
 from tests.store.world import Hub, contents, summary
@@ -41,6 +41,10 @@ class Quick(Files):
 
     @staticmethod
     def fsync(_: object) -> None:
+        return None
+
+    @staticmethod
+    def fdatasync(_: object) -> None:
         return None
 
 
@@ -83,7 +87,7 @@ class Truth(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.root = Path(tempfile.mkdtemp())
-        limits = Limits(uid_block=5, batch=4, read_batch=3, changes=6, warm_mailboxes=1)
+        limits = Limits(uid_block=5, batch=4, read_batch=3, changes=6, warm_mailboxes=1, names=2)
         self.hub = Hub(self.root, files=Quick(), limits=limits, mailboxes=("Sent",))
         self.model: dict[str, list[Message]] = {name: [] for name in MAILBOXES}
         self.used: dict[tuple[str, int, int], bytes] = {}
@@ -132,6 +136,11 @@ class Truth(RuleBasedStateMachine):
     def file_of(self, name: str, message: Message) -> Path:
         (path,) = self.place(name, "cur").glob(f"{message.base}:*")
         return path
+
+    def said(self, name: str, message: Message) -> frozenset[str]:
+        """The flags that a message's name says."""
+        letters = letters_of(os.fsencode(self.file_of(name, message).name))
+        return self.names(self.mailbox(name), flags_of(letters))
 
     def chosen(self, name: str, data: st.DataObject) -> list[Message]:
         return data.draw(st.lists(st.sampled_from(self.seen(name)), unique=True, max_size=7))
@@ -222,7 +231,8 @@ class Truth(RuleBasedStateMachine):
         kept = [letter for letter in old if letter not in "SFT"]
         new = sorted([*kept, *(LETTERS[flag] for flag in letters)])
         path.rename(path.with_name(f"{base}:2,{''.join(new)}"))
-        message.flags = frozenset(letters) | (message.flags - set(LETTERS))
+        changed = {flag for flag in LETTERS if (LETTERS[flag] in old) != (flag in letters)}
+        message.flags = (message.flags - changed) | (letters & changed)
         self.later(name, "cur")
 
     @precondition(lambda self: any(self.seen(name) for name in MAILBOXES))
@@ -250,14 +260,15 @@ class Truth(RuleBasedStateMachine):
     def others_move(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from([name for name in MAILBOXES if self.seen(name)]))
         message = data.draw(st.sampled_from(self.seen(name)))
-        if not message.flags <= set(LETTERS):
+        said = self.said(name, message)
+        if not said <= set(LETTERS):
             return  # letters of keywords mean something else there
         target = "Sent" if name == "INBOX" else "INBOX"
         path = self.file_of(name, message)
         path.rename(self.place(target, "cur", f"m{self.count}.{path.name}"))
         self.count += 1
         self.model[name].remove(message)
-        self.model[target].append(Message(message.content, message.flags))
+        self.model[target].append(Message(message.content, said))
         for mailbox in MAILBOXES:
             self.later(mailbox, "cur")
 
@@ -267,6 +278,9 @@ class Truth(RuleBasedStateMachine):
     def restart(self, lost: bool, reboot: bool) -> None:
         if lost:  # what was moved here meanwhile cannot be told from what was here
             self.look()
+            for name in MAILBOXES:
+                for message in self.seen(name):
+                    message.flags = self.said(name, message)
         if reboot:
             self.hub.boot = f"boot {self.count} {self.ticks}"
         if lost:
@@ -274,6 +288,15 @@ class Truth(RuleBasedStateMachine):
         else:
             self.hub.restart()
         self.enter()
+
+    @rule()
+    def follow(self) -> None:
+        """Names say what the index says, and are what another program reads."""
+        self.look()
+        self.hub.follow()
+        for name in MAILBOXES:
+            for message in self.seen(name):
+                assert self.said(name, message) == message.flags
 
     @rule()
     def rebuild(self) -> None:

@@ -134,6 +134,10 @@ class Hub:
         temporary.rename(path)
         return path
 
+    def follow(self) -> None:
+        """Have the names of files say all flags, as happens after a moment."""
+        run(self.stores.following.follow())
+
     def lose_index(self) -> None:
         """Remove the index, between two starts."""
         self.stores.close()
