@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from operator import lt
@@ -43,7 +42,7 @@ from mailhub.store.content import LargeContent, ReadAhead, ReadCache, WholeConte
 from mailhub.store.index import IndexLost
 from mailhub.store.indexed import IndexedMailbox
 from mailhub.store.name import own_unique, parse_base
-from mailhub.store.placing import Incoming, as_refused
+from mailhub.store.placing import Append, Incoming, as_refused
 from mailhub.store.quota import Sum
 from mailhub.store.rows import Columns
 from mailhub.store.state import MailboxState, difference
@@ -99,16 +98,6 @@ class Owner(Protocol):
         """Copy or move messages to another mailbox."""
 
 
-@dataclass(eq=False, slots=True)
-class _Append:
-    """A session's APPEND, waiting to be carried out together with others'."""
-
-    messages: Sequence[Incoming]
-    settled: bool = False
-    uids: tuple[Uid, ...] = ()
-    error: StoreRefused | None = None
-
-
 class SharedMailbox(IndexedMailbox):
     """A `ports.mailbox.Mailbox`.
 
@@ -131,7 +120,7 @@ class SharedMailbox(IndexedMailbox):
         self._serial = cache.serial()
         self._limits = box.ground.limits
         self._ahead = ReadAhead()
-        self._appends: list[_Append] = []
+        self._appends: list[Append] = []
 
     @property
     def rights(self) -> Rights:
@@ -416,7 +405,7 @@ class SharedMailbox(IndexedMailbox):
         Raises:
             StoreRefused: LIMIT, SERVER_BUG; nothing was added.
         """
-        request = _Append(messages)
+        request = Append(messages)
         self._appends.append(request)
         try:
             async with self.lock:
@@ -431,7 +420,7 @@ class SharedMailbox(IndexedMailbox):
             raise request.error
         return request.uids
 
-    async def _append_all(self, requests: Sequence[_Append]) -> None:
+    async def _append_all(self, requests: Sequence[Append]) -> None:
         """Settle the first of these, and the others if nothing interrupts us."""
 
         def job(told: Told) -> None:

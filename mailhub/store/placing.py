@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mailhub.ports.filing import Filing
+from mailhub.ports.message import Uid
 from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import maildir
 from mailhub.store.box import Box, Delta
@@ -55,6 +56,16 @@ class Incoming:
     flags: tuple[str, ...]
     date: float
     unique: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Append:
+    """A session's APPEND, waiting to be carried out together with others'."""
+
+    messages: Sequence[Incoming]
+    settled: bool = False
+    uids: tuple[Uid, ...] = ()
+    error: StoreRefused | None = None
 
 
 def append(box: Box, messages: Sequence[Incoming]) -> Delta:

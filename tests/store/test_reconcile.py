@@ -299,6 +299,7 @@ class TestSameTick:
         (name,) = hub.cur()
         if own:
             run(mailbox.store([1], FlagAction.ADD, ["\\Flagged"]))
+            hub.follow()
             (name,) = hub.cur()
         else:
             hub.drop("5.M5.x", place="cur")
