@@ -100,15 +100,23 @@ class Index:
         except FileNotFoundError:
             return
         try:
-            inode = self._files.fstat(log).st_ino
-            if inode != self._log_synced:
-                self._files.fsync(log)
-                sync_directory(self._files, os.path.dirname(self._path))
-                self._log_synced = inode
-            else:
-                self._files.fdatasync(log)
+            self._sync(log)
+        except OSError:
+            # A later sync would tell nothing of what this one has lost. Closing moves all that
+            # the log holds into the database, and begins another log.
+            self.close()
+            raise
         finally:
             self._files.close(log)
+
+    def _sync(self, log: int) -> None:
+        inode = self._files.fstat(log).st_ino
+        if inode == self._log_synced:
+            self._files.fdatasync(log)
+            return
+        self._files.fsync(log)
+        sync_directory(self._files, os.path.dirname(self._path))
+        self._log_synced = inode
 
     # ---- Opening and closing --------------------------------------------------------------
 

@@ -79,6 +79,20 @@ class TestTransactions:
         index.sync()
         assert len(files.synced) == 3
 
+    def test_not_synced(self, world: World) -> None:
+        """A log whose sync has failed is used no more: the next sync of it would mean nothing."""
+        files = Noting()
+        index = Index(os.fsencode(world.path), world.pool, files, "boot", world.log.append)
+        add(index)
+        index.sync()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files, "fdatasync", _broken)
+            with pytest.raises(OSError, match="broken"):
+                index.sync()
+        assert not world.path.with_name("index-wal").exists()
+        add(index, b".A")
+        assert not stale(index)
+
     def test_rolled_back(self, world: World) -> None:
         """An exception undoes the whole transaction."""
         index = world.index()
@@ -209,3 +223,7 @@ class TestPool:
             add(indexes[2])
             transaction.add_mailbox(b".x", 1)
         assert indexes[0]._database is not None
+
+
+def _broken(_: object) -> None:
+    raise OSError("broken")

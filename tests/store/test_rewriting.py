@@ -111,6 +111,7 @@ def test_a_file_with_another_name(hub: Hub, files: Forgetful) -> None:
         run(hub.filer.sync([filing]))
     files.broken = False
     run(mailbox.store(mailbox.uids, FlagAction.ADD, ["\\Seen"]))
+    hub.follow()
     run(hub.filer.sync([filing]))
     assert left(hub, files) == []
     [path] = (hub.maildir / "cur").iterdir()
