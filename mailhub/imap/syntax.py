@@ -2,7 +2,8 @@
 
 Each verb maps to a function from the rest of the command to a value; adding a
 command is a class in `command` and a line in the table.  `item` and `searching`
-hold the two grammars that are languages of their own.
+hold the two grammars that are languages of their own, `naming` and `accounts` those of
+commands about mailboxes by their names and about what belongs to an account.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mailhub.imap import accounts, composition, item, modifier, searching, watching
+from mailhub.imap import accounts, composition, item, modifier, naming, searching, watching
 from mailhub.imap.command import (
     Append,
-    Asked,
     Authenticate,
     Capability,
     Check,
@@ -21,7 +21,6 @@ from mailhub.imap.command import (
     Command,
     Compress,
     Copy,
-    Create,
     Delete,
     Enable,
     Expunge,
@@ -31,19 +30,15 @@ from mailhub.imap.command import (
     GetQuotaRoot,
     Id,
     Idle,
-    List,
     Login,
     Logout,
-    Lsub,
     MyRights,
     Namespace,
     Noop,
     Notify,
-    Rename,
     Replace,
     Select,
     StartTls,
-    Status,
     Store,
     Subscribe,
     Unauthenticate,
@@ -55,22 +50,6 @@ from mailhub.imap.response import Bad, No
 from mailhub.imap.settings import Limits
 from mailhub.mail.flag import SYSTEM_FLAGS
 from mailhub.ports.message import FlagAction
-
-SELECTION_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-"""LIST's selection options (RFC 5258 §3.1, RFC 6154 §5.2)."""
-RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"})
-"""LIST's return options that are a word (RFC 5258 §3.2, RFC 6154 §5.2, RFC 8440 §4)."""
-STATUS_ITEMS: Final = frozenset({
-    *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"),
-    *("SIZE", "DELETED", "DELETED-STORAGE", "APPENDLIMIT", "HIGHESTMODSEQ", "MAILBOXID"),
-})  # fmt: skip
-"""STATUS's items (RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 7889 §3, RFC 8438 §3, RFC 8474 §4.3,
-RFC 9051 §6.3.11, RFC 9208 §4.1.4)."""
-SPECIAL_USES: Final[Mapping[str, str]] = {
-    use.upper(): use
-    for use in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
-}
-r"""Special uses by their names in capitals (RFC 6154 §2)."""
 
 IDENTITY_PAIRS: Final = 30
 """Pairs in an ID command (RFC 2971 §3.3)."""
@@ -221,136 +200,6 @@ def _compress(tokens: Tokens, _limits: Limits) -> Command:
     return Compress(mechanism)
 
 
-def _create(tokens: Tokens, limits: Limits) -> Command:
-    # create-param = "USE" SP "(" [use-attr *(SP use-attr)] ")"            (RFC 6154 §6)
-    tokens.space()
-    mailbox = tokens.astring()
-    uses: list[str] = []
-    if tokens.maybe(b" ") and not tokens.ended:
-        tokens.expect(b"(")
-        if tokens.keyword() != "USE":
-            raise Bad("Unknown CREATE parameter")
-        tokens.space()
-        uses = tokens.parenthesised(tokens.flag, limits.items, empty=True)
-        tokens.expect(b")")
-    tokens.end()
-    if any(use.upper() not in SPECIAL_USES for use in uses):
-        # The server does not support this use                             (RFC 6154 §3)
-        raise No("No such special use", "USEATTR")
-    return Create(mailbox, tuple(SPECIAL_USES[use.upper()] for use in uses))
-
-
-def _rename(tokens: Tokens, _limits: Limits) -> Command:
-    tokens.space()
-    mailbox = tokens.astring()
-    tokens.space()
-    new = tokens.astring()
-    tokens.end()
-    return Rename(mailbox, new)
-
-
-def _list(tokens: Tokens, limits: Limits) -> Command:
-    # list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat
-    #        [SP list-return-opts]                                         (RFC 5258 §6)
-    tokens.space()
-    extended = tokens.next_is(b"(")
-    selection: frozenset[str] = frozenset()
-    if extended:
-        selection = _options(tokens, SELECTION_OPTIONS, limits)
-        tokens.space()
-    reference = tokens.astring()
-    tokens.space()
-    if tokens.next_is(b"("):
-        extended = True
-        patterns = tokens.parenthesised(tokens.list_mailbox, limits.patterns)
-    else:
-        patterns = [tokens.list_mailbox()]
-    returned = _Returned(tokens, limits)
-    if tokens.maybe(b" ") and not tokens.ended:
-        extended = True
-        if tokens.keyword() != "RETURN":
-            raise Bad("Expected RETURN")
-        tokens.space()
-        tokens.parenthesised(returned.option, limits.patterns, empty=True)
-    tokens.end()
-    if "RECURSIVEMATCH" in selection and not selection - {"RECURSIVEMATCH", "REMOTE"}:
-        raise Bad("RECURSIVEMATCH needs another selection option")  # RFC 5258 §3.1
-    return List(
-        reference,
-        tuple(patterns),
-        selection,
-        frozenset(returned.words),
-        extended,
-        returned.status,
-        returned.metadata,
-    )
-
-
-class _Returned:
-    """The return options of one LIST (RFC 5258 §6 return-option).
-
-    Attributes:
-        words: Options that are a word.
-        status: Of the option STATUS.
-        metadata: Of the option METADATA.
-    """
-
-    def __init__(self, tokens: Tokens, limits: Limits) -> None:
-        self._tokens = tokens
-        self._limits = limits
-        self.words: set[str] = set()
-        self.status: tuple[str, ...] = ()
-        self.metadata: Asked | None = None
-
-    def option(self) -> None:
-        """Read one."""
-        tokens, word = self._tokens, self._tokens.keyword()
-        if word in RETURN_OPTIONS:
-            self.words.add(word)
-        elif word == "STATUS":
-            # status-option = "STATUS" SP "(" status-att *(SP status-att) ")"  (RFC 5819 §4)
-            tokens.space()
-            self.status = _status_items(tokens, self._limits)
-        elif word == "METADATA":
-            # return-option =/ "METADATA" SP entries                           (RFC 9590 §4)
-            tokens.space()
-            self.metadata = accounts.asked(tokens, self._limits)
-        else:
-            raise Bad(f"Unknown LIST option {word}")
-
-
-def _options(tokens: Tokens, known: frozenset[str], limits: Limits) -> frozenset[str]:
-    given = frozenset(tokens.parenthesised(tokens.keyword, limits.patterns, empty=True))
-    if given - known:
-        raise Bad(f"Unknown LIST option {min(given - known)}")
-    return given
-
-
-def _lsub(tokens: Tokens, _limits: Limits) -> Command:
-    tokens.space()
-    reference = tokens.astring()
-    tokens.space()
-    pattern = tokens.list_mailbox()
-    tokens.end()
-    return Lsub(reference, pattern)
-
-
-def _status(tokens: Tokens, limits: Limits) -> Command:
-    tokens.space()
-    mailbox = tokens.astring()
-    tokens.space()
-    items = _status_items(tokens, limits)
-    tokens.end()
-    return Status(mailbox, items)
-
-
-def _status_items(tokens: Tokens, limits: Limits) -> tuple[str, ...]:
-    items = tokens.parenthesised(tokens.keyword, limits.items)
-    if not STATUS_ITEMS.issuperset(items):
-        raise Bad("Unknown STATUS item")
-    return tuple(dict.fromkeys(items))
-
-
 def _append(tokens: Tokens, limits: Limits) -> Append | None:
     """APPEND; None for one that is read up to the literal of its mailbox's name."""
     tokens.space()
@@ -491,15 +340,15 @@ _GRAMMAR: Final[Mapping[str, Parse]] = {
     "COMPRESS": _compress,
     "SELECT": _select(read_only=False),
     "EXAMINE": _select(read_only=True),
-    "CREATE": _create,
+    "CREATE": naming.create,
     "DELETE": _mailbox(Delete),
-    "RENAME": _rename,
+    "RENAME": naming.rename,
     "SUBSCRIBE": _mailbox(lambda name: Subscribe(name, wanted=True)),
     "UNSUBSCRIBE": _mailbox(lambda name: Subscribe(name, wanted=False)),
-    "LIST": _list,
-    "LSUB": _lsub,
+    "LIST": naming.list_,
+    "LSUB": naming.lsub,
     "NAMESPACE": _bare(Namespace()),
-    "STATUS": _status,
+    "STATUS": naming.status,
     **{verb: _whole(verb) for verb in _APPENDS},
     "GETQUOTA": _mailbox(GetQuota),
     "GETQUOTAROOT": _mailbox(GetQuotaRoot),
