@@ -314,7 +314,7 @@ WITHOUT_KEYWORD = {
     *(3463, 4954, 7505),  # SMTP: statuses, AUTH with its mechanisms, null MX
     *(6409, 8314),  # submission
     *(3464, 5965, 6522, 6533),  # notices
-    *(5322, 2045, 2046, 2047, 2183, 2231, 6532),  # messages
+    *(5322, 1428, 1847, 2045, 2046, 2047, 2183, 2231, 6532),  # messages
     *(1939, 2449, 2595, 3206, 5034, 6856),  # POP3, whose list is in its session
     *(4422, 4616, 5802, 7677, 5929, 9266, 4013),  # logins
     *(5530,),  # IMAP's response codes

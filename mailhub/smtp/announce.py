@@ -5,10 +5,9 @@ lines of MAIL and RCPT, or to a refusal of our own.
 
 Invariants:
 
-1. Content is never changed to suit a server, and never sent to one that did
-   not announce that it can take it: no silent downgrade (RFC 6152 §3). It is
-   refused with 5.6.3 instead of being encoded anew: that would break its
-   signatures, and such servers have become rare.
+1. Content is never sent to a server that did not announce that it can take it:
+   no silent downgrade (RFC 6152 §3). What can be encoded anew has been before
+   (`smtp.suiting`), and the rest is refused with 5.6.3.
 2. A parameter is sent only where its keyword was announced (RFC 5321 §2.2.1).
 """
 

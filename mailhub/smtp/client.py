@@ -38,6 +38,7 @@ from mailhub.smtp.handover import (
     May,
     always,
 )
+from mailhub.smtp.suiting import bare, misled, suited
 from mailhub.smtp.wire import (
     TIMEOUTS,
     Broken,
@@ -256,9 +257,23 @@ class ClientSession:
     async def deliver(self, envelope: Envelope, content: Content, may: May = always) -> Handover:
         """Hand a message on to as many of the recipients as the server takes it for.
 
+        A server that refuses the parameters that it had announced is asked without them.
         Nothing is raised: see `Handover`.
         """
-        return await self._handing.deliver(envelope, content, may)
+        handover = await self._deliver(envelope, content, may)
+        plain = bare(self.features)
+        if plain == self.features or not misled(handover):
+            return handover
+        self._dialogue.note("(once more without parameters: what was announced was refused)")
+        self._handing.features = plain
+        again = await self._deliver(envelope, content, may)
+        return handover if again.ours else again  # their own words, where it cannot be said plainly
+
+    async def _deliver(self, envelope: Envelope, content: Content, may: May) -> Handover:
+        return await self._handing.deliver(*await self._suited(envelope, content), may)
+
+    async def _suited(self, envelope: Envelope, content: Content) -> tuple[Envelope, Content]:
+        return await suited(envelope, content, self.features, self._dialogue.note)
 
     async def probe(self, path: Path) -> Reply:
         """What the server says to a recipient of a bounce, which is not sent.
@@ -276,7 +291,7 @@ class ClientSession:
 
     async def prepare(self, envelope: Envelope, content: Content, may: May = always) -> Job:
         """Get a message ready while another is under way. Raises `smtp.wire.Unreadable`."""
-        return await self._handing.prepare(envelope, content, may)
+        return await self._handing.prepare(*await self._suited(envelope, content), may)
 
     @property
     def messages(self) -> int:

@@ -388,7 +388,7 @@ class TestNextHost:
     def test_lacking(self, world: World) -> None:
         """A host that cannot take the message at all leaves it to one that can."""
         world.put(ONE, Host(lambda: Model(("PIPELINING",))))
-        octets = b"Subject: x\r\n\r\n\xff\r\n"
+        octets = b"Subject: \xff\r\n\r\nx\r\n"
         outcome = world.deliver(octets=octets)
         assert told(outcome) == ["250 2.0.0"]
         assert stages(outcome) == [("a.example", "mail", "554"), ("b.example", "done", "250")]
@@ -404,7 +404,7 @@ class TestNextHost:
         for address in (ONE, "192.0.2.9"):
             world.put(address, Host(lambda: Model(("PIPELINING",))))
         assert told(world.deliver()) == ["250 2.0.0"]
-        outcome = world.deliver(octets=b"\r\n\xff\r\n")
+        outcome = world.deliver(octets=b"X: \xff\r\n\r\n")
         assert [it.host for it in outcome.attempts] == ["a.example", "b.example"]
 
     def test_one_lacking(self, world: World) -> None:
@@ -750,7 +750,7 @@ class TestReuse:
         world.put(ONE, Host(lambda: Model(("PIPELINING",))))
         world.put(TWO, "refuse")
         world.deliver()
-        outcome = world.deliver(octets=b"\r\n\xff\r\n")
+        outcome = world.deliver(octets=b"X: \xff\r\n\r\n")
         assert stages(outcome) == [("a.example", "mail", "554"), ("b.example", "connect", "451")]
         assert told(outcome) == ["451 4.4.1"]
 

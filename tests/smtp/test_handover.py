@@ -227,7 +227,7 @@ class TestOurRefusals:
     def test_whole(self) -> None:
         """What the server cannot take is not sent, and the reply is marked as ours."""
         server = Model(("PIPELINING",))
-        handover = deliver(server, octets="a: b\r\n\r\n\u00e9".encode())
+        handover = deliver(server, octets="a: \u00e9\r\n\r\n".encode())
         assert codes(handover) == [554]
         assert handover.ours == {0}
         assert not any(command.startswith("MAIL") for command in server.commands)
@@ -640,7 +640,7 @@ class TestAhead:
         """What the server cannot take at all is not announced to it."""
         session, _ = self.session(Model(("PIPELINING",)))
         first = run(session.prepare(envelope(), Octets(SMALL)))
-        second = run(session.prepare(envelope("zoe"), Octets(b"\r\n\xff\r\n")))
+        second = run(session.prepare(envelope("zoe"), Octets(b"X: \xff\r\n\r\n")))
         session.follow(second)
         assert codes(run(session.hand_over(first))) == [250]
         assert not session.announced
