@@ -5,6 +5,7 @@ Blocking, and of a hub that runs or has crashed alike.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from mailhub.sim.disk import QuickDisk
 from mailhub.sim.hub import SimHub
 
 _OF_REPORTS: Final = ("multipart/report", "message/rfc822", "message/delivery-status")
+_END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 _WAITING: Final = (State.PENDING, State.HELD, State.LOCAL, State.FILED)
 
 Key = tuple[str, str]
@@ -52,9 +54,15 @@ class Waiting:
     held: bool
 
 
+def head_of(octets: bytes) -> Parsed:
+    """The header of a message, alone: whatever follows it is not read."""
+    found = _END_OF_HEAD.search(octets)
+    return message_from_bytes(octets if found is None else octets[: found.end()])
+
+
 def message_id_of(octets: bytes) -> str:
     """A message's name."""
-    return str(message_from_bytes(octets)["Message-ID"])
+    return str(head_of(octets)["Message-ID"])
 
 
 def waiting(hub: SimHub) -> Iterator[Waiting]:

@@ -42,7 +42,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from email import message_from_bytes
 from hashlib import sha256
 from typing import Final
 
@@ -326,7 +325,7 @@ class Judge:
         self._whole(message_id, octets, f"{where}: {name}")
 
     def _round(self, message_id: str, octets: bytes, where: str) -> None:
-        if len(message_from_bytes(octets).get_all("Received", [])) > self._hops:
+        if len(evidence.head_of(octets).get_all("Received", [])) > self._hops:
             self.wrong.append(f"{where}: {message_id} went round")
 
     def _whole(self, message_id: str, octets: bytes, where: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import wraps
+from typing import Concatenate, ParamSpec
 
 from twisted.internet.protocol import Protocol
 
@@ -19,6 +22,10 @@ from mailhub.sim.judge import Judge, id_of
 from tests.sim.machines import Client
 
 
+_SOON = 1.0
+"""Seconds behind its waking that he finds a machine to work."""
+
+
 class _Word(Protocol):
     """Says one thing to the hub."""
 
@@ -31,6 +38,25 @@ class _Word(Protocol):
         self.transport.loseConnection()
 
 
+P = ParamSpec("P")
+
+
+def _awake(
+    deed: Callable[Concatenate[Operator, P], None],
+) -> Callable[Concatenate[Operator, P], None]:
+    """What an operator does on a machine that sleeps is done when it wakes."""
+
+    @wraps(deed)
+    def done(self: Operator, *arguments: P.args, **words: P.kwargs) -> None:
+        hub = self._hub
+        if hub.host.life.wakes > hub.world.now:
+            hub.world.at(hub.host.life.wakes - hub.world.start + _SOON, done, self, *arguments)
+        else:
+            deed(self, *arguments, **words)
+
+    return done
+
+
 class Operator:
     """One of a hub's."""
 
@@ -38,6 +64,7 @@ class Operator:
         self._judge = judge
         self._hub = hub
 
+    @_awake
     def drop(self, name: str) -> None:
         """Remove a message; it may be on its way."""
         for queue_id in self._ids(name):
@@ -45,20 +72,24 @@ class Operator:
             if self._amend(Cancel(Select(queue_ids=(queue_id,)), self._hub.host.now())):
                 self._judge.cancelled(name, surely=self._hub)
 
+    @_awake
     def hold(self, name: str) -> None:
         """Keep a message."""
         for queue_id in self._ids(name):
             self._amend(Hold(Select(queue_ids=(queue_id,)), "to look at it"))
 
+    @_awake
     def release(self, select: Select) -> None:
         """Let messages go."""
         self._amend(Release(select, self._hub.host.now()))
 
+    @_awake
     def reroute(self, name: str, route: str) -> None:
         """Send a message another way."""
         for queue_id in self._ids(name):
             self._amend(Reroute(Select(queue_ids=(queue_id,)), route, self._hub.host.now()))
 
+    @_awake
     def edit(self, name: str, old: str, new: str) -> None:
         """Correct a recipient."""
         for queue_id in self._ids(name):

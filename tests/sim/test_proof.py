@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -14,6 +15,7 @@ STRIDE = 179
 """Of an ordinary run: which moments are tried is another for each harm. `make proof` tries all."""
 
 
+@cache
 def moments(story: str, which: int, *, wire: bool) -> int:
     """How many there are at which something can go wrong in a story."""
     found = cycle(story, which, 0, kill)
