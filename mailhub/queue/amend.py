@@ -86,7 +86,7 @@ def _plan(change: Amend) -> _Plan:
         case Respread(earliest=earliest, latest=latest):
             # The last bits of a queue id are random: chance enough for a little order.
             spread = "due=? + (item % 262144 * 7919 + number * 104729) % 100000 / 100000.0 * ?"
-            late = "AND r.due>? AND r.attempts>0"
+            late = "AND r.due>? AND (r.attempts>0 OR i.release IS NULL OR r.due>i.release)"
             return _Plan((State.PENDING,), spread, (earliest, latest - earliest), late, (latest,))
 
 

@@ -171,8 +171,8 @@ class Reroute:
 class Respread:
     """Recipients whose moment lies behind `latest` are due by then.
 
-    For moments that were written when the clock was ahead: none was put off on
-    purpose, for that is said by their first attempt being still to come.
+    For moments that were written when the clock was ahead. What its sender wants to be
+    released later (RFC 4865) waits for that.
 
     Attributes:
         earliest: They are spread from here on, so that they do not all come back together.

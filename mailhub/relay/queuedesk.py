@@ -25,7 +25,7 @@ from mailhub.net.scribe import Scribe
 from mailhub.policy.limits import JourneyLimits
 from mailhub.ports.accounts import Account
 from mailhub.ports.mailbox import Mailbox
-from mailhub.ports.message import Appending, Placed
+from mailhub.ports.message import Appending, Placed, Uid
 from mailhub.ports.outgoing import QueueId
 from mailhub.ports.store import (
     Affair,
@@ -276,9 +276,23 @@ class QueueDesk:
         except BaseException:
             await self._let_go(held)
             raise
-        for entry in entries:
-            await self.cancel(account, entry)
+        for place, entry in enumerate(entries):
+            try:
+                await self.cancel(account, entry)
+            except StoreRefused:
+                await self._take_out(store, target, placed.uids[place:])
+                rest = {it.queue_id for it in entries[place:]}
+                await self._let_go([it for it in held if it.queue_id in rest])
+                raise
         return placed
+
+    async def _take_out(self, store: Reach, target: str, uids: Sequence[Uid]) -> None:
+        """Remove what was put into a mailbox: it is sent after all (RFC 6851 §3.3)."""
+        mailbox = await store.open(target)
+        try:
+            await mailbox.expunge(uids)
+        finally:
+            await mailbox.release()
 
     async def place(self, account: Account, letters: Sequence[Entry], target: str) -> Placed:
         """Put letters into a mailbox. Raises as `Reach.append`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.header import Header
 from mailhub.ports.outgoing import QueueId
 from mailhub.ports.store import StoreFault, StoreRefused
+from mailhub.queue.change import Cancel
 from mailhub.queue.event import Fated, State
 from mailhub.queue.item import Origin, new_item
 from mailhub.queue.journeys import Journeys
@@ -280,6 +282,30 @@ class TestChanged:
         assert len(uploads) == 1
         assert all(upload._failed and not upload._pieces for upload in uploads)
         assert "* 2 EXISTS" in imap(world).say("s SELECT Queue\r\n")
+        refuse(world)
+
+    def test_what_cannot_be_cancelled(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If cancelling fails the draft goes again: no message is in both (RFC 6851 §3.3)."""
+        queue_id = submit(world)
+        refuse(world)
+        peer = imap(world)
+        parts = world.hub.parts
+        assert parts is not None
+        amend = parts.journal.amend
+
+        async def full(change: Any) -> int:
+            if isinstance(change, Cancel):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return await amend(change)
+
+        monkeypatch.setattr(parts.journal, "amend", full)
+        assert "m NO" in peer.say("m MOVE 1 Drafts\r\n")
+        assert "* 0 EXISTS" in peer.say("s SELECT Drafts\r\n")
+        item = parts.journal.load(queue_id)
+        assert item is not None
+        assert item.remote == (0,)
+        world.reactor.pump([0.1, 0.1])
+        assert world.reactor.tcpClients, "it is attempted at once"
         refuse(world)
 
     def test_what_was_sent(self, world: World) -> None:

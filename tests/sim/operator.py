@@ -21,7 +21,6 @@ from mailhub.sim.hub import SimHub
 from mailhub.sim.judge import Judge, id_of
 from tests.sim.machines import Client
 
-
 _SOON = 1.0
 """Seconds behind its waking that he finds a machine to work."""
 
