@@ -44,10 +44,14 @@ class Outbound(Protocol[H_contra]):
 class LocalAgent(Protocol):
     """Files for recipients of ours whose first filing was put off."""
 
-    async def deliver(
-        self, item: Item, numbers: Sequence[int], content: Content
-    ) -> Sequence[Reply]:
-        """File durably; one reply for each of `numbers`."""
+    async def deliver(self, item: Item, places: Sequence[int], content: Content) -> Sequence[Reply]:
+        """File durably, for the recipients at these places; one reply for each."""
+
+    def unwritten(self) -> None:
+        """The disk refuses to write what came of it, for now."""
+
+    def let_go(self, item: Item, places: Sequence[int]) -> None:
+        """What came of it is written, or will not be."""
 
 
 class Guard(Protocol):

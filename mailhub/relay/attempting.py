@@ -134,6 +134,8 @@ class Attempting(Generic[H]):
             tried = tuple(Attempted(numbers, each) for each in bounded(attempts))
             await self._conclude(item, answers, tried, content)
         finally:
+            if job.hop is LOCAL:
+                self._local.let_go(item, places)
             content.close()
 
     def _kept_back(self, hop: Hashable, item: Item, places: tuple[int, ...]) -> dict[int, Answer]:
@@ -157,39 +159,39 @@ class Attempting(Generic[H]):
         return tuple(found)
 
     async def _answers(
-        self, hop: Hashable, item: Item, numbers: tuple[int, ...], content: Content
+        self, hop: Hashable, item: Item, places: tuple[int, ...], content: Content
     ) -> tuple[Sequence[Answer], Sequence[Attempt]]:
         """What the next hop answers to each of these recipients, and what it took to hear it."""
         if isinstance(hop, Reply):
-            return [Answer(hop)] * len(numbers), ()
+            return [Answer(hop)] * len(places), ()
         try:
             if hop is LOCAL:
-                replies = await self._local.deliver(item, numbers, content)
+                replies = await self._local.deliver(item, places, content)
                 return [local_answer(reply) for reply in replies], ()
             hop = cast(H, hop)  # there are no others in a lane
             began = self._now()
-            envelope, ticket = addressed(item, numbers, began), None
+            envelope, ticket = addressed(item, places, began), None
             if self._guard.concerns(item.flow, item.envelope.reverse_path):
-                envelope, ticket = await self._guard.sent_as(hop, item, numbers, envelope)
+                envelope, ticket = await self._guard.sent_as(hop, item, places, envelope)
             outcome = await self._outbound.deliver(hop, envelope, content)
         except CancelledError:
             raise
         except Exception:  # a mistake of ours is no reason to lose mail
             self._log.failure("{id}: attempt failed", id=item.queue_id)
-            return [Answer(_BROKEN)] * len(numbers), ()
-        self._note_attempt(item, numbers, outcome, began)
+            return [Answer(_BROKEN)] * len(places), ()
+        self._note_attempt(item, places, outcome, began)
         return answers(outcome, ticket), outcome.attempts
 
     def _note_attempt(
-        self, item: Item, numbers: tuple[int, ...], outcome: Outcome, began: float
+        self, item: Item, places: tuple[int, ...], outcome: Outcome, began: float
     ) -> None:
         """Tell the journey of an attempt that has ended."""
-        path, fate = item.envelope.recipients[numbers[0]].path, item.fates[numbers[0]]
+        path, fate = item.envelope.recipients[places[0]].path, item.fates[places[0]]
         way = fate.route if isinstance(fate, Pending) else ""
         chronicle.attempted(
             self._recorder,
             item,
-            tuple(item.number(place) for place in numbers),
+            tuple(item.number(place) for place in places),
             began,
             self._verdicts(item.envelope.reverse_path, path, way),
             outcome.lookups,
@@ -222,6 +224,7 @@ class Attempting(Generic[H]):
                 before = await self._written(before, after, schedule, news, attempts, content)
             except OSError as error:
                 self._log.error("{id}: not written: {why}", id=item.queue_id, why=error)
+                self._local.unwritten()
                 await deferLater(self._clock, wait)
                 wait = min(2 * wait, _REWRITE_LIMIT)
 

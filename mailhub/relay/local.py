@@ -189,11 +189,12 @@ class LocalDelivery:
         limits = self._limits
         return self._pending >= limits.pending or self._weight >= limits.pending_octets
 
-    async def deliver(
-        self, item: Item, numbers: Sequence[int], content: Content
-    ) -> Sequence[Reply]:
-        """File durably what was put off before: `relay.runner.LocalAgent`."""
-        filings = self._filings(item, numbers, content)
+    async def deliver(self, item: Item, places: Sequence[int], content: Content) -> Sequence[Reply]:
+        """File durably what was put off before: `relay.agents.LocalAgent`."""
+        filings = self._filings(item, places, content)
+        for each in filings.values():
+            # Its fate is written right behind this: there is nothing to hurry.
+            self._settling.hold(each.account, each.unique, _patience)
         results = await self._file(list(filings.values()))
         replies = {n: _reply(no) for n, no in zip(filings, results, strict=True)}
         try:
@@ -203,7 +204,19 @@ class LocalDelivery:
             replies = dict.fromkeys(replies, _FAULT)
         done = {n: filings[n] for n, reply in replies.items() if reply.positive}
         self._note_filed(item, done)
-        return [replies.get(number, _GONE) for number in numbers]
+        return [replies.get(place, _GONE) for place in places]
+
+    def unwritten(self) -> None:
+        """The disk refuses to write what came of it, for now."""
+        self._settling.failed()
+
+    def let_go(self, item: Item, places: Sequence[int]) -> None:
+        """What came of it is written, or will not be."""
+        for place in places:
+            local = item.places[place]
+            account = None if local is None else self._account(local.account)
+            if account is not None:
+                self._settling.let_go(account, unique(item, place))
 
     async def recover(self, until: QueueId) -> int:
         """File and sync what a crash left in the spool; how many items.
@@ -245,15 +258,15 @@ class LocalDelivery:
             self._settling.hold(each.account, each.unique, self._sync_soon)
         return job
 
-    def _filings(self, item: Item, numbers: Sequence[int], content: Content) -> dict[int, Filing]:
+    def _filings(self, item: Item, places: Sequence[int], content: Content) -> dict[int, Filing]:
         """What is to be filed for these recipients; without those whose account is gone."""
         found = {}
-        for number in numbers:
-            place = item.places[number]
-            assert place is not None, "a local recipient has a place"
-            account = self._account(place.account)
+        for place in places:
+            local = item.places[place]
+            assert local is not None, "a local recipient has a place"
+            account = self._account(local.account)
             if account is not None:
-                found[number] = filing(item, number, account, content)
+                found[place] = filing(item, place, account, content)
         return found
 
     def _leave(self, job: _Job) -> None:
@@ -355,8 +368,8 @@ class LocalDelivery:
     def _note_filed(self, item: Item, filings: Mapping[int, Filing]) -> None:
         """Tell the journey where the message can be read."""
         places = (
-            (number, it.account, it.mailbox, self._filer.uid(it) or 0)
-            for number, it in filings.items()
+            (item.number(place), it.account, it.mailbox, self._filer.uid(it) or 0)
+            for place, it in filings.items()
         )
         chronicle.filed(self._recorder, item, self._now(), places)
 
@@ -474,21 +487,30 @@ class LocalDelivery:
             await self._journal.drop_filed(silent, now)
 
 
-def filing(item: Item, number: int, account: Account, content: Content) -> Filing:
-    """What is filed for one recipient of an item."""
-    place, recipient = item.places[number], item.envelope.recipients[number]
-    unique = unique_part(item.queue_id, number)
+def unique(item: Item, place: int) -> str:
+    """The middle of a message's name for one recipient: the same, whatever part this item is."""
+    return unique_part(item.queue_id, item.number(place))
+
+
+def filing(item: Item, place: int, account: Account, content: Content) -> Filing:
+    """What is filed for the recipient at a place of an item."""
+    local, recipient = item.places[place], item.envelope.recipients[place]
+    name = unique(item, place)
     head = trace.delivery(item.envelope.reverse_path, recipient.path)
-    mailbox = "INBOX" if place is None else place.mailbox
+    mailbox = "INBOX" if local is None else local.mailbox
     if isinstance(content, Octets):
         return Filing(
-            account, unique, item.arrived, head, content.octets, item.size, 0, False, mailbox
+            account, name, item.arrived, head, content.octets, item.size, 0, False, mailbox
         )
     assert isinstance(content, FileContent), "the journal has no other content"
     skip, linkable = content.skip, item.head == head
     return Filing(
-        account, unique, item.arrived, head, content.path, item.size, skip, linkable, mailbox
+        account, name, item.arrived, head, content.path, item.size, skip, linkable, mailbox
     )
+
+
+def _patience() -> None:
+    """There is nothing to hurry: see `relay.settling.Hurry`."""
 
 
 def _reply(no: StoreRefused | None) -> Reply:

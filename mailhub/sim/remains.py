@@ -20,7 +20,6 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from enum import Enum, auto
-from functools import cache
 from types import (
     AsyncGeneratorType,
     BuiltinFunctionType,
@@ -99,16 +98,25 @@ class _Sort(Enum):
     SUSPENDED = auto()
 
 
-@cache
+_SORTS: Final[dict[type, _Sort]] = {}
+"""Of the classes met so far: the search comes by a hundred thousand objects."""
+
+
 def _sort(kind: type) -> _Sort:
-    """Found once for each class: the search comes by a hundred thousand objects."""
+    found = _SORTS.get(kind)
+    if found is None:
+        found = _SORTS[kind] = _sorted(kind)
+    return found
+
+
+def _sorted(kind: type) -> _Sort:
     for sort, kinds in (
         (_Sort.PAST, _NOT_THROUGH),
-        (_Sort.GROUND, Ground),
-        (_Sort.DEFERRED, Deferred),
+        (_Sort.GROUND, (Ground,)),
+        (_Sort.DEFERRED, (Deferred,)),
         (_Sort.SUSPENDED, _SUSPENDED),
     ):
-        if issubclass(kind, kinds):  # type: ignore[arg-type]  # mypy joins them to object
+        if issubclass(kind, kinds):
             return sort
     return _Sort.THROUGH
 

@@ -98,12 +98,21 @@ class Agent:
     def __init__(self) -> None:
         self.says = OK
         self.asked: list[tuple[QueueId, tuple[int, ...]]] = []
+        self.held: set[tuple[QueueId, int]] = set()
+        self.refused = 0
 
     async def deliver(
         self, item: Item, numbers: Sequence[int], content: Content
     ) -> Sequence[Reply]:
         self.asked.append((item.queue_id, tuple(numbers)))
+        self.held.update((item.queue_id, number) for number in numbers)
         return [self.says] * len(numbers)
+
+    def unwritten(self) -> None:
+        self.refused += 1
+
+    def let_go(self, item: Item, places: Sequence[int]) -> None:
+        self.held.difference_update((item.queue_id, place) for place in places)
 
 
 class Rig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,6 +167,27 @@ class TestLocal:
         rig.pass_time(1)
         assert rig.agent.asked == [(item.queue_id, (0,))]
         assert rig.fates(item) is None
+        assert rig.agent.held == set()
+
+    def test_a_fate_that_is_not_written(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Local delivery answers for the message until what came of it is written."""
+        item = make.item(DAVE, places={0: HERE}, arrived=START)
+        item = replace(item, fates=(Pending(START + 60, 1, LATER),))
+        rig.accept(item)
+        commit = rig.journal.commit
+
+        async def full(*changes: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(rig.journal, "commit", full)
+        rig.runner.wake()
+        rig.pass_time(60)
+        assert rig.agent.refused
+        assert rig.agent.held == {(item.queue_id, 0)}
+        monkeypatch.setattr(rig.journal, "commit", commit)
+        rig.pass_time(HOUR)
+        assert rig.fates(item) is None
+        assert rig.agent.held == set()
 
     def test_fresh_ones_are_not_ours(self, rig: Rig) -> None:
         """Fresh local recipients belong to local delivery."""

@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 
 from mailhub.mail.address import NULL, Path, parse_path
 from mailhub.mail.envelope import Envelope, Notify, Recipient
@@ -30,6 +31,7 @@ from mailhub.queue.item import Delivered, Failed, Item, Local, Pending, new_item
 from mailhub.relay.addressees import members
 from mailhub.relay.local import LocalDelivery, filing
 from mailhub.relay.report import Reporter
+from mailhub.relay.settling import Settling
 from tests.policy.test_alias import FakeDirectory
 from tests.rig import InlineDisk, run
 from tests.wording import LANGUAGES, other
@@ -152,6 +154,8 @@ class House:
         self.journal = FakeJournal(self.log)
         self.filer = FakeFiler(self.log)
         self.clock = Clock()
+        self.settling = Settling()
+        self.settling.recovered()
         self.woken = 0
         self.announced: list[Item] = []
         directory = FakeDirectory({"user1": True})
@@ -177,6 +181,7 @@ class House:
             lambda: 0.5,
             lambda item, place: Schedule(),
             limits,
+            settling=self.settling,
         )
 
     def now(self) -> float:
@@ -576,6 +581,39 @@ class TestRunner:
         house = House()
         house.filer.sync_fault = OSError(errno.EIO, "x")
         assert self.deliver(house, [0, 2]) == ["4.3.0", "5.1.1"]
+
+    def test_a_part_of_an_item(self) -> None:
+        """A recipient's message has the same name, whichever others are attempted with it."""
+        house = House()
+        whole = item("a", 1, 1, 2)
+        part = replace(
+            whole,
+            envelope=replace(whole.envelope, recipients=whole.envelope.recipients[1:]),
+            places=whole.places[1:],
+            fates=whole.fates[1:],
+            numbers=(1, 2),
+            total=3,
+        )
+        names = [filing(whole, n, cast("Account", account(1)), Octets(b"")).unique for n in (1, 2)]
+        run(house.local.deliver(part, [0, 1], Octets(b"text")))
+        assert [each.unique for each in house.filer.batches[0]] == names == ["a-1", "a-2"]
+
+    def test_it_is_answered_for(self) -> None:
+        """Until its fate is written nobody moves or removes what was filed."""
+        house = House()
+        run(house.local.deliver(item("a", 1, 2), [0, 1], Octets(b"text")))
+        one, two = cast("Account", account(1)), cast("Account", account(2))
+        waiting = house.begin(house.settling.settle(one, ["a"]))
+        refused: list[Failure] = []
+        house.begin(house.settling.settle(two, ["a-1"])).addErrback(refused.append)
+        assert not waiting.called
+        house.local.let_go(item("a", 1, 2), [0])
+        assert waiting.called
+        house.local.unwritten()
+        [failure] = refused
+        assert failure.check(StoreRefused)
+        house.local.let_go(item("a", 1, 2), [1])
+        assert run(house.settling.settle(two, ["a-1"])) is None
 
 
 class TestStartAndStop:

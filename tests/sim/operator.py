@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, cast
 
 from twisted.internet.protocol import Protocol
 
@@ -40,9 +40,10 @@ class _Word(Protocol):
 P = ParamSpec("P")
 
 
-def _awake(
-    deed: Callable[Concatenate[Operator, P], None],
-) -> Callable[Concatenate[Operator, P], None]:
+Deed = Callable[Concatenate["Operator", P], None]
+
+
+def _awake(deed: Deed[P]) -> Deed[P]:
     """What an operator does on a machine that sleeps is done when it wakes."""
 
     @wraps(deed)
@@ -53,7 +54,7 @@ def _awake(
         else:
             deed(self, *arguments, **words)
 
-    return done
+    return cast("Deed[P]", done)
 
 
 class Operator:
