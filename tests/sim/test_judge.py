@@ -244,22 +244,14 @@ def test_two_bounces(monkeypatch: Patch) -> None:
 
 def test_a_bounce_of_what_comes_from_nobody(monkeypatch: Patch) -> None:
     """A null reverse-path is never reported to: somebody invented a sender."""
-    honest = to_report
+    honest = Reporter.reports
 
-    def wrong(before: Item | None, after: Item) -> dict[int, Action]:
-        sender = replace(after.envelope, reverse_path=after.envelope.recipients[0].path)
-        return honest(before, replace(after, envelope=sender))
+    async def to_ann(self: Reporter, before: Item | None, after: Item, content: Content) -> Any:
+        ann = replace(after.envelope.recipients[0].path, local="ann", domain="one.example")
+        sender = replace(after, envelope=replace(after.envelope, reverse_path=ann))
+        return await honest(self, before, sender, content)
 
-    honest_report = Reporter._report
-
-    async def to_ann(self: Reporter, item: Item, *arguments: Any) -> Any:
-        ann = replace(item.envelope.recipients[0].path, local="ann", domain="one.example")
-        return await honest_report(
-            self, replace(item, envelope=replace(item.envelope, reverse_path=ann)), *arguments
-        )
-
-    monkeypatch.setattr(report, "to_report", wrong)
-    monkeypatch.setattr(Reporter, "_report", to_ann)
+    monkeypatch.setattr(Reporter, "reports", to_ann)
     letter = ("from nobody", "", ("nobody@other.example",))
     assert told(run(letters=[letter])[1], "bounced to nobody")
 
