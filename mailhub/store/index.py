@@ -36,6 +36,8 @@ FILE: Final = b"mailhub-index"
 BUSY: Final = 10.0
 """Seconds to wait for another process (``mailhub index rebuild``)."""
 
+LOG_LIMIT: Final = 16 << 20
+"""Octets to which its log is cut: a rebuild, or a very large mailbox, lets it grow."""
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -198,12 +200,16 @@ class Index:
         # What a crash of the machine takes from us, the names and the ceiling make good.
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA cache_size = -1024")
+        database.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
             raise sqlite3.DatabaseError(f"tables of version {version}")
         if version == 0:
-            database.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT")
-            database.execute("INSERT INTO state VALUES (?, abs(random()))", (self._boot,))
+            # In one transaction: a crash between two would leave tables of which nothing is known.
+            database.executescript(
+                f"BEGIN IMMEDIATE; {TABLES} INSERT INTO state VALUES ('', abs(random()));"
+                f" PRAGMA user_version = {VERSION}; COMMIT"  # noqa: S608 -- constants
+            )
         boot, identity = database.execute("SELECT boot, identity FROM state").fetchone()
         if boot != self._boot:
             database.execute("BEGIN IMMEDIATE")

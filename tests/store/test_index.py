@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,43 @@ class TestLost:
 
 
 class TestBoot:
+    def test_killed_while_it_was_made(self, world: World) -> None:
+        """A crash between any two statements leaves an index that can be opened."""
+        statements: list[str] = []
+        index = world.index()
+        add(index)
+        index.close()
+        for path in world.path.parent.glob("index*"):
+            path.unlink()
+
+        class Killed(sqlite3.Connection):
+            """Each statement that is run by itself may be the last."""
+
+            last = 0
+
+            def execute(self, sql: str, *values: object) -> sqlite3.Cursor:  # type: ignore[override]
+                statements.append(sql)
+                if len(statements) > Killed.last:
+                    raise KeyboardInterrupt
+                return super().execute(sql, *values)  # type: ignore[arg-type]
+
+        class Dying(Files):
+            connect = staticmethod(partial(sqlite3.connect, factory=Killed))
+
+        for last in range(12):
+            Killed.last = last
+            statements.clear()
+            dying = Index(os.fsencode(world.path), world.pool, Dying(), "boot", world.log.append)
+            with suppress(KeyboardInterrupt):
+                add(dying)
+            again = world.index()
+            add(again)
+            assert not stale(again)
+            again.close()
+            for path in world.path.parent.glob("index*"):
+                path.unlink()
+        assert world.log == []
+
     def test_machine_started_anew(self, world: World) -> None:
         """Under another boot all mailboxes are stale: the last transactions may be lost."""
         add(world.index("one"))
