@@ -3,37 +3,32 @@
 Invariants:
 
 1. It costs an account that does not open it nothing: no file, no row, one line in LIST.
-2. Everything else passes through to the account's store as it is.
-3. One mailbox is shared by all sessions that have it open, and forgotten after the last.
+2. One mailbox is shared by all sessions that have it open, and forgotten after the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailhub.mail.header import Header, end, make
-from mailhub.mail.rights import OWNER, Acl, Rights
 from mailhub.net.disk import Lock
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Scribe
 from mailhub.policy.limits import JourneyLimits
 from mailhub.ports.accounts import Account
-from mailhub.ports.mailbox import Mailbox
 from mailhub.ports.message import Appending, Placed, Uid
 from mailhub.ports.outgoing import QueueId
 from mailhub.ports.store import (
     Affair,
-    Listed,
     Notice,
     Reach,
     Reaches,
-    Status,
     StoreFault,
     StoreRefused,
 )
@@ -42,7 +37,8 @@ from mailhub.queue.event import Accepted, Dismissed, Event, Fated, State, to_tex
 from mailhub.queue.item import Item, is_fresh
 from mailhub.queue.item import Open as OpenFate
 from mailhub.queue.journeys import Journeys, Written
-from mailhub.relay.queuebox import RIGHTS, Entry, QueueBox
+from mailhub.relay.queuebox import Entry, QueueBox
+from mailhub.relay.queuestore import QueueStore
 from mailhub.store.placing import as_refused
 
 SHOWN: Final = 500
@@ -377,122 +373,6 @@ class _Listener:
         """The mailbox has changed: messages, flags, or both."""
         for notice in self._notices:
             self._told(notice)
-
-
-class QueueStore:
-    """An account's `ports.store.Reach` with the mailbox of what was sent.
-
-    What is not about that mailbox is the store's own: attributes that are not here are its.
-    """
-
-    def __init__(self, store: Reach, account: Account, desk: QueueDesk) -> None:
-        self._store = store
-        self._account = account
-        self._desk = desk
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def list(self) -> Sequence[Listed]:
-        """Every mailbox, with that one; it hides what bears its name."""
-        name = self._desk.name
-        rows = [row for row in await self._store.list() if row.name != name]
-        rows.append(Listed(name, selectable=True, subscribed=True))
-        return sorted(rows, key=lambda row: (row.name != "INBOX", row.name))
-
-    async def open(self, name: str) -> Mailbox:
-        """The shared mailbox."""
-        if name == self._desk.name:
-            return await self._desk.open(self._account)
-        return await self._store.open(name)
-
-    async def status(self, name: str) -> Status:
-        """The numbers of a mailbox."""
-        if name != self._desk.name:
-            return await self._store.status(name)
-        box = await self._desk.open(self._account)
-        try:
-            return box.status()
-        finally:
-            await box.release()
-
-    async def subscribe(self, name: str) -> None:
-        """Add to the subscriptions; that mailbox is always one."""
-        if name != self._desk.name:
-            await self._store.subscribe(name)
-
-    async def unsubscribe(self, name: str) -> None:
-        """Take off the subscriptions.
-
-        Raises:
-            StoreRefused: CANNOT for that mailbox.
-        """
-        if name == self._desk.name:
-            raise StoreRefused(StoreFault.CANNOT, "This mailbox is always subscribed to")
-        await self._store.unsubscribe(name)
-
-    # ---- What happens to it, for those who have not opened it (NOTIFY) -----------------------
-
-    def listen(self, told: Callable[[Notice], None]) -> None:
-        """Call `told` with what happens to the account's mailboxes, that one among them."""
-        self._store.listen(told)
-        self._desk.listen(self._account, told)
-
-    def unlisten(self, told: Callable[[Notice], None]) -> None:
-        """Stop doing so."""
-        self._store.unlisten(told)
-        self._desk.unlisten(told)
-
-    # ---- Rights, annotations, quota ----------------------------------------------------------
-
-    async def rights(self, name: str) -> Rights:
-        """What the account may do with a mailbox."""
-        if name == self._desk.name:
-            return RIGHTS
-        return await self._store.rights(name)
-
-    async def owned(self, name: str) -> str:
-        """The address of a mailbox's owner."""
-        if name == self._desk.name:
-            return str(self._account.path)
-        return await self._store.owned(name)
-
-    async def acl(self, name: str) -> Acl:
-        """The access control list: nobody else's business."""
-        if name == self._desk.name:
-            return {OWNER: RIGHTS}
-        return await self._store.acl(name)
-
-    async def set_acl(self, name: str, identifier: str, change: str) -> None:
-        """Change an identifier's rights.
-
-        Raises:
-            StoreRefused: CANNOT for that mailbox; as `ports.store.Reach`.
-        """
-        self._refuse(name)
-        await self._store.set_acl(name, identifier, change)
-
-    async def delete_acl(self, name: str, identifier: str) -> None:
-        """Take an identifier off the list. Raises likewise."""
-        self._refuse(name)
-        await self._store.delete_acl(name, identifier)
-
-    async def metadata(self, name: str) -> Mapping[str, bytes]:
-        """Annotations; that mailbox has none."""
-        return {} if name == self._desk.name else await self._store.metadata(name)
-
-    async def set_metadata(self, name: str, changes: Mapping[str, bytes | None]) -> None:
-        """Set annotations. Raises likewise."""
-        self._refuse(name)
-        await self._store.set_metadata(name, changes)
-
-    async def quota_root(self, name: str) -> str:
-        """The quota root of a mailbox: the account's own, though that one takes no room."""
-        return "" if name == self._desk.name else await self._store.quota_root(name)
-
-    def _refuse(self, name: str) -> None:
-        if name == self._desk.name:
-            raise StoreRefused(StoreFault.CANNOT, f"{name} is the hub's own")
 
 
 def draft_header(block: bytes, item: Item) -> bytes:

@@ -206,9 +206,9 @@ class Index:
             raise sqlite3.DatabaseError(f"tables of version {version}")
         if version == 0:
             # In one transaction: a crash between two would leave tables of which nothing is known.
+            begun = "INSERT INTO state VALUES ('', abs(random()));"
             database.executescript(
-                f"BEGIN IMMEDIATE; {TABLES} INSERT INTO state VALUES ('', abs(random()));"
-                f" PRAGMA user_version = {VERSION}; COMMIT"  # noqa: S608 -- constants
+                f"BEGIN IMMEDIATE; {TABLES} {begun} PRAGMA user_version = {VERSION}; COMMIT"
             )
         boot, identity = database.execute("SELECT boot, identity FROM state").fetchone()
         if boot != self._boot:

@@ -122,14 +122,6 @@ class TestSeen:
         assert parts is not None
         assert parts.mail.opened == 0
 
-    def test_listed(self, world: World) -> None:
-        """It is a mailbox like any other, and nothing of it is on disk."""
-        peer = imap(world, "INBOX")
-        assert '* LIST (\\HasNoChildren) "/" Queue' in peer.say('l LIST "" "*"\r\n')
-        assert 'LSUB () "/" Queue' in peer.say('l LSUB "" "*"\r\n')
-        assert "MESSAGES 0 UNSEEN 0" in peer.say("s STATUS Queue (MESSAGES UNSEEN)\r\n")
-        assert not list((world.state / "mail").rglob(".Queue*"))
-
     def test_old_mail_is_found(self, world: World) -> None:
         """What was sent before anybody looked is there, under the same UIDs after a start."""
         submit(world)
@@ -173,27 +165,6 @@ class TestSeen:
         assert "EXPUNGE" in peer.say("n NOOP\r\n")
         assert "by the operator" in peer.say("f FETCH 1 BODY.PEEK[]\r\n")
         assert "n OK Nothing done" in peer.say("n NOOP\r\n")
-
-    def test_rights_and_the_like(self, world: World) -> None:
-        """It can be asked whatever other mailboxes can; what would change it is refused."""
-        submit(world)
-        refuse(world)
-        peer = imap(world)
-        assert "PERMANENTFLAGS (\\Seen \\Deleted)" in peer.say("s SELECT Queue\r\n")
-        assert "* MYRIGHTS Queue lr" in peer.say("x MYRIGHTS Queue\r\n")
-        assert "* ACL Queue " in peer.say("x GETACL Queue\r\n")
-        assert "x OK" in peer.say("x GETMETADATA Queue /private/comment\r\n")
-        assert '* QUOTAROOT Queue ""' in peer.say("x GETQUOTAROOT Queue\r\n")
-        heard = peer.say('x LIST "" Queue RETURN (MYRIGHTS STATUS (MESSAGES))\r\n')
-        assert "* MYRIGHTS Queue lr" in heard
-        assert "* STATUS Queue (MESSAGES 1)" in heard
-        for command in (
-            "SETACL Queue bob@hub.example lr",
-            "DELETEACL Queue bob@hub.example",
-            'SETMETADATA Queue (/private/comment "x")',
-        ):
-            assert "x NO" in peer.say(f"x {command}\r\n"), command
-        assert "x OK" in peer.say("x MYRIGHTS INBOX\r\n")
 
 
 class TestChanged:
@@ -318,27 +289,6 @@ class TestChanged:
         assert "m OK" in peer.say("m MOVE 1 Trash\r\n")
         assert "Subject: Delivered" in imap(world, "Trash").say("f FETCH 1 BODY.PEEK[]\r\n")
         assert "* 0 EXISTS" in imap(world).say("s SELECT Queue\r\n")
-
-    def test_read_only_by_nature(self, world: World) -> None:
-        """Nothing is put there, and it is neither made, removed nor renamed."""
-        submit(world, ALICE)
-        world.reactor.pump([0.3, 0.0])
-        peer = imap(world, "INBOX")
-        for command in (
-            "CREATE Queue",
-            "DELETE Queue",
-            "RENAME Sent Queue",
-            "RENAME Queue Other",
-            "UNSUBSCRIBE Queue",
-            "COPY 1 Queue",
-            "MOVE 1 Queue",
-            "APPEND Queue {3+}\r\nabc",
-        ):
-            assert "x NO [CANNOT]" in peer.say(f"x {command}\r\n"), command
-        assert "x OK" in peer.say("x SUBSCRIBE Queue\r\n")
-        peer.say("s SELECT Queue\r\n")
-        assert "x NO [NOPERM]" in peer.say("x STORE 1 +FLAGS (\\Flagged)\r\n")
-        assert "x OK" in peer.say("x COPY 1 INBOX\r\n")
 
 
 async def _full(*_: object) -> None:
