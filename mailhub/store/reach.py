@@ -6,8 +6,6 @@ what we may do there; each method then asks for its rights and hands on.
 Invariants:
 
 1. Nothing is done without the rights it needs (RFC 4314 §4).
-2. Messages cross from one account to another by `_carry` alone, which takes along the flags
-   that may be set there; a visitor's ``\Seen`` becomes the visitor's.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from mailhub.mail.flag import DELETED, SEEN
+from mailhub.mail.flag import SEEN
 from mailhub.mail.rights import Acl, Rights
 from mailhub.ports.accounts import Account, Quota
 from mailhub.ports.mailbox import Mailbox
@@ -25,15 +23,12 @@ from mailhub.ports.message import Appending, Placed, Upload
 from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
 from mailhub.store import annotating, controlling, maildir, urlkeys
 from mailhub.store.account import AccountStore
-from mailhub.store.carrying import carry, locked
-from mailhub.store.mailbox import SharedMailbox
+from mailhub.store.crossing import Crossing, permitted
 from mailhub.store.name import INBOX, SEPARATOR, directory_of
 from mailhub.store.overhearing import Overhearing
 from mailhub.store.placing import as_refused
-from mailhub.store.rows import Row
 from mailhub.store.sharing import Annotated, Sharing
 from mailhub.store.spot import Spot, Spots, no_such_mailbox
-from mailhub.store.visit import Visit
 
 T = TypeVar("T")
 
@@ -42,13 +37,18 @@ _KNOWABLE: Final = "lrikxa"
 
 
 class AccountReach:
-    """A `ports.store.Reach`; one for each session."""
+    """A `ports.store.Reach`; one for each session.
+
+    Attributes:
+        crossing: How messages get to others' mailboxes, and from there.
+    """
 
     def __init__(self, sharing: Sharing, own: AccountStore, account: Account) -> None:
         self._sharing = sharing
         self._own = own
         self._account = account
         self._spots = Spots(sharing, own, account)
+        self.crossing = Crossing(sharing, account, self._spots)
         self._told: Callable[[str, Sequence[str]], None] | None = None
         self._heard: Callable[[Notice], None] | None = None
         self._ear: Overhearing | None = None
@@ -167,7 +167,7 @@ class AccountReach:
         status = await spot.store.status(spot.name)
         if spot.own or not status.messages:
             return status
-        visit = await self._visit(spot)
+        visit = await self.crossing.visit(spot)
         try:
             unseen = sum(not flags & SEEN for flags in visit.flags)
             return replace(status, messages=len(visit.uids), recent=0, unseen=unseen)
@@ -177,13 +177,7 @@ class AccountReach:
     async def open(self, name: str) -> Mailbox:
         """The shared mailbox; `Mailbox.release` gives it back."""
         spot = self._spots.at(name).need("r")
-        return await (spot.store.open(spot.name) if spot.own else self._visit(spot))
-
-    async def _visit(self, spot: Spot) -> Visit:
-        spots, store = self._spots, spot.store
-        return await self._sharing.visit(
-            self._account, store, spot.name, lambda name: spots.shown(store, name), self._copy
-        )
+        return await (spot.store.open(spot.name) if spot.own else self.crossing.visit(spot))
 
     # ---- Messages --------------------------------------------------------------------------
 
@@ -203,7 +197,7 @@ class AccountReach:
             for message in messages:
                 await message.upload.abort()
             raise
-        kept = [replace(it, flags=_permitted(it.flags, spot)) for it in messages]
+        kept = [replace(it, flags=permitted(it.flags, spot)) for it in messages]
         placed = await spot.store.append(spot.name, kept, freed)
         if not spot.own and "s" in spot.rights:
             seen = [
@@ -211,7 +205,7 @@ class AccountReach:
                 for uid, it in zip(placed.uids, messages, strict=True)
                 if any(flag.lower() == "\\seen" for flag in it.flags)
             ]
-            await self._see(spot, seen)
+            await self.crossing.see(spot, seen)
         return placed
 
     def listen(self, told: Callable[[Notice], None]) -> None:
@@ -243,67 +237,6 @@ class AccountReach:
     def _unwatch_annotations(self) -> None:
         if self._told is None and self._heard is None:
             self._sharing.unwatch_annotations(self._annotated)
-
-    async def abroad(
-        self, source: SharedMailbox, uids: Sequence[int], target: str, move: bool
-    ) -> Placed | None:
-        """Copy or move own messages to another account's mailbox; None if `target` is our own.
-
-        Raises:
-            StoreRefused: NONEXISTENT, NO_PERMISSION, OVER_QUOTA, SERVER_BUG.
-        """
-        if not self._spots.is_foreign(target):
-            self._spots.at(target).need("i")
-            return None
-        return await self._carry(source, None, uids, target, move=move)
-
-    async def _copy(self, visit: Visit, uids: Sequence[int], target: str, move: bool) -> Placed:
-        """Copy or move messages of another account's mailbox."""
-        return await self._carry(visit.base, visit, uids, target, move=move)
-
-    async def _carry(
-        self,
-        source: SharedMailbox,
-        visit: Visit | None,
-        uids: Sequence[int],
-        target: str,
-        *,
-        move: bool,
-    ) -> Placed:
-        spot = self._spots.at(target).need("i")
-        allowed = _bits(spot)
-
-        def seen(row: Row) -> bool:
-            return bool(row.flags & SEEN) if visit is None else visit.is_seen(row.uid)
-
-        def flags(row: Row) -> int:
-            bits = row.flags & ~SEEN | (SEEN if spot.own and seen(row) else 0)
-            return bits & allowed
-
-        ordered = sorted(set(uids))
-        were_seen: set[int] = set()
-        other = spot.store.mailbox(spot.name)
-        try:
-            async with locked(source, other):
-                if not spot.own and "s" in spot.rights:
-                    were_seen = await source.work(
-                        lambda _: {row.uid for row in source.box.rows(ordered) if seen(row)}
-                    )
-                placed = await carry(source, other, ordered, move=move, flags=flags)
-        finally:
-            spot.store.leave(other)
-        pairs = zip(placed.sources, placed.uids, strict=True)
-        await self._see(spot, [new for old, new in pairs if old in were_seen])
-        return placed
-
-    async def _see(self, spot: Spot, uids: Sequence[int]) -> None:
-        r"""Set the account's own ``\Seen`` in another's mailbox."""
-        if uids:
-            visit = await self._visit(spot)
-            try:
-                await visit.see(uids, seen=True)
-            finally:
-                await visit.release()
 
     async def lock(self) -> AbstractAsyncContextManager[None]:
         """POP3's exclusive access to the account's own maildrop."""
@@ -488,7 +421,7 @@ class SharedReaches:
         """
         store = await self._sharing.stores.of(account)
         reach = AccountReach(self._sharing, store, account)
-        store.abroad = reach.abroad
+        store.abroad = reach.crossing.abroad
         await self._sharing.look_for_lists(store)
         return reach
 
@@ -500,19 +433,3 @@ class SharedReaches:
         """
         account = self._sharing.named(address)
         return None if account is None else await self.of(account)
-
-
-def _permitted(flags: Sequence[str], spot: Spot) -> tuple[str, ...]:
-    r"""Those flags that may be set on messages that are added (RFC 4314 §4, APPEND)."""
-    right = {"\\seen": "s" if spot.own else "", "\\deleted": "t"}
-    return tuple(
-        flag for flag in flags if (letter := right.get(flag.lower(), "w")) and letter in spot.rights
-    )
-
-
-def _bits(spot: Spot) -> int:
-    """The bits of those flags likewise."""
-    every = (1 << 32) - 1
-    allowed = every & ~SEEN & ~DELETED if "w" in spot.rights else 0
-    allowed |= SEEN if "s" in spot.rights else 0
-    return allowed | (DELETED if "t" in spot.rights else 0)

@@ -205,7 +205,7 @@ class TestBoot:
 
             last = 0
 
-            def execute(self, sql: str, *values: object) -> sqlite3.Cursor:  # type: ignore[override]
+            def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
                 statements.append(sql)
                 if len(statements) > Killed.last:
                     raise KeyboardInterrupt
