@@ -261,6 +261,7 @@ def _show(result: Result, name: str | None) -> None:
     from rich import box  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -271,16 +272,18 @@ def _show(result: Result, name: str | None) -> None:
         left = heading in ("provider", "limited by", "pace")
         grid.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for row in rows:
-        grid.add_row(*(row[str(column.header)] for column in grid.columns))
+        grid.add_row(*(Text(row[str(column.header)]) for column in grid.columns))
     if name is not None:
-        console.print(f"[bold]{os.path.basename(name)}[/bold]")
+        console.print(os.path.basename(name), style="bold", markup=False)
     console.print(grid)
     for outcome in result.providers:
         if len(outcome.limits) > 1 or outcome.blocks:
-            console.print(f"  {outcome.name}: {_course(outcome)}", style="dim", soft_wrap=True)
-    console.print(f"\n[bold]{result.answer}[/bold]", soft_wrap=True)
+            line = f"  {outcome.name}: {_course(outcome)}"
+            console.print(line, style="dim", markup=False, soft_wrap=True)
+    console.print(f"\n{result.answer}", style="bold", markup=False, soft_wrap=True)
     for error in dict.fromkeys(result.errors):
-        console.print(f"the hub logged: {error.splitlines()[0]}", style="red", soft_wrap=True)
+        line = f"the hub logged: {error.splitlines()[0]}"
+        console.print(line, style="red", markup=False, soft_wrap=True)
 
 
 def _fitting(rows: list[dict[str, str]], width: int) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -19,6 +20,10 @@ from mailhub.mail.date import parse_date
 from mailhub.policy.suppression import EVERYBODY, Entry, Reason, asdict
 
 COLUMNS: Final = ("address", "domain", "reason", "at", "expires", "count", "reply", "queue_id")
+
+COUNT_DIGITS: Final = 9
+_LAST: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""No moment that is read is later: ISO 8601 has four digits for a year."""
 
 _NAMES: Final = {
     "address": {"address", "email", "emailaddress", "recipient"},
@@ -71,7 +76,14 @@ def read(
     """
     reader = csv.reader(lines)
     columns: dict[str, int] | None = None
-    for row in reader:
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Wrong(reader.line_num, str(error))
+            continue
         if not any(cell.strip() for cell in row) or row[0].lstrip().startswith("#"):
             yield None
             continue
@@ -111,7 +123,7 @@ def _entry(
     if not list_of:
         raise ValueError("whose list is meant? Name a sending --domain, or '*' for all")
     count = cell("count") or "1"
-    if not count.isdecimal():
+    if not (count.isdecimal() and len(count) <= COUNT_DIGITS):
         raise ValueError(f"expected a number of times, not {count}")
     return Entry(
         list_of,
@@ -157,16 +169,17 @@ def _read_moment(text: str, otherwise: float) -> float:
     """A moment in one of the forms that are met: ISO 8601, a mail's date, seconds."""
     if not text:
         return otherwise
-    try:
+    moment = _seconds(text)
+    if moment is None or not 0 <= moment <= _LAST:  # nor "nan"
+        raise ValueError(f"expected a date such as 2026-11-03, not {text}")
+    return moment
+
+
+def _seconds(text: str) -> float | None:
+    with suppress(ValueError):
         return float(text)
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError, OverflowError):
         found = datetime.fromisoformat(text)
         return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
-    except ValueError:
-        pass
     moment = parse_date(text)
-    if moment is None:
-        raise ValueError(f"expected a date such as 2026-11-03, not {text}")
-    return float(moment.seconds)
+    return None if moment is None else float(moment.seconds)

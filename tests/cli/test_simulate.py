@@ -42,7 +42,7 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "world.ini").write_text(WORLD)
     (tmp_path / "campaign.ini").write_text(CAMPAIGN)
     (tmp_path / "a.ini").write_text(CONFIG)
-    (tmp_path / "b.ini").write_text(CONFIG + "[relay]\nwait for connection = 5s\n")
+    (tmp_path / "[b].ini").write_text(CONFIG + "[relay]\nwait for connection = 5s\n")
     return tmp_path
 
 
@@ -77,10 +77,10 @@ def test_for_programs(mailhub: Mailhub, files: Path) -> None:
 def test_two_beside_each_other(mailhub: Mailhub, files: Path) -> None:
     """--against shows another configuration in the same world, and the report both."""
     report = files / "report.html"
-    both = ("--config", f"{files}/a.ini", "--against", f"{files}/b.ini")
+    both = ("--config", f"{files}/a.ini", "--against", f"{files}/[b].ini")
     said = mailhub(*arguments(files, *both, "--report", str(report)))
     assert said.out.count("Done in") == 2
-    assert "b.ini" in said.out
+    assert "[b].ini" in said.out
     assert 'class="before"' in report.read_text()
     found = json.loads(mailhub(*arguments(files, *both, "--json")).out)
     assert found["before"]["delivered"] == found["after"]["delivered"] == 40
@@ -156,16 +156,16 @@ def test_replaying(mailhub: Mailhub, files: Path) -> None:
     """--journeys says what would be otherwise for what was recorded."""
     recorded = files / "journeys.json"
     recorded.write_text(json.dumps([{"id": "x1", "events": RECORDED}]))
-    (files / "b.ini").write_text(
+    (files / "[b].ini").write_text(
         CONFIG + "[route out]\nrecipients = *\nhost = smtp.relay.example\ntls = none\n"
     )
     same = mailhub("simulate", "--config", f"{files}/a.ini", "--journeys", str(recorded))
     assert same.out == "none of 1 recipients would fare otherwise\n"
-    other = mailhub("simulate", "--config", f"{files}/b.ini", "--journeys", str(recorded))
+    other = mailhub("simulate", "--config", f"{files}/[b].ini", "--journeys", str(recorded))
     assert "x1 <b@far.example>: delivered" in other.out
     assert "by smtp.relay.example" in other.out
     machine = mailhub(
-        "simulate", "--config", f"{files}/b.ini", "--journeys", str(recorded), "--json"
+        "simulate", "--config", f"{files}/[b].ini", "--journeys", str(recorded), "--json"
     )
     assert json.loads(machine.out)[0]["recipient"] == "b@far.example"
     recorded.write_text("{}")

@@ -81,6 +81,11 @@ class TestMistakes:
             ("bob@far.example,a b,", "is not a domain"),
             ("bob@far.example,,,tomorrow", "expected a date"),
             ("bob@far.example,,,,many", "expected a number"),
+            ("bob@far.example,,,,9999999999", "expected a number"),
+            ("bob@far.example,,,nan", "expected a date"),
+            ("bob@far.example,,,1e300", "expected a date"),
+            ("bob@far.example,,,-1", "expected a date"),
+            pytest.param(f"bob@far.example,{'x' * 140_000}", "field", id="endless"),
         ],
     )
     def test_told_with_their_line(self, line: str, why: str) -> None:
