@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from mailhub.cli.show import ago, print_json
+from mailhub.cli.show import ago, print_json, terminal
 from mailhub.policy.estimate import Backlog, Going, finished
 from mailhub.policy.provider import Providers
 from mailhub.queue.ids import moment_of
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 REDRAW: Final = 2.0
 """Seconds between two looks with ``--watch``."""
+AROUND: Final = 5
+"""Rows of a screen that are no provider's: headings, totals, and what is between."""
+GAP: Final = 2
+"""Columns between two cells."""
+LEAST: Final = 8
+"""Columns of a last reply, at least."""
+NAME: Final = 22
+"""Columns of a provider's name, at most, on a terminal."""
 LOCAL: Final = "our mailboxes"
 """Where mail waits that could not be filed."""
 COLUMNS: Final = ("Provider", "Waiting", "Due", "Held", "Oldest", "Pace", "Done", "Last reply")
@@ -35,6 +43,7 @@ class Line:
         oldest: When the item came that has been here longest.
         reply: What was heard last, and `replied` when.
         rows: How we stand with it, from each source.
+        together: It stands for several, which have no pace and no end in common.
     """
 
     provider: str
@@ -48,6 +57,7 @@ class Line:
     reply: str = ""
     replied: float = 0.0
     rows: list[Row] = field(default_factory=list)
+    together: bool = False
 
     def add(self, total: Total) -> None:
         """Count a domain."""
@@ -145,41 +155,66 @@ def show(settings: Settings, *, watch: bool, as_json: bool) -> None:
             print(json.dumps(found), flush=True)
             time.sleep(REDRAW)
             now = time.time()
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(highlight=False)
+    console = terminal()
     if not watch:
-        console.print(_table(overview(settings, now), now))
+        width = console.width if console.is_terminal else None
+        console.print(_table(overview(settings, now), now, width))
         return
     from rich.live import Live  # noqa: PLC0415
 
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:
             now = time.time()
-            live.update(_table(overview(settings, now), now), refresh=True)
+            width, height = console.size if console.is_terminal else (None, None)
+            room = None if height is None else height - AROUND
+            live.update(_table(overview(settings, now), now, width, room), refresh=True)
             time.sleep(REDRAW)
 
 
-def _table(lines: Sequence[Line], now: float) -> Any:
+def _table(
+    lines: Sequence[Line], now: float, width: int | None = None, room: int | None = None
+) -> Any:
+    """A row for each line, cut to `width`; where there is `room` for so many, the others share one.
+
+    A pipe has any width, and any room.
+    """
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     if not lines:
         return Text("the queue is empty")
+    shown = list(lines) if room is None or len(lines) <= room else list(lines[: max(room - 1, 1)])
+    if len(shown) < len(lines):
+        shown.append(_together(f"{len(lines) - len(shown)} others", lines[len(shown) :]))
+    rows = [_cells(line, now) for line in shown]
+    if width is not None:
+        rows = [(_cut(name, NAME), *others) for name, *others in rows]
+    total = _cells(_together("all", lines), now)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_footer=True)
-    total = _total(lines)
-    for heading, foot in zip(COLUMNS, _cells(total, now), strict=True):
+    grid.collapse_padding = True
+    for heading, foot in zip(COLUMNS, total, strict=True):
         justify = "right" if heading in ("Waiting", "Due", "Held") else "left"
-        grid.add_column(heading, foot, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for line in lines:
-        grid.add_row(*map(Text, _cells(line, now)))
+        grid.add_column(heading, foot, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    left = None if width is None else _left(width, [COLUMNS, total, *rows])
+    for *most, reply in rows:
+        grid.add_row(*map(Text, most), Text(_cut(reply, left)))
     return grid
 
 
-def _total(lines: Iterable[Line]) -> Line:
-    """All of it; its pace and end are those of none."""
-    whole = Line("all")
+def _left(width: int, rows: Iterable[Sequence[str]]) -> int:
+    """Columns that are left for the last cell of each row."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return max(width - sum(widths) - GAP * len(widths), LEAST)
+
+
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"
+
+
+def _together(name: str, lines: Iterable[Line]) -> Line:
+    """All of these; its pace and end are those of none."""
+    whole = Line(name, together=True)
     for line in lines:
         whole.waiting += line.waiting
         whole.due += line.due
@@ -190,7 +225,7 @@ def _total(lines: Iterable[Line]) -> Line:
 
 
 def _cells(line: Line, now: float) -> tuple[str, ...]:
-    if line.provider == "all":
+    if line.together:
         done = pace = ""
     else:
         end = line.done(now)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,13 +39,10 @@ def print_json(value: Any) -> None:
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
     """Print a table as wide as the terminal; whole, whatever its width, into a pipe."""
     from rich import box  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=10_000)
+    console = terminal()
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for key, heading in columns.items():
         number = all(type(row[key]) in (int, float) for row in rows)
@@ -50,6 +50,14 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None
     for row in rows:
         grid.add_row(*(Text(cell(row[key])) for key in columns))
     console.print(grid)
+
+
+def terminal() -> Console:
+    """Where tables are printed: as wide as the terminal, or as they need it in a pipe."""
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=10_000)
 
 
 def cell(value: Any) -> str:

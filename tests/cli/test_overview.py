@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from mailhub.cli import provider
-from mailhub.cli.overview import LOCAL, Line
+from mailhub.cli.overview import LOCAL, Line, _table
 from mailhub.mail.address import parse_address, parse_path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Reply
@@ -153,3 +154,33 @@ def test_ours() -> None:
     line = Line(LOCAL)
     assert line.done(5.0) == 5.0
     assert (line.state, line.pace) == ("", 0)
+
+
+def drawn(lines: list[Line], width: int | None, room: int | None = None) -> list[str]:
+    console = Console(width=width or 1000, highlight=False)
+    with console.capture() as capture:
+        console.print(_table(lines, time.time(), width, room))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+REPLY = "451 4.7.1 " + "try again in a while, " * 5 + "please"
+
+
+def test_a_small_screen() -> None:
+    """On a screen each provider has one row, and those with little mail share the last."""
+    lines = [Line(f"mx.{n}.example", waiting=10 - n, reply=REPLY) for n in range(6)]
+    rows = drawn(lines, 80, 4)
+    assert len(rows) == 2 + 4 + 2
+    assert max(map(len, rows)) <= 80
+    assert [row.split()[0] for row in rows[2:5]] == ["mx.0.example", "mx.1.example", "mx.2.example"]
+    assert rows[2].endswith("…")
+    assert rows[5].split()[:3] == ["3", "others", "18"]
+    assert rows[-1].split()[:2] == ["all", "45"]
+    assert len(drawn(lines, 80, 6)) == 2 + 6 + 2
+    assert len(drawn(lines, 80)) == 2 + 6 + 2
+
+
+def test_a_pipe() -> None:
+    """Into a pipe all is told, on one line each."""
+    row = drawn([Line("mx.far.example", waiting=1, reply=REPLY)], None)[2]
+    assert row.endswith(REPLY)
