@@ -1,4 +1,7 @@
-"""Where relayed mail ends: Postfix's smtp-sink, next door or behind a line with a long delay."""
+"""Where relayed mail ends: Postfix's smtp-sink, next door or behind a line with a long delay.
+
+Or a sink of ours, which takes chunks (`bench.chunksink`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import selectors
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from typing import Self
@@ -22,23 +26,30 @@ ROUND_TRIP = 0.1
 
 
 class Sink:
-    """smtp-sink on a port, until it has taken so many messages."""
+    """A sink on a port, until it has taken so many messages: ours if it takes `chunks`."""
 
-    def __init__(self, port: int, messages: int) -> None:
+    def __init__(self, port: int, messages: int, *, chunks: bool = False) -> None:
         self.port = port
         self._messages = messages
+        self._chunks = chunks
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command())
+        wait_for(self.port, b"220")
+        return self
+
+    def _command(self) -> list[str]:
+        if self._chunks:
+            ours = [sys.executable, "-m", "bench.chunksink"]
+            return [*ours, str(self.port), str(self._messages)]
         program = shutil.which("smtp-sink", path=search_path())
         assert program
         # Whoever asks whether it is up is no message of those counted.
         command = [program, "-M", str(self._messages), "-m", "1000"]
         if os.geteuid() == 0:
             command += ["-u", "nobody"]  # it does not run as root
-        self._process = subprocess.Popen([*command, f"127.0.0.1:{self.port}", "1000"])
-        wait_for(self.port, b"220")
-        return self
+        return [*command, f"127.0.0.1:{self.port}", "1000"]
 
     def wait(self) -> None:
         """Until it has them all."""
@@ -51,19 +62,19 @@ class Sink:
             self._process.wait()
 
 
-class Far:
-    """A sink behind a line on which each octet takes half of `ROUND_TRIP`.
+class Line:
+    """A line to a port of this machine on which each octet takes half of `ROUND_TRIP`.
 
     Attributes:
+        port: Where it begins.
         connections: The most that were open at the same time.
     """
 
-    def __init__(self, port: int, messages: int) -> None:
+    def __init__(self, port: int, target: int) -> None:
         self.port = port
         self.connections = 0
-        self._sink = Sink(free_port(), messages)
         self._listener = socket.create_server(("127.0.0.1", port), backlog=1000)
-        self._target = self._sink.port
+        self._target = target
         self._selector = selectors.DefaultSelector()
         self._later: list[tuple[float, int, socket.socket, bytes]] = []
         self._order = itertools.count()
@@ -72,19 +83,13 @@ class Far:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        self._sink.__enter__()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._thread.start()
         return self
 
-    def wait(self) -> None:
-        """Until the sink has all messages."""
-        self._sink.wait()
-
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self._sink.__exit__()
         for end in (self._listener, *self._open):
             end.close()
 
@@ -126,3 +131,23 @@ class Far:
                 to.sendall(octets)
             else:
                 to.shutdown(socket.SHUT_WR)
+
+
+class Far(Line):
+    """A line with a sink behind it."""
+
+    def __init__(self, port: int, messages: int, *, chunks: bool = False) -> None:
+        self._sink = Sink(free_port(), messages, chunks=chunks)
+        super().__init__(port, self._sink.port)
+
+    def __enter__(self) -> Self:
+        self._sink.__enter__()
+        return super().__enter__()
+
+    def wait(self) -> None:
+        """Until the sink has all messages."""
+        self._sink.wait()
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self._sink.__exit__()

@@ -71,7 +71,7 @@ class End(ConnectionMixin, FileDescriptor):
         taken = data[:room]
         self.sent += len(taken)
         self.other.inbox += taken
-        self._network.callLater(0, self.other.deliver)
+        self._network.callLater(self._network.latency, self.other.deliver)
         return len(taken)
 
     def deliver(self) -> None:
@@ -240,6 +240,7 @@ class Network(Clock):
         hosts: What listens: a function that makes a protocol, ``"refuse"``,
             ``"silent"``, or what a connection fails with.
         local: Where connections over IPv6 come from, if that matters.
+        latency: Seconds until octets arrive.
         segment: Octets that arrive at once; 0 for all there are.
         deaf_after: Octets after which servers read no more; 0 for never.
         attempts: Every address that was connected to.
@@ -251,6 +252,7 @@ class Network(Clock):
         super().__init__()
         self.hosts: dict[Address, Any] = {}
         self.local = ""
+        self.latency = 0.0
         self.segment = 0
         self.deaf_after = 0
         self.attempts: list[Address] = []

@@ -353,6 +353,15 @@ RELAY: Final = Section(
             "How many connections wait so.",
         ),
         Key(
+            "unanswered",
+            AT_LEAST_ONE,
+            "relay.pool.under_way",
+            "Messages that may be under way at once on a connection, whole and without an answer,"
+            " where a round trip takes 20 ms and more and the host announces PIPELINING and"
+            " CHUNKING. If such a connection breaks nobody knows which of them the host has"
+            " taken, and all are sent again: keep it small. 1 sends one after the other.",
+        ),
+        Key(
             "singly",
             DURATION,
             "relay.pool.singly",

@@ -14,8 +14,9 @@ from typing import Any, Final
 from mailhub.mail.address import NULL, Path, parse_path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Refusal, Reply
-from mailhub.smtp.handover import PIECE, Handover
+from mailhub.smtp.handover import Handover
 from mailhub.smtp.stuffing import mended
+from mailhub.smtp.transfer import PIECE
 
 SPOOLED: Final = 1024 * 1024
 """Octets of a file that stay in memory; more go to a temporary file."""

@@ -190,6 +190,8 @@ class PoolLimits:
         idle: Seconds that a connection is kept for the next message.
         idle_total: Connections kept so.
         connect: Seconds for a TCP connection to be made.
+        under_way: Messages that may be unanswered at once on a connection whose line is long,
+            if the host takes chunks; as many are sent again if it breaks.
         singly: Seconds for which a host that lost its way among several commands gets one at
             a time.
         grace: Seconds that `Pool.stop` lets messages finish.
@@ -201,6 +203,7 @@ class PoolLimits:
     idle: float = 10
     idle_total: int = 100
     connect: float = 30
+    under_way: int = 4
     singly: float = 86_400
     grace: float = 10
 

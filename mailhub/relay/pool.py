@@ -11,10 +11,10 @@ Invariants:
    message at a time, and never after anything went wrong on it.
 3. An idle connection on which the server says anything, or which it closes, is
    gone before anybody can take it.
-4. One message may wait for a connection at work, and is announced on it already
-   if the server pipelines (`smtp.handover`). It gets the connection next, or
-   learns that there is nothing to get; what is announced and not wanted any more
-   ends the connection.
+4. Messages may wait for a connection at work, and are announced on it already if
+   the server pipelines, or sent (`smtp.handover`). They get the connection in their
+   order, or learn that there is nothing to get; what was sent already is answered for
+   in any case. What is announced and not wanted any more ends the connection.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ from mailhub.smtp.record import Record
 from mailhub.smtp.wire import TIMEOUTS, Broken, TimedOut, Timeouts
 
 POOL_LIMITS: Final = PoolLimits()
+GIVEN_UP: Final = Broken(Reply(451, "3.2", ("Cut short",)), "content")
+"""What ends a connection whose message was called off."""
 SILENT: Final = 3600.0
 """Seconds for which a host gets one command at a time that fell silent among several: it need
 not be for their number."""
@@ -96,7 +98,7 @@ class Berth:
 
     Attributes:
         idle: Those that wait for a message, the one used last at the end.
-        at_work: Those that a message may follow on.
+        at_work: Those that another message may follow on.
         links: How many are counted (`Link.counted`).
         counted: As `Peer.counted`.
     """
@@ -118,7 +120,7 @@ class Link(RelayClient):
         address: The IP address it goes to.
         sent: Messages that were tried on it.
         counted: It is one of those that there may be.
-        follower: Whoever gets it next.
+        followers: Whoever gets it next, in order.
         idle: It is kept for the next message.
         record: What was said on it for the message at hand.
     """
@@ -142,7 +144,7 @@ class Link(RelayClient):
         self.record = Record()
         self.made: Deferred[Link] = Deferred()
         self.idle = False
-        self.follower: Seat | None = None
+        self.followers: deque[Seat] = deque()
         self._pool = pool
 
     @property
@@ -211,39 +213,58 @@ class Link(RelayClient):
             limits=self._limits(),
             together=not self._pool.astray.has(self.peer.host, self._pool.reactor.seconds()),
             record=self.record,
+            seconds=self._pool.reactor.seconds,
         )
 
     def _limits(self) -> ClientLimits:
-        limits = replace(self._pool.client_limits, messages=self._pool.most(self))
+        limits = replace(
+            self._pool.client_limits,
+            messages=self._pool.most(self),
+            under_way=self._pool.under_way,
+        )
         if self.peer.recipients is None:
             return limits
         return replace(limits, recipients=min(limits.recipients, self.peer.recipients))
 
 
 class Seat:
-    """The right to a connection once the message on it has been sent."""
+    """The right to a connection once the messages before on it have been sent.
+
+    Attributes:
+        turn: Whether there is something to get.
+        job: The message, once it is ready.
+        left: Whoever had it is not there any more, but his message was announced.
+    """
 
     def __init__(self, pool: Pool, link: Link) -> None:
         self.link = link
         self.turn: Deferred[bool] = Deferred()
+        self.job: Job | None = None
+        self.left = False
         self._pool = pool
 
     async def wait(self, job: Job) -> bool:
         """Announce a message, and wait for its turn; whether it has one."""
+        self.job = job
+        link = self.link
         if not self.turn.called:
-            self.link.session.follow(job)
+            # Behind those that are ready, and before those that are not: so they are announced.
+            link.followers.remove(self)
+            link.followers.insert(sum(it.job is not None for it in link.followers), self)
+            link.session.follow(job)
         try:
             return await self.turn
         except BaseException:
             # Cancelled. If it was announced the server expects it, and nobody will send it.
-            self.link.follower = None
-            self.link.session.follow(None)
+            self.left = not link.session.forget(job)
+            if not self.left and self in link.followers:
+                link.followers.remove(self)
             raise
 
     def leave(self) -> None:
         """Do without it; nothing was announced."""
-        if self.link.follower is self:
-            self.link.follower = None
+        if self in self.link.followers:
+            self.link.followers.remove(self)
             self._pool.at_work(self.link)
         elif self.link.counted:  # it is ours by now, whatever has become of it
             self._pool.give_back(self.link)
@@ -413,27 +434,42 @@ class Pool:
         counted = peer.counted
         return self._open[counted] >= most and not self._idle[counted]
 
-    def at_work(self, link: Link) -> bool:
-        """A message is about to be sent on it; whether another may follow right behind."""
+    def at_work(self, link: Link) -> int:
+        """A message is about to be sent on it; how many may follow right behind."""
         session = link.session
-        follows = session.features.pipelining and session.messages + 1 < self.most(link)
-        if follows:
+        if session.messages + 1 >= self.most(link):
+            return 0
+        seats = session.followers
+        if len(link.followers) < seats:
             link.berth.at_work[link] = None
-        return follows
+        return seats
 
     def join(self, peer: Peer) -> Seat | None:
-        """The right to a connection at work that nobody else has; None if there is none."""
+        """The right to follow on a connection at work, where fewest do; None if there is none."""
         berth = self._berths.get(peer)
+        found: Link | None = None
         for link in berth.at_work if berth is not None else ():
-            if link.joinable:
-                self._followed(link)
-                link.follower = Seat(self, link)
-                return link.follower
-        return None
+            fewer = found is None or len(link.followers) < len(found.followers)
+            if fewer and link.joinable:
+                found = link
+                if not link.followers:
+                    break
+        if found is None:
+            return None
+        seat = Seat(self, found)
+        found.followers.append(seat)
+        if len(found.followers) >= found.session.followers:
+            self._followed(found)
+        return seat
 
     def _followed(self, link: Link) -> None:
-        """Nobody else may follow."""
+        """Nobody else may follow for now."""
         link.berth.at_work.pop(link, None)
+
+    @property
+    def under_way(self) -> int:
+        """Messages that may be unanswered on a long line."""
+        return self._limits.under_way
 
     def most(self, link: Link) -> int:
         """Messages that there may be on a connection."""
@@ -448,26 +484,15 @@ class Pool:
             self.astray.add(link.peer.host, self.reactor.seconds() + seconds)
         self._followed(link)
         self._uncount(link)
-        follower, link.follower = link.follower, None
         link.end(fault)
-        if follower is not None:
-            follower.turn.callback(False)
+        self._dismiss(link)
 
     def give_back(self, link: Link) -> None:
         """A message has been sent on this connection: it is for the next, or says goodbye."""
         self._followed(link)
         link.sent += 1
-        follower, link.follower = link.follower, None
-        if follower is not None:
-            good = link.good
-            if not good:
-                self._uncount(link)
-                link.hang_up()
-            follower.turn.callback(good)
-            return
-        if link.session.announced:
-            self._uncount(link)
-            link.abort()  # by somebody who gave up: the server waits for what will not come
+        if link.followers:
+            self._pass_on(link)
             return
         room = self._idle_count < self._limits.idle_total
         if not link.usable or self._stopping or not room:
@@ -479,6 +504,25 @@ class Pool:
         link.berth.idle.append(link)
         self._idle[link.berth.counted] += 1
         self._idle_count += 1
+
+    def _pass_on(self, link: Link) -> None:
+        """Whoever follows has his turn."""
+        if link.followers[0].left:
+            self.end(link, GIVEN_UP)  # the server waits for what will not come, or has it
+            return
+        if link.good:
+            link.followers.popleft().turn.callback(True)
+            return
+        self._uncount(link)
+        link.hang_up()
+        self._dismiss(link)
+
+    def _dismiss(self, link: Link) -> None:
+        """There is nothing more to get; whose message was sent has to hear what became of it."""
+        while link.followers:
+            seat = link.followers.popleft()
+            if not seat.turn.called:
+                seat.turn.callback(seat.job is not None and link.session.sent(seat.job))
 
     def drop(self, link: Link) -> None:
         """Do without an idle connection."""

@@ -106,7 +106,8 @@ class Gate:
         self.waiting: deque[Deferred[None]] = deque()
         self.horizon = 0.0  # the last moment that somebody was told to come again
         self.service = 1.0  # seconds that a message took lately
-        self._seats: set[object] = set()  # connections at work that another message may follow on
+        self._seats: dict[object, int] = {}  # connections at work, and how many may follow on each
+        self._seated = 0  # the sum of them
         self._traffic = traffic
 
     @property
@@ -116,23 +117,27 @@ class Gate:
 
     @property
     def room(self) -> int:
-        """How many messages may be on their way: one on each connection, and one behind."""
-        places = self.places
-        return places + (0 if self.repute.trial else min(len(self._seats), places))
+        """How many messages may be on their way: one on each connection, and those behind."""
+        places, seats = self.places, self._seats
+        if self.repute.trial or not seats:
+            return places
+        # Of connections there are more than places for a while, when the pace has fallen.
+        return places + self._seated * min(len(seats), places) // len(seats)
 
     @property
     def full(self) -> bool:
         """Whether no more messages may be on their way."""
         return self.busy >= self.room
 
-    def seat(self, link: object) -> None:
-        """Another message may follow on this connection."""
-        self._seats.add(link)
+    def seat(self, link: object, count: int) -> None:
+        """So many messages may follow on this connection."""
+        self._seated += count - self._seats.get(link, 0)
+        self._seats[link] = count
         self._traffic.more_room(self)
 
     def unseat(self, link: object) -> None:
-        """No other may."""
-        self._seats.discard(link)
+        """None may."""
+        self._seated -= self._seats.pop(link, 0)
 
     def begins(self, slot: float | None) -> float | None:
         """A transaction is about to begin, which has a slot or needs one; when it may, if not now.

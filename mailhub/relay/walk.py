@@ -37,7 +37,7 @@ from mailhub.ports.resolver import Mx
 from mailhub.relay import blame
 from mailhub.relay.approach import Approach, Means
 from mailhub.relay.findings import Findings
-from mailhub.relay.pool import Link, Peer, Seat
+from mailhub.relay.pool import GIVEN_UP, Link, Peer, Seat
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.race import race
 from mailhub.relay.traffic import Gate, PutOff, Turn
@@ -48,10 +48,6 @@ from mailhub.smtp.wire import (
     LoginFailed,
     Unreadable,
 )
-
-CUT: Final = Broken(Reply(451, "3.2", ("Cut short",)), "content")
-"""What ends a connection whose message was called off."""
-
 
 QUICK: Final = 0.05
 """Seconds that a message takes somewhere for which it is not worth having a connection alone."""
@@ -283,9 +279,10 @@ class Walk:
         return await self._hand_over(link, opened(), started, numbers)
 
     def _seat(self, link: Link) -> None:
-        """Have another message follow this one, if one may."""
-        if self._means.pool.at_work(link):
-            self._gate.seat(link)
+        """Have others follow this message, as many as may."""
+        seats = self._means.pool.at_work(link)
+        if seats:
+            self._gate.seat(link, seats)
 
     async def _hand_over(
         self,
@@ -301,7 +298,7 @@ class Walk:
         except Broken as fault:
             handover = Handover([None] * len(numbers), fault=fault)
         except BaseException:
-            self._means.pool.end(link, CUT)
+            self._means.pool.end(link, GIVEN_UP)
             link.abort()  # cancelled amid something: the server must not think it whole
             raise
         finally:

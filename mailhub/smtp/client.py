@@ -77,6 +77,7 @@ class ClientSession:
         helo: bool = True,
         together: bool = True,
         record: Callable[[str], None] | None = None,
+        seconds: Callable[[], float] | None = None,
     ) -> None:
         """Nothing is said before `open`.
 
@@ -85,10 +86,12 @@ class ClientSession:
         server that refuses EHLO may be spoken to with HELO if `helo` says so. Without
         `together` it gets one command at a time, although it announces PIPELINING.
         `record` is told each line of the dialogue, without secrets and content.
+        `seconds` is a clock by which the line is measured; without one it is taken for short.
         """
         self.secured: Secured | None = None
         self._dialogue = Dialogue(wire, record=record)
-        self._handing = Handing(self._dialogue, timeouts, limits)
+        self._seconds = seconds or float  # which is 0.0 at all times
+        self._handing = Handing(self._dialogue, timeouts, limits, self._seconds)
         self._name = name
         self._tls = tls
         self._by = by
@@ -149,9 +152,11 @@ class ClientSession:
             await self._authenticate(self._login)
 
     async def _greet(self) -> None:
+        began = self._seconds()
         reply = await self._dialogue.ask(
             f"EHLO {self._name}\r\n".encode(), "ehlo", self._timeouts.ehlo
         )
+        self._handing.round_trip = self._seconds() - began
         if reply.positive:
             features = parse_features(reply.lines)
             if not self._together:
@@ -298,14 +303,27 @@ class ClientSession:
         """Transactions begun so far."""
         return self._handing.messages
 
-    def follow(self, job: Job | None) -> None:
+    @property
+    def followers(self) -> int:
+        """How many messages may follow the one whose turn it is (RFC 2920, RFC 3030 §4.2)."""
+        return self._handing.followers
+
+    def follow(self, job: Job) -> None:
         """Announce this message as soon as the server allows; see `hand_over`."""
         self._handing.follow(job)
+
+    def forget(self, job: Job) -> bool:
+        """Announce it no more; false if that was done already."""
+        return self._handing.forget(job)
 
     @property
     def announced(self) -> bool:
         """Whether something was announced whose turn has not come."""
         return self._handing.announced
+
+    def sent(self, job: Job) -> bool:
+        """Whether a message was sent whole before its turn: its turn must be taken in any case."""
+        return self._handing.sent(job)
 
     async def hand_over(self, job: Job) -> Handover:
         """Hand on a message that is ready, as `deliver` does; the one before has been answered."""

@@ -2,24 +2,28 @@
 
 Invariants:
 
-1. The end of the content is sent only behind exactly `Content.size` octets: a
-   message that we cannot read to its end is never accepted anywhere cut short.
-2. Every recipient gets the server's own words, ours where the server cannot
+1. Every recipient gets the server's own words, ours where the server cannot
    take the message at all, or none where the connection was of no use.
-3. A connection lost between the end of the content and the reply to it is *in
+2. A connection lost between the end of the content and the reply to it is *in
    doubt*: the message may have been accepted (RFC 1047 §2).
-4. Content is sent only to a server that has asked for it, or has accepted a
-   recipient: what is sent before might be read as commands by one that errs.
-5. Where a reply is seen to belong to another command, none of the transaction is
+3. Content is sent only to a server that has asked for it, has accepted a recipient,
+   or has taken a message in a chunk on this connection: what is sent before might be
+   read as commands by one that errs, and does not count the octets of a chunk.
+4. Where a reply is seen to belong to another command, none of the transaction is
    believed, and the connection ends: the server may be waiting for content.
+5. At most `ClientLimits.under_way` messages are under way at once: so many are in
+   doubt when the connection is lost.
 
 A message that is to follow on the same connection is announced right behind the
 content before it (RFC 2920 §3.1), so that on a long line each message takes one
-round trip, and not four. It is handed over when its turn has come (`hand_over`).
+round trip, and not four. Where the line is long and the server takes chunks
+(RFC 3030 §4.2), the next messages are sent whole, and several of them share a
+round trip. Each is handed over when its turn has come (`hand_over`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,11 +36,13 @@ from mailhub.smtp import announce
 from mailhub.smtp.dialogue import Dialogue
 from mailhub.smtp.features import NOTHING, Features
 from mailhub.smtp.instep import about_another, fits
-from mailhub.smtp.stuffing import Stuffer
-from mailhub.smtp.wire import Broken, Incomprehensible, TimedOut, Timeouts, Unreadable
+from mailhub.smtp.transfer import Transfer, bdat, nothing
+from mailhub.smtp.wire import Broken, Incomprehensible, TimedOut, Timeouts
 
-PIECE: Final = 64 * 1024
-"""Octets of content read, and handed to the transport, at once."""
+FAR: Final = 0.02
+"""Seconds of a round trip from which a line is long."""
+FRESH: Final = 1.0
+"""Seconds after a reply in which it is not thought that the server may have gone."""
 
 
 @value(frozen=True, slots=True)
@@ -49,7 +55,9 @@ class ClientLimits:
         messages: Transactions on one connection; 0 for any. Likewise.
         bdat: Content of more octets goes by BDAT where that is announced.
         chunk: Octets of one BDAT.
-        ahead: How many BDATs may be unanswered, if the server pipelines.
+        ahead: How many BDATs of one message may be unanswered, if the server pipelines.
+        under_way: How many messages may be unanswered on a long line, likewise; 1 for none
+            but the one whose turn it is.
     """
 
     recipients: int = 100
@@ -57,6 +65,7 @@ class ClientLimits:
     bdat: int = 256 * 1024
     chunk: int = 1024 * 1024
     ahead: int = 2
+    under_way: int = 4
 
 
 CLIENT_LIMITS: Final = ClientLimits()
@@ -81,17 +90,28 @@ class _Ahead:
     Attributes:
         commands: As `Handing._commands` has them.
         reset: RSET was said before them.
+        whole: The content was sent behind them.
     """
 
     job: Job
     batch: list[int]
     commands: list[_Command]
     reset: bool
+    whole: bool
+
+    @property
+    def said(self) -> bytes:
+        """The commands as they are said, without RSET, which is not about this message."""
+        lines = [line for _, line, _ in self.commands]
+        if self.whole:
+            lines.append(bdat(self.job.need.size, last=True))
+        return b"".join(lines)
 
     @property
     def octets(self) -> bytes:
-        """The commands as they are said."""
-        return b"".join([line for _, line, _ in self.commands])
+        """All that is sent."""
+        content = self.job.beginning if self.whole else b""
+        return b"".join((b"RSET\r\n" if self.reset else b"", self.said, content))
 
 
 @dataclass(slots=True)
@@ -138,19 +158,33 @@ class Handing:
         features: What the server announced last: to be set when that is known.
         verified: The connection is encrypted, and the certificate was good; likewise.
         messages: Transactions begun so far.
+        round_trip: Seconds that the server took for a reply, or about; likewise.
     """
 
-    def __init__(self, dialogue: Dialogue, timeouts: Timeouts, limits: ClientLimits) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        timeouts: Timeouts,
+        limits: ClientLimits,
+        seconds: Callable[[], float],
+    ) -> None:
+        """`seconds` is a clock."""
         self.features: Features = NOTHING
         self.verified = False
         self.messages = 0
+        self.round_trip = 0.0
         self._dialogue = dialogue
+        self._transfer = Transfer(dialogue, timeouts, limits.chunk)
         self._timeouts = timeouts
         self._limits = limits
+        self._seconds = seconds
         self._dirty = False  # the server is amid a transaction that came to nothing
-        self._next: Job | None = None
-        self._ahead: _Ahead | None = None
-        self._ended = False  # the content at hand was sent to its end, and nothing follows it
+        self._following: deque[Job] = deque()  # of which nothing was said yet
+        self._ahead: deque[_Ahead] = deque()
+        self._ended = False  # what was sent last is the end of a content, which is not answered
+        self._counts = False  # the server has taken a message in a chunk
+        self._heard = 0.0  # when it answered the last one
+        self._fault: Broken | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -181,34 +215,112 @@ class Handing:
         result = Handover([None] * len(envelope.recipients))
         return await self._survey(envelope, content, result, may)
 
-    def follow(self, job: Job | None) -> None:
-        """Announce this message as soon as may be: it is the next to be handed over."""
-        self._next = job
-        if self._ended:
-            self._dialogue.wire.send(self._announcement())
+    @property
+    def followers(self) -> int:
+        """How many messages may follow the one whose turn it is."""
+        if not self.features.pipelining:
+            return 0
+        return self._limits.under_way - 1 if self._far else 1
+
+    @property
+    def _far(self) -> bool:
+        """Whether messages go by BDAT, so that several can be under way."""
+        able = self.features.chunking and self.features.pipelining
+        return able and self.round_trip >= FAR and self._limits.under_way > 1
+
+    def follow(self, job: Job) -> None:
+        """Announce this message as soon as may be: it is handed over behind those that follow."""
+        self._following.append(job)
+        self._catch_up()
+
+    def forget(self, job: Job) -> bool:
+        """Announce it no more; false if that was done already."""
+        places = [n for n, it in enumerate(self._following) if it is job]
+        for place in places:
+            del self._following[place]
+        return bool(places)
 
     @property
     def announced(self) -> bool:
         """Whether something was announced whose turn has not come."""
-        return self._ahead is not None
+        return bool(self._ahead)
+
+    def sent(self, job: Job) -> bool:
+        """Whether a message was sent whole before its turn."""
+        return any(it.job is job and it.whole for it in self._ahead)
 
     async def hand_over(self, job: Job) -> Handover:
-        """As `deliver`, for a message that is ready."""
+        """As `deliver`, for a message that is ready, and whose turn it is."""
         result = job.result
+        self.forget(job)
+        self._dialogue.stage = "mail"
         try:
-            if self._ahead is None:
+            ahead = self._its_turn(job)
+            if ahead is None:
                 self._refuse_here(job)
-            elif self._ahead.job is job:
-                await self._transact(job, self._ahead.batch)
-            while (batch := result.open[: self._batch]) and not self.exhausted and job.may():
-                await self._transact(job, batch)
+            else:
+                await self._transact(job, ahead.batch, ahead)
+            while not self._ahead and (batch := self._left(job)) and job.may():
+                await self._transact(job, batch, self._at_once(job, batch))
         except Broken as fault:
             # Silence behind some answers may be for a command that was lost among the others.
             silent = isinstance(fault, TimedOut) and fault.stage in ("rcpt", "data")
             lost = silent or isinstance(fault, Incomprehensible)
             fault.together = lost and self.features.pipelining
-            result.fault = fault
+            result.fault = self._fault = fault
+        except BaseException:
+            self._fault = Broken(Reply(451, "3.2", ("Cut short",)), "content")
+            raise
         return result
+
+    def _left(self, job: Job) -> list[int]:
+        """The recipients of another transaction, if there may be one."""
+        return [] if self.exhausted else job.result.open[: self._batch]
+
+    def _at_once(self, job: Job, batch: list[int]) -> _Ahead | None:
+        """Send a message whole in its turn, if that may be; None if nothing of it is sent.
+
+        Not after a silence: if the server has gone, it is better known before.
+        """
+        if not self._may_be_whole(job, batch) or self._seconds() > self._heard + FRESH:
+            return None
+        self._dialogue.fresh()
+        self.messages += 1
+        ahead = _Ahead(job, batch, self._commands(job, batch, data=False), self._dirty, True)
+        self._dialogue.wire.send(ahead.octets + self._behind())
+        return ahead
+
+    def _may_be_whole(self, job: Job, batch: Sequence[int]) -> bool:
+        """Whether a message may be sent in one piece: all of it, to all that are left."""
+        alone = len(batch) == len(job.result.open) and len(job.beginning) == job.need.size
+        return self._far and self._counts and alone
+
+    def _its_turn(self, job: Job) -> _Ahead | None:
+        """What was announced of a message, if anything was; its replies are the next to come.
+
+        Raises:
+            Broken: They will not come, or nobody would know them.
+        """
+        ahead = next((it for it in self._ahead if it.job is job), None)
+        if self._fault is not None or (ahead is not None and ahead is not self._ahead[0]):
+            raise self._bereft(ahead)
+        if ahead is not None:
+            self._ahead.popleft()
+            self._catch_up()
+        return ahead
+
+    def _bereft(self, ahead: _Ahead | None) -> Broken:
+        """What to raise for a message whose connection came to an end before its turn."""
+        fault = self._fault
+        if ahead is not None and ahead.whole:
+            self._record(ahead)
+            if fault is None or not fault.heard or fault.reply.code != 421:
+                words = "Connection lost while this was on its way; it may have been accepted"
+                return Broken(Reply(451, "4.2", (words,)), "content", in_doubt=True)
+        if fault is not None and fault.heard:
+            # Whoever says 421 reads no more (RFC 5321 §3.8).
+            return Broken(fault.reply, "mail", heard=True)
+        return Broken(Reply(451, "4.2", ("Connection lost before its turn",)), "mail")
 
     @property
     def _batch(self) -> int:
@@ -217,13 +329,12 @@ class Handing:
     async def _survey(
         self, envelope: Envelope, content: Content, result: Handover, may: May
     ) -> Job:
-        self._dialogue.stage = "mail"
-        beginning = await self._read(content, 0)
+        beginning = await self._transfer.read(content, 0, "mail")
         ascii_only = beginning.isascii()
         if envelope.body is Body.SEVEN_BIT:
             offset = len(beginning)
             while ascii_only and offset < content.size:
-                piece = await self._read(content, offset)
+                piece = await self._transfer.read(content, offset, "mail")
                 offset += len(piece)
                 ascii_only = piece.isascii()
         need = announce.needs(envelope, beginning, content.size, ascii_only=ascii_only)
@@ -238,18 +349,17 @@ class Handing:
                 job.result.replies[number] = reply
                 job.result.ours.add(number)
 
-    async def _transact(self, job: Job, batch: list[int]) -> None:
-        """One mail transaction (RFC 5321 §3.3)."""
-        self._next = None if self._next is job else self._next
-        self._dialogue.doubt = False
-        chunked = self._by_bdat(job.need)
+    async def _transact(self, job: Job, batch: list[int], ahead: _Ahead | None = None) -> None:
+        """One mail transaction (RFC 5321 §3.3), of which something may have been said before."""
+        whole = ahead is not None and ahead.whole
+        self._dialogue.doubt = whole
         heard: list[Reply] = []
         try:
-            if self._ahead is not None:
-                await self._envelope_ahead(self._ahead, heard)
+            if ahead is not None:
+                await self._envelope_ahead(ahead, heard)
             else:
                 self.messages += 1
-                await self._envelope(job, batch, heard, data=not chunked)
+                await self._envelope(job, batch, heard, data=not self._by_bdat(job.need))
             paths = (job.envelope.recipients[number].path for number in batch)
             strange = about_another(list(zip(paths, heard[1:], strict=False)))
             if strange is not None and self.features.pipelining:
@@ -262,11 +372,11 @@ class Handing:
             accepted = _settle(job.result, batch, heard)
         answered = heard[len(batch) + 1] if len(heard) > len(batch) + 1 else None
         if not accepted:
-            await self._without_recipients(answered)
+            await (self._unwanted() if whole else self._without_recipients(answered))
             return
         try:
             last = len(job.result.open) == len(accepted)
-            final = await self._content(job, answered, last=last)
+            final = await self._content(job, answered, last=last, whole=whole)
         except Broken as fault:
             if fault.heard and fault.reply.code != 421:
                 _conclude(job.result, accepted, fault.reply)
@@ -284,23 +394,55 @@ class Handing:
         else:
             self._dirty = True
 
-    async def _content(self, job: Job, answered: Reply | None, *, last: bool) -> Reply:
+    async def _unwanted(self) -> None:
+        """Likewise where the content was sent already: it is refused, too (RFC 3030 §4.2)."""
+        self._dialogue.doubt = False
+        try:
+            reply = await self._transfer.verdict()
+            if reply.positive:
+                raise self._dialogue.nonsense(reply, "content")
+        finally:
+            self._answered()
+        self._dialogue.stage = "rcpt"
+        self._dirty = True
+
+    async def _content(self, job: Job, answered: Reply | None, *, last: bool, whole: bool) -> Reply:
         """Send the content as the server wants it; `answered` is the reply to DATA, if it was said.
 
         `last` says that another message may follow: nothing more is to be said of this one.
+        If it was sent `whole` only the reply is to come.
 
         Raises:
             Broken: See there; `heard` where the server spoke before it hung up.
         """
+        behind = self._behind if last else nothing
         try:
-            if answered is None:
-                return await self._bdat(job, last=last)
-            if answered.code == 354:
-                return await self._data(job, last=last)
+            if whole:
+                reply = await self._transfer.verdict()
+            elif answered is None:
+                ahead = self._limits.ahead if self.features.pipelining else 0
+                reply = await self._transfer.chunks(job.content, job.beginning, ahead, behind)
+            elif answered.code == 354:
+                return await self._transfer.data(job.content, job.beginning, behind)
+            else:
+                self._dirty = True
+                return answered
         finally:
-            self._ended = False
-        self._dirty = True
-        return answered
+            self._answered()
+        # After a refused chunk the server waits for RSET (RFC 3030 §2).
+        self._dirty = not reply.positive
+        self._counts = self._counts or reply.positive
+        self._heard = self._seconds()
+        return reply
+
+    def _behind(self) -> bytes:
+        """What is said right behind the end of a content."""
+        self._ended = True
+        return self._announcement()
+
+    def _answered(self) -> None:
+        """A content was answered: what was sent last is the end of another one, or no end."""
+        self._ended = bool(self._ahead) and self._ahead[-1].whole
 
     async def _envelope(
         self, job: Job, batch: list[int], heard: list[Reply], *, data: bool
@@ -340,27 +482,47 @@ class Handing:
             commands.append(("data", b"DATA\r\n", times.data))
         return commands
 
+    def _catch_up(self) -> None:
+        """Say what may be said by now of those that follow."""
+        if octets := self._announcement():
+            self._dialogue.wire.send(octets)
+
     def _announcement(self) -> bytes:
-        """The envelope of the message that follows, if that is known and may be said now."""
-        job = self._next
-        ready = self._ended and self._ahead is None and self.features.pipelining
-        if job is None or not ready or self.exhausted:
-            return b""
+        """What may be said now of the messages that follow."""
+        said = []
+        while self._ended and self._following and len(self._ahead) < self.followers:
+            ahead = self._announce(self._following[0])
+            if ahead is None:
+                break
+            self._following.popleft()
+            self._ahead.append(ahead)
+            self._ended = ahead.whole
+            said.append(ahead.octets)
+        return b"".join(said)
+
+    def _announce(self, job: Job) -> _Ahead | None:
+        """What is said of a message that follows; None if it may not begin."""
+        if self.exhausted:
+            return None
         self._refuse_here(job)
         batch = job.result.open[: self._batch]
         if not batch or not job.may():
-            return b""
+            return None
         self.messages += 1
+        commands = self._commands(job, batch, data=not self._by_bdat(job.need))
         # Content in chunks may be refused, and then waits for RSET (RFC 3030 §2).
         reset = self.features.chunking
-        commands = self._commands(job, batch, data=not self._by_bdat(job.need))
-        self._ahead = _Ahead(job, batch, commands, reset)
-        return b"RSET\r\n" + self._ahead.octets if reset else self._ahead.octets
+        return _Ahead(job, batch, commands, reset, self._may_be_whole(job, batch))
+
+    def _record(self, ahead: _Ahead) -> None:
+        """Have the record say what was sent before its turn."""
+        self._dialogue.record(ahead.said)
+        if ahead.whole:
+            self._transfer.note(ahead.job.need.size)
 
     async def _envelope_ahead(self, ahead: _Ahead, heard: list[Reply]) -> None:
         """The replies to an envelope that was said before."""
-        self._ahead = None
-        self._dialogue.record(ahead.octets)
+        self._record(ahead)
         if ahead.reset:
             self._dirty = True
             await self._was_reset()
@@ -384,107 +546,13 @@ class Handing:
         if self._dirty:
             reply = await self._dialogue.reply("mail", self._timeouts.mail)
             if not reply.positive:
-                raise Broken(reply, "mail", heard=True)
+                raise Broken(reply, "mail", heard=True, in_doubt=self._dialogue.doubt)
             self._dirty = False
-
-    # ---- Content ---------------------------------------------------------------------------
 
     def _by_bdat(self, need: announce.Needs) -> bool:
         if not self.features.chunking:
             return False
-        return need.body is Body.BINARY or need.size > self._limits.bdat
-
-    async def _data(self, job: Job, *, last: bool) -> Reply:
-        """The content behind DATA, and what the server says to it."""
-        self._dialogue.stage = "content"
-        stuffer = Stuffer()
-        size, offset, piece = job.content.size, 0, job.beginning
-        while (offset := offset + len(piece)) < size:
-            self._dialogue.wire.send(stuffer.stuff(piece))
-            await self._pass()
-            piece = await self._read(job.content, offset)
-        self._dialogue.note(f">>> ({size} octets of content)")
-        self._dialogue.doubt = True
-        self._ended = last
-        rest = (stuffer.stuff(piece), stuffer.finish(), self._announcement())
-        self._dialogue.wire.send(b"".join(rest))
-        reply = await self._verdict()
-        self._dialogue.doubt = False
-        return reply
-
-    async def _bdat(self, job: Job, *, last: bool) -> Reply:
-        """The content in chunks (RFC 3030 §2), and the first refusal, or the last reply."""
-        final = last
-        size, offset, waiting = job.content.size, 0, 0
-        ahead = self._limits.ahead if self.features.pipelining else 0
-        refusal: Reply | None = None
-        while True:
-            length = min(self._limits.chunk, size - offset)
-            last = offset + length >= size
-            self._dialogue.say(f"BDAT {length}{' LAST' if last else ''}\r\n".encode())
-            self._dialogue.stage = "content"
-            await self._chunk(job, offset, length)
-            offset += length
-            waiting += 1
-            self._dialogue.doubt = last
-            if not last:
-                await self._pass()
-            elif refusal is None:
-                self._ended = final
-                self._dialogue.wire.send(self._announcement())
-            while waiting > (0 if last or refusal else ahead):
-                reply = await self._verdict()
-                waiting -= 1
-                if refusal is None and not reply.positive:
-                    refusal = reply
-                self._dialogue.doubt = last and waiting > 0 and refusal is None
-            if last or refusal is not None:
-                # After a refused chunk the server waits for RSET (RFC 3030 §2).
-                self._dirty = refusal is not None
-                return refusal or reply
-
-    async def _chunk(self, job: Job, offset: int, length: int) -> None:
-        end = offset + length
-        while offset < end:
-            piece = job.beginning if offset == 0 else await self._read(job.content, offset)
-            piece = piece[: end - offset]
-            self._dialogue.wire.send(piece)
-            offset += len(piece)
-            if offset < end:
-                await self._pass()
-
-    async def _pass(self) -> None:
-        """Wait until the transport takes more."""
-        self._dialogue.wire.allow(self._timeouts.block)
-        try:
-            await self._dialogue.wire.drained()
-        except (ConnectionError, TimeoutError) as error:
-            raise self._early(error) from None
-
-    def _early(self, error: Exception) -> Broken:
-        """What broke the transfer: perhaps the server spoke before it hung up."""
-        while (reply := self._dialogue.take("content")) is not None:
-            if not reply.positive:
-                return Broken(reply, "content", heard=True)
-        return self._dialogue.failed(error, "content")
-
-    async def _verdict(self) -> Reply:
-        """The reply to the content, or to a chunk."""
-        reply = await self._dialogue.reply("content", self._timeouts.end)
-        if 300 <= reply.code < 400:
-            raise self._dialogue.nonsense(reply, "content")
-        return reply
-
-    async def _read(self, content: Content, offset: int) -> bytes:
-        try:
-            piece = await content.read(offset, min(PIECE, content.size - offset))
-        except OSError as error:
-            words = f"Cannot read the content: {error.strerror or error}"
-            raise Unreadable(Reply(451, "3.0", (words,)), self._dialogue.stage) from error
-        if not piece and offset < content.size:
-            words = "The content is shorter than it was"
-            raise Unreadable(Reply(451, "3.0", (words,)), self._dialogue.stage)
-        return piece
+        return self._far or need.body is Body.BINARY or need.size > self._limits.bdat
 
 
 def _settle(result: Handover, batch: Sequence[int], heard: Sequence[Reply]) -> list[int]:

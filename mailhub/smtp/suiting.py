@@ -15,7 +15,8 @@ from mailhub.mail.sevenbit import Impossible, seven_bit
 from mailhub.mail.value import replace
 from mailhub.ports.message import Content
 from mailhub.smtp.features import Features
-from mailhub.smtp.handover import PIECE, Handover
+from mailhub.smtp.handover import Handover
+from mailhub.smtp.transfer import PIECE
 
 LIMIT: Final = 8 * 1024 * 1024
 """Octets of a message that is encoded anew: nothing else happens meanwhile."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from bench.postfix import Postfix, search_path
+from bench.relay import Line
 from tests.commandline import operate
 from tests.interop.conftest import message, start
 
@@ -42,6 +43,8 @@ class Pair:
         self.home = home
         self.port = free_port()
         self.hub = start(home)
+        written = (self.hub.state / "mailhub.ini").read_text(encoding="utf-8")
+        self.demo = written.partition("# Everything that is not")[0]
         self.postfix = Postfix(home / "postfix", self.port, "")
 
     def restart_hub(self, more: str) -> None:
@@ -49,8 +52,7 @@ class Pair:
         self.hub.process.terminate()
         self.hub.process.wait(20)
         file = self.hub.state / "mailhub.ini"
-        text = file.read_text(encoding="utf-8").partition("# Everything that is not")[0]
-        file.write_text(text + more, encoding="utf-8")
+        file.write_text(self.demo + more, encoding="utf-8")
         twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
         twistd += ["--nodaemon", "--pidfile=", f"--logfile={self.home}/log", "mailhub"]
         self.hub.process = subprocess.Popen([*twistd, "--config", str(file)], cwd=self.home)
@@ -84,7 +86,8 @@ relay_domains = hub.example
 smtp_tls_security_level = encrypt
 virtual_mailbox_domains = far.example
 virtual_mailbox_base = {home}/far
-virtual_mailbox_maps = inline:{{ carol@far.example=carol/, dave@far.example=dave/ }}
+virtual_mailbox_maps = inline:{{ carol@far.example=carol/, dave@far.example=dave/,
+    erin@far.example=erin/ }}
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
 virtual_alias_maps = inline:{{ ghost@far.example=nobody@far.example }}
@@ -94,8 +97,7 @@ virtual_transport = virtual
     (home / "far").mkdir()
     shutil.chown(home / "far", 65534, 65534)
     made.postfix.start()
-    route = f"[route postfix]\nhost = 127.0.0.1:{made.port}\ntls = none\nreturn paths = yes\n"
-    made.restart_hub(f"{route}[suppression]\nreturn paths = bulk\n")
+    made.restart_hub(route(made.port))
     yield made
     made.postfix.stop()
     hub.process.terminate()
@@ -134,6 +136,61 @@ def test_to_postfix(pair: Pair) -> None:
     for who in ("carol", "dave"):
         assert b"Return-Path: <alice@hub.example>" in arrived(pair, who, "hub to postfix")
     assert pair.postfix.log.count("nrcpt=2") == 1
+
+
+def route(port: int) -> str:
+    """To Postfix over one connection, with a return path of our own for newsletters."""
+    return f"""[route postfix]
+host = 127.0.0.1:{port}
+tls = none
+return paths = yes
+[suppression]
+return paths = bulk
+"""
+
+
+@pytest.fixture
+def line(pair: Pair) -> Iterator[Line]:
+    """A long line to Postfix, with one connection on it at most."""
+    with Line(free_port(), pair.port) as made:
+        pair.restart_hub(route(made.port) + "[relay]\nconnections per host = 1\n")
+        yield made
+        pair.restart_hub(route(pair.port))
+
+
+def dialogues(pair: Pair, recipient: str) -> list[str]:
+    """What was said to Postfix, message by message, for this recipient."""
+    asked = ["journey", "--to", recipient, "--since", "1h", "--json"]
+    told = json.loads(operate("--state", str(pair.hub.state), *asked).out)
+    return [
+        "\n".join(event["dialogue"])
+        for journey in told
+        for event in journey["events"]
+        if event["event"] == "tried"
+    ]
+
+
+def test_far(pair: Pair, line: Line) -> None:
+    """On a long line several messages are under way at once: each is answered for, and is once."""
+    hub = pair.hub
+    strangers = (7, 11, 12)
+    with smtplib.SMTP(hub.host, hub.ports["submission"]) as client:
+        client.starttls(context=hub.context())
+        client.login(ALICE, hub.passwords[ALICE])
+        for number in range(20):
+            who = "stranger" if number in strangers else "erin"
+            made = message(f"far {number}")
+            made.replace_header("From", ALICE)
+            client.sendmail(ALICE, [f"{who}@far.example"], made.as_bytes(policy=SMTP))
+    for number in range(20):
+        if number not in strangers:
+            arrived(pair, "erin", f"far {number}")
+    assert len(list((pair.home / "far/erin/new").glob("*"))) == 17
+    assert line.connections == 1
+    refused = dialogues(pair, "stranger@far.example")
+    assert ["550 5.1.1" in dialogue for dialogue in refused] == [True] * 3
+    assert any("octets of content" in dialogue for dialogue in refused), "it was on its way"
+    assert all("BDAT" in dialogue for dialogue in dialogues(pair, "erin@far.example"))
 
 
 def test_from_postfix(pair: Pair) -> None:

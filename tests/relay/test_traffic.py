@@ -190,7 +190,7 @@ class TestPlaces:
         assert it.room(A) == 3 + AHEAD
         assert it.room(A, (ONE, TWO)) == 6 + AHEAD
         gate = it.gate(A)
-        gate.seat("a link")
+        gate.seat("a link", 1)
         assert it.room(A) == 4 + AHEAD
         gate.repute = replace(gate.repute, trial=True)
         assert it.room(A) == 1 + AHEAD

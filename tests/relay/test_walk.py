@@ -318,6 +318,123 @@ class TestBehind:
         ]
 
 
+class Leaving(Model):
+    """Hangs up behind a farewell."""
+
+    def say(self, answer: str) -> None:
+        super().say(answer)
+        self.closed = self.closed or answer.startswith("421")
+
+
+class TestFar:
+    """A long line, to a host that takes chunks: several messages are under way at once."""
+
+    @pytest.fixture
+    def world(self, world: World) -> World:
+        """One connection at most, and 100 ms to the host and back."""
+        world.network.latency = 0.05
+        world.provider["connections"] = 1
+        return world
+
+    def deliveries(self, world: World, count: int) -> list[list[Any]]:
+        remote = world.remote()
+        return [start(remote.deliver(HOP, envelope(f"n{n}"), content())) for n in range(count)]
+
+    def proved(self, world: World, count: int, behaviour: Any = None) -> list[Any]:
+        """What comes of so many at once, once a connection is there that has taken a chunk."""
+        world.host = Host(behaviour or Model)
+        world.network.hosts[ONE, 25] = world.host
+        first = self.deliveries(world, 1)
+        world.network.pass_time(1)
+        assert [told(outcome) for [outcome] in first] == [["250 2.0.0"]]
+        results = self.deliveries(world, count)
+        world.network.pass_time(0.101)
+        return results
+
+    def test_a_round_trip_for_four(self, world: World) -> None:
+        """Four messages take one round trip, and the next follow as soon as one is answered."""
+        results = self.proved(world, 4)
+        assert [told(outcome) for [outcome] in results] == [["250 2.0.0"]] * 4
+        [model] = world.host.models
+        assert len(model.taken) == 5
+        assert not any(attempt.in_doubt for [it] in results for attempt in it.attempts)
+        assert [it.attempts[0].dialogue[-1] for [it] in results] == [
+            "<<< 250 2.0.0 Ok: queued as MODEL"
+        ] * 4
+        assert all(
+            any(f"n{n}@" in line for line in it.attempts[0].dialogue)
+            for n, [it] in enumerate(results)
+        )
+
+    def test_many(self, world: World) -> None:
+        """However many there are, each arrives once."""
+        results = self.deliveries(world, 12)
+        world.network.pass_time(3)
+        assert [told(outcome) for [outcome] in results if outcome.put_off is None] == [
+            ["250 2.0.0"]
+        ] * sum(outcome.put_off is None for [outcome] in results)
+        taken = [it.recipients for model in world.host.models for it in model.taken]
+        assert len(taken) == len({tuple(it) for it in taken}) >= 5
+
+    def test_lost(self, world: World) -> None:
+        """If the connection breaks all that were sent are in doubt, and none is tried elsewhere."""
+        answers: dict[str, Any] = {"BDAT": ["", "250 Ok", "", "250 Ok", "", DROP]}
+        results = self.proved(world, 4, lambda: Model(answers=answers))
+        world.network.pass_time(5)
+        assert [told(outcome) for [outcome] in results] == [["250 2.0.0"], *[["451 4.4.2"]] * 3]
+        doubts = [[it.in_doubt for it in outcome.attempts] for [outcome] in results]
+        assert doubts == [[False], [True], [True], [True]]
+        assert all(
+            any(f"n{n}@" in line for line in outcome.attempts[0].dialogue)
+            for n, [outcome] in enumerate(results)
+        )
+        assert len(world.host.models) == 1
+
+    def test_farewell(self, world: World) -> None:
+        """What was sent behind a farewell was not read: it goes on a new connection."""
+        turns: Iterator[Any] = iter([{"MAIL": ["250 Ok", "250 Ok", "421 4.7.0 Enough"]}, {}])
+        results = self.proved(world, 4, lambda: Leaving(answers=next(turns)))
+        world.network.pass_time(5)
+        sent = [outcome for [outcome] in results if outcome.put_off is None]
+        assert len(sent) >= 2
+        assert [told(outcome) for outcome in sent] == [["250 2.0.0"]] * len(sent)
+        assert not any(it.in_doubt for [outcome] in results for it in outcome.attempts)
+        assert len(world.host.models) == 2
+        assert sum(len(model.taken) for model in world.host.models) == 1 + len(sent)
+
+    def test_one_after_the_other(self, world: World) -> None:
+        """An operator who wants no doubts has one message under way at a time."""
+        limits = PoolLimits(under_way=1)
+        world.pool.obey(limits, world.pool.timeouts)
+        self.proved(world, 4)
+        [model] = world.host.models
+        assert len(model.taken) == 1
+        assert "DATA" in model.commands
+
+    def test_cancelled(self, world: World) -> None:
+        """Who gives up amid the others takes the connection along: those behind are in doubt."""
+        world.host = Host()
+        world.network.hosts[ONE, 25] = world.host
+        first = self.deliveries(world, 1)
+        world.network.pass_time(1)
+        assert first[0]
+        remote = world.remote()
+        works = [
+            Deferred.fromCoroutine(remote.deliver(HOP, envelope(f"n{n}"), content()))
+            for n in range(3)
+        ]
+        results: dict[int, Any] = {}
+        for number, work in enumerate(works):
+            work.addBoth(partial(results.__setitem__, number))
+        world.network.settle()
+        works[1].cancel()
+        world.network.pass_time(1)
+        whole, cut, behind = (results[number] for number in range(3))
+        assert cut.check(CancelledError)
+        assert told(whole) == ["250 2.0.0"]
+        assert behind.attempts[0].in_doubt
+
+
 class TestPutOff:
     def test_slow(self, world: World) -> None:
         """What the pace does not allow now is put off: no attempt, and no failure."""

@@ -131,7 +131,7 @@ DIGESTS = {
     "hostile": "7583d25ebd9cef327b73b177bccc1213",
     "a campaign": "728ca7530c65616537eedd4f1d49ffd5",
     "a campaign, another seed": "f679e62e06aa1e96b8900dac1982a57e",
-    "two hubs": "5ff8809d953af23b6dbaa806c00e68bd",
+    "two hubs": "f80a1d236179514b091bcf96738328d3",
 }
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Body, Envelope, Notify, Recipient, Return
 from mailhub.smtp.client import ClientSession
-from mailhub.smtp.handover import CLIENT_LIMITS, PIECE, ClientLimits, Handover
-from mailhub.smtp.wire import Unreadable
+from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Handover, Job
+from mailhub.smtp.transfer import PIECE
+from mailhub.smtp.wire import Incomprehensible, Unreadable
 from tests.rig import run
 from tests.smtp.model import DROP, EVERYTHING, SILENCE, FakeWire, Message, Model, Octets
 
@@ -687,8 +688,327 @@ class TestAhead:
         jobs = [run(session.prepare(envelope(), Octets(b"%d\r\n" % n))) for n in range(4)]
         handovers = []
         for number, job in enumerate(jobs):
-            session.follow(jobs[number + 1] if number < 3 else None)
+            for following in jobs[number + 1 : number + 2]:
+                session.follow(following)
             handovers.append(run(session.hand_over(job)))
         assert all(None not in handover.replies for handover in handovers)
         taken = [n for n, handover in enumerate(handovers) if codes(handover) == [250]]
         assert [message.content for message in server.taken] == [b"%d\r\n" % n for n in taken]
+
+
+class Ticking:
+    """A clock on which everything takes a tenth of a second."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.1
+        return self.now
+
+
+CHUNKS = ("PIPELINING", "CHUNKING", "8BITMIME")
+
+
+class TestUnderWay:
+    """Several messages under way at once, on a long line to a server that takes chunks."""
+
+    def session(self, server: Model, **options: Any) -> tuple[ClientSession, Wire]:
+        wire = Wire(server)
+        wire.session = ClientSession(wire, "hub.example", seconds=Ticking(), **options)
+        run(wire.session.open())
+        return wire.session, wire
+
+    def jobs(self, session: ClientSession, count: int, first: int = 0) -> list[Job]:
+        """Messages that are ready, each of its own recipient."""
+        return [
+            run(session.prepare(envelope(f"n{n}"), Octets(b"Subject: %d\r\n\r\n" % n)))
+            for n in range(first, first + count)
+        ]
+
+    def proved(self, server: Model, **options: Any) -> tuple[ClientSession, Wire]:
+        """A connection on which a message has gone by BDAT already."""
+        session, wire = self.session(server, **options)
+        [job] = self.jobs(session, 1, 9)
+        assert codes(run(session.hand_over(job))) == [250]
+        server.commands.clear()
+        server.taken.clear()
+        wire.writes.clear()
+        return session, wire
+
+    def all_of(self, server: Model, count: int = 4, **options: Any) -> list[Handover]:
+        """What becomes of so many that follow each other."""
+        session, _ = self.proved(server, **options)
+        first, *others = self.jobs(session, count)
+        for job in others:
+            session.follow(job)
+        return [run(session.hand_over(job)) for job in (first, *others)]
+
+    def test_whole(self) -> None:
+        """A message leaves in one piece, and three others right behind it."""
+        server = Model(CHUNKS)
+        session, wire = self.proved(server)
+        first, *others = self.jobs(session, 6)
+        for job in others:
+            session.follow(job)
+        assert codes(run(session.hand_over(first))) == [250]
+        assert [it.split(" ")[0] for it in server.commands] == [
+            *("MAIL", "RCPT", "BDAT"),
+            *("RSET", "MAIL", "RCPT", "BDAT") * 3,
+        ]
+        assert [session.sent(job) for job in others] == [True, True, True, False, False]
+        for number, job in enumerate(others, 1):
+            assert codes(run(session.hand_over(job))) == [250]
+            assert len(server.taken) == min(number + 4, 6), "the next follows at once"
+        contents = [message.content for message in server.taken]
+        assert contents == [b"Subject: %d\r\n\r\n" % n for n in range(6)]
+        assert not session.announced
+        assert [write.count(b"MAIL") for write in wire.writes] == [4, 1, 1]
+
+    def test_only_once_it_was_seen_to_count(self) -> None:
+        """The first message on a connection is not followed by content that nobody asked for."""
+        server = Model(CHUNKS)
+        session, _ = self.session(server)
+        first, second, third = self.jobs(session, 3)
+        session.follow(second)
+        session.follow(third)
+        assert codes(run(session.hand_over(first))) == [250]
+        assert session.announced
+        assert not session.sent(second)
+        assert codes(run(session.hand_over(second))) == [250]
+        assert session.sent(third)
+        assert codes(run(session.hand_over(third))) == [250]
+
+    @pytest.mark.parametrize(
+        ("extensions", "options"),
+        [
+            (("PIPELINING", "8BITMIME"), {}),
+            (("CHUNKING", "8BITMIME"), {}),
+            (CHUNKS, {"limits": ClientLimits(under_way=1)}),
+            (CHUNKS, {"together": False}),
+        ],
+    )
+    def test_not_everywhere(self, extensions: tuple[str, ...], options: dict[str, Any]) -> None:
+        """Without one of both extensions, or if it is not wished, none is sent before its turn."""
+        server = Model(extensions)
+        session, _ = self.session(server, **options)
+        jobs = self.jobs(session, 3)
+        for job in jobs[1:]:
+            session.follow(job)
+        for job in jobs:
+            assert codes(run(session.hand_over(job))) == [250]
+            assert not any(map(session.sent, jobs))
+        assert "BDAT" not in " ".join(server.commands)
+
+    def test_after_silence(self) -> None:
+        """A server that may have gone is not sent a whole message: that would be in doubt."""
+        server = Model(CHUNKS)
+        clock = Ticking()
+        wire = Wire(server)
+        wire.session = ClientSession(wire, "hub.example", seconds=clock)
+        run(wire.session.open())
+        for pause, whole in ((0.0, False), (0.0, True), (5.0, False)):
+            clock.now += pause
+            wire.writes.clear()
+            [job] = self.jobs(wire.session, 1)
+            assert codes(run(wire.session.hand_over(job))) == [250]
+            assert (b"BDAT" in wire.writes[0]) is whole
+
+    def test_short_line(self) -> None:
+        """Where a round trip takes no time there is nothing to be gained."""
+        wire = Wire(Model(CHUNKS))
+        wire.session = ClientSession(wire, "hub.example", seconds=lambda: 1.0)
+        run(wire.session.open())
+        assert wire.session.followers == 1
+
+    def test_large(self) -> None:
+        """What does not lie in memory whole is announced, and sent in its turn."""
+        server = Model(CHUNKS)
+        session, _ = self.proved(server)
+        [first] = self.jobs(session, 1)
+        large = run(session.prepare(envelope("big"), Octets(b"x" * 998 + b"\r\n" + b"y" * PIECE)))
+        session.follow(large)
+        assert codes(run(session.hand_over(first))) == [250]
+        assert session.announced
+        assert not session.sent(large)
+        assert codes(run(session.hand_over(large))) == [250]
+        assert len(server.taken[1].content) == 1000 + PIECE
+
+    @pytest.mark.parametrize("refused", ["MAIL", "RCPT"])
+    def test_refused(self, refused: str) -> None:
+        """A refused envelope is followed by refused content; the others arrive (RFC 3030 §4.2)."""
+        turns: list[Any] = ["250 Ok", "250 Ok", "550 5.7.1 No", "250 Ok"]
+        server = Judge(CHUNKS, answers={refused: turns}, verdicts=[_said(good=True)] * 2)
+        server.verdicts += ["503 5.5.1 Nobody", *[_said(good=True)] * 2]
+        handovers = self.all_of(server)
+        assert [codes(it) for it in handovers] == [[250], [550], [250], [250]]
+        assert all(it.fault is None for it in handovers)
+        assert [message.content[9:10] for message in server.taken] == [b"0", b"2", b"3"]
+
+    def test_content_refused(self) -> None:
+        """A refusal of one content is that of no other."""
+        good, bad = _said(good=True), "554 5.7.1 Spam"
+        server = Judge(CHUNKS, verdicts=[good, good, bad, good, bad])
+        assert [codes(it) for it in self.all_of(server)] == [[250], [554], [250], [554]]
+        assert len(server.taken) == 2
+
+    def test_taken_for_nobody(self) -> None:
+        """A server that takes content after it refused all recipients has lost its way."""
+        turns: list[Any] = ["250 Ok", "250 Ok", "550 5.1.1 Who?", "250 Ok"]
+        handovers = self.all_of(Judge(CHUNKS, answers={"RCPT": turns}))
+        assert [codes(it) for it in handovers] == [[250], [550], [None], [None]]
+        assert isinstance(handovers[1].fault, Incomprehensible)
+        assert handovers[1].fault.together
+        assert [it.fault is not None and it.fault.in_doubt for it in handovers[2:]] == [True] * 2
+
+    def test_farewell(self) -> None:
+        """Behind 421 nothing was read: what was sent there may go elsewhere (RFC 5321 §3.8)."""
+        turns: list[Any] = ["250 Ok", "250 Ok", "421 4.7.0 Enough\n"]
+        server = Model(CHUNKS, answers={"MAIL": turns})
+        first, second, third, fourth = self.all_of(server)
+        assert codes(first) == [250]
+        for handover in (second, third, fourth):
+            assert codes(handover) == [None]
+            assert handover.fault is not None
+            assert not handover.fault.in_doubt
+            assert handover.fault.reply.code == 421
+
+    @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "BDAT"])
+    def test_lost(self, verb: str) -> None:
+        """All that was sent and not answered is in doubt; what was answered is not."""
+        turns: list[Any] = ["250 Ok", "250 Ok", DROP]
+        if verb == "BDAT":  # answered before its content, too
+            turns = ["", "250 Ok", "", "250 Ok", "", DROP]
+        session, _ = self.proved(Model(CHUNKS, answers={verb: turns}))
+        jobs = self.jobs(session, 6)
+        for job in jobs[1:]:
+            session.follow(job)
+        handovers = [run(session.hand_over(job)) for job in jobs]
+        assert [codes(it) for it in handovers] == [[250], *[[None]] * 5]
+        faults = [it.fault for it in handovers[1:]]
+        assert [fault is not None and fault.in_doubt for fault in faults] == [True] * 4 + [False]
+
+    def test_refused_and_lost(self) -> None:
+        """A recipient that was refused before the connection broke is in no doubt."""
+        answers: dict[str, Any] = {
+            "RCPT": ["250 Ok", "250 Ok", "550 5.1.1 Who?"],
+            "BDAT": ["", "250 Ok", "", "250 Ok", "", DROP],
+        }
+        _, second, third, _ = self.all_of(Model(CHUNKS, answers=answers))
+        assert codes(second) == [550]
+        assert second.fault is not None
+        assert not second.fault.in_doubt
+        assert third.fault is not None
+        assert third.fault.in_doubt
+
+    def test_too_many_recipients(self) -> None:
+        """Who is put off for a server's limit goes elsewhere: here others are under way."""
+        server = Model(CHUNKS, answers={"RCPT": ["250 Ok", "250 Ok", "250 Ok", "452 4.5.3 Many"]})
+        session, _ = self.proved(server)
+        [first] = self.jobs(session, 1)
+        both = run(session.prepare(envelope("ann", "bea"), Octets(SMALL)))
+        [third] = self.jobs(session, 1, 3)
+        session.follow(both)
+        session.follow(third)
+        handovers = [run(session.hand_over(job)) for job in (first, both)]
+        assert codes(handovers[1]) == [250, None]
+        assert handovers[1].fault is None
+        assert session.announced
+
+    def test_cut_short(self) -> None:
+        """Whoever follows one that was called off hears that it may have arrived."""
+        server = Model(CHUNKS)
+        session, wire = self.proved(server)
+        first, second = self.jobs(session, 2)
+        session.follow(second)
+
+        async def called_off() -> None:
+            raise KeyboardInterrupt
+
+        server.answers = {"RSET": SILENCE}
+        coroutine = session.hand_over(first)
+        assert codes(run(coroutine)) == [250]
+        [third] = self.jobs(session, 1, 3)
+        session.follow(third)
+        wire.listen = called_off  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            run(session.hand_over(second))
+        fault = run(session.hand_over(third)).fault
+        assert fault is not None
+        assert fault.in_doubt
+
+    def test_recorded(self) -> None:
+        """Each message's dialogue is its own, whenever it was said."""
+        lines: list[str] = []
+        session, _ = self.proved(Model(CHUNKS), record=lines.append)
+        first, second = self.jobs(session, 2)
+        session.follow(second)
+        lines.clear()
+        run(session.hand_over(first))
+        assert not any("n1" in line for line in lines)
+        lines.clear()
+        run(session.hand_over(second))
+        assert [line.partition(":")[0] for line in lines[:3]] == [
+            ">>> MAIL FROM",
+            ">>> RCPT TO",
+            ">>> BDAT 14 LAST",
+        ]
+        assert lines[-1].startswith("<<< 250")
+
+    def test_limit(self) -> None:
+        """A server that wants no more messages is sent none (RFC 9422 §4.1)."""
+        server = Model((*CHUNKS, "LIMITS MAILMAX=3"))
+        handovers = self.all_of(server)
+        assert [codes(it) for it in handovers] == [[250], [250], [None], [None]]
+        assert all(it.fault is None for it in handovers)
+
+    @given(
+        st.lists(st.booleans(), max_size=6),
+        st.lists(st.booleans(), max_size=6),
+        st.lists(st.booleans(), max_size=6),
+        st.integers(2, 5),
+    )
+    def test_any(
+        self, mails: list[bool], paths: list[bool], contents: list[bool], depth: int
+    ) -> None:
+        """However often a server refuses, each is answered for, and arrives if it was accepted."""
+        answers: dict[str, Any] = {"MAIL": ["250 Ok", *map(_said, mails), "250 Ok"]}
+        server = Strict(CHUNKS, answers=answers, paths=[True, *paths], contents=[True, *contents])
+        session, _ = self.proved(server, limits=ClientLimits(under_way=depth))
+        jobs = self.jobs(session, 7)
+        handovers = []
+        for number, job in enumerate(jobs):
+            for following in jobs[number + 1 : number + depth]:
+                if not session.sent(following):
+                    session.forget(following)
+                    session.follow(following)
+            handovers.append(run(session.hand_over(job)))
+        assert all(handover.fault is None for handover in handovers)
+        assert all(None not in handover.replies for handover in handovers)
+        taken = [n for n, handover in enumerate(handovers) if codes(handover) == [250]]
+        assert [it.content for it in server.taken] == [b"Subject: %d\r\n\r\n" % n for n in taken]
+
+
+@dataclass
+class Strict(Model):
+    """Refuses content for nobody, and waits for RSET after each refusal of a content."""
+
+    paths: list[bool] = field(default_factory=list)
+    contents: list[bool] = field(default_factory=list)
+
+    def _rcpt(self, line: str) -> str:
+        if not self.mail:
+            return "503 5.5.1 MAIL first"
+        return _said(self.paths.pop(0) if self.paths else True)
+
+    def _end(self, verb: str, last: bool) -> None:
+        assert verb == "BDAT"
+        assert last
+        said = "503 5.5.1 Nobody"
+        if self.recipients:
+            said = _said(self.contents.pop(0) if self.contents else True)
+        if said.startswith("2"):
+            self.taken.append(Message(self.mail, self.recipients, self.content))
+            self.mail, self.recipients = "", []
+        self.content = b""
+        self.say(said)
