@@ -6,9 +6,11 @@ is the order of their octets in UTF-8.
 
 RFC 5051 §2 maps case first and decomposes then; we decompose before and after, so
 that a ligature is found by its letters in either case: what is equal by the RFC is
-equal here. A letter has a few marks, and a text that has none of the letters thousands on
-end: those are cut apart by joiners, because to order them takes time in the square of their
-number (Unicode calls that the stream-safe form, UAX #15 §13).
+equal here.
+
+A letter has a few marks. Where they come by the thousand they are cut apart by joiners, for
+to put them into order takes time in the square of their number; the stream-safe form of
+Unicode (UAX #15 §13) does the same.
 
 Invariants:
 
@@ -37,8 +39,8 @@ _RARE: Final = "\U00010000"
 """Sets of characters below are looked up at once, those above one by one."""
 _PIECE: Final = 28
 """So many are left together."""
-_LAST_CASED: Final = 0x1F000
-"""No character from here on has more than one character in capitals (Unicode 15)."""
+_LAST: Final = 0x1F000
+"""From here on no character is a mark, or has several characters in capitals (Unicode 15)."""
 
 
 def fold(text: str) -> str:
@@ -98,7 +100,7 @@ class _Marks(NamedTuple):
 def _marks() -> _Marks:
     found = "".join(
         character
-        for character in map(chr, range(0x300, 0x110000))
+        for character in map(chr, range(0x300, _LAST))
         if unicodedata.combining(unicodedata.normalize("NFKD", character)[0])
     )
     usual = "".join(character for character in found if character < _RARE)
@@ -114,6 +116,6 @@ def _marks() -> _Marks:
 @cache
 def _special() -> re.Pattern[str]:
     """Characters without a simple titlecase form: as capitals they would be several, as ß is."""
-    found = (chr(point) for point in range(0x80, _LAST_CASED))
+    found = (chr(point) for point in range(0x80, _LAST))
     several = [it for it in found if len(it.upper()) > 1 and len(it.title()) > 1]
     return re.compile("([" + "".join(several) + "])")
