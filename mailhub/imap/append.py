@@ -156,7 +156,9 @@ class Uploading:
         except StoreRefused as why:
             raise to_target(why) from None
         self._state.made(canonical(self._name), placed)
-        code = f"APPENDUID {placed.uid_validity} {number_set(placed.uids)}"  # RFC 4315 §3
+        # RFC 4315 §3: no UIDs for whom may not open the mailbox
+        uids = number_set(placed.uids)
+        code = f"APPENDUID {placed.uid_validity} {uids}" if uids else ""
         return Ok("Append completed", code)
 
     async def abandon(self) -> None:

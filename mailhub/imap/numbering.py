@@ -19,6 +19,14 @@ def numbered(command: Command) -> bool:
     return not getattr(command, "by_uid", True) or _numbered_key(command)
 
 
+def barred(command: Command) -> bool:
+    """Whether a client that has enabled UIDONLY may not say it (RFC 9586 §3)."""
+    if isinstance(command, commands.Select):
+        resync = command.how.resync
+        return resync is not None and resync.numbers is not None
+    return numbered(command)
+
+
 def settled(command: Command) -> bool:
     """Whether numbers must mean the same from its first response to its last."""
     moves = (commands.Copy, commands.Replace)

@@ -50,7 +50,7 @@ from mailhub.imap.capability import capabilities
 from mailhub.imap.census import Census
 from mailhub.imap.command import Command
 from mailhub.imap.fault import worded
-from mailhub.imap.numbering import numbered, settled
+from mailhub.imap.numbering import barred, settled
 from mailhub.imap.reader import Announced, Reader, Refused, Request, tag_of
 from mailhub.imap.response import Bad, Broken, Bye, Condition, No, Ok, status
 from mailhub.imap.settings import Settings
@@ -396,7 +396,7 @@ class Session:
         Raises:
             Bad: It has enabled UIDONLY (RFC 9586 §3).
         """
-        if self._state.manner.uid_only and numbered(command):
+        if self._state.manner.uid_only and barred(command):
             raise Bad("UIDs only were agreed on", "UIDREQUIRED")
 
     def _check_utf8(self, parts: tuple[bytes, ...]) -> None:

@@ -32,7 +32,7 @@ from mailhub.store import folders, levels, maildir, metadata, quota, subscriptio
 from mailhub.store.acl import Acls
 from mailhub.store.barrier import Barrier
 from mailhub.store.box import Box
-from mailhub.store.carrying import carry
+from mailhub.store.carrying import carry, shown
 from mailhub.store.content import ReadCache
 from mailhub.store.following import Following
 from mailhub.store.ground import Ground
@@ -47,7 +47,7 @@ from mailhub.store.upload import DiskUpload
 from mailhub.store.work import wholly
 
 T = TypeVar("T")
-Abroad = Callable[[SharedMailbox, Sequence[int], str, bool], Awaitable[Placed | None]]
+Abroad = Callable[[SharedMailbox, Sequence[int], str, bool], Awaitable[Placed | str]]
 
 
 class AccountStore:
@@ -60,8 +60,8 @@ class AccountStore:
         mailboxes: Those that are open or kept warm, by directory.
         listeners: Told of what happens to mailboxes, open or not.
         acls: Their access control lists.
-        abroad: Carries messages to mailboxes of other accounts; gives None for a name that
-            is the account's own.
+        abroad: Carries messages to mailboxes of other accounts; of what a name calls that is the
+            account's own it gives the name.
     """
 
     def __init__(
@@ -526,12 +526,14 @@ class AccountStore:
         """
         if self.abroad is not None:
             found = await self.abroad(source, uids, target, move)
-            if found is not None:
+            if isinstance(found, Placed):
                 return found
+            target = found
         async with self._held([source.name, target]) as (same, other):
             if same is not source:
                 raise StoreRefused(StoreFault.NONEXISTENT, "The mailbox was deleted")
-            return await carry(source, other, uids, move=move)
+            placed = await carry(source, other, uids, move=move)
+            return shown(placed, self.rights(other.box.directory))
 
     # ---- Quota and POP3 --------------------------------------------------------------------
 

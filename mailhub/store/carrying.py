@@ -10,12 +10,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
+from mailhub.mail.rights import Rights
 from mailhub.ports.message import Placed, Uid, UidValidity
 from mailhub.store import quota, reconcile, transfer
 from mailhub.store.mailbox import SharedMailbox, Told
 from mailhub.store.quota import Sum
 from mailhub.store.rows import Row
+
+
+def shown(placed: Placed, rights: Rights) -> Placed:
+    """Where messages went, as far as it may be told: UIDs to whom may open it (RFC 4315 §3)."""
+    return placed if "r" in rights else replace(placed, sources=(), uids=())
 
 
 @asynccontextmanager

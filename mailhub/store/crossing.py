@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from mailhub.mail.flag import DELETED, SEEN
 from mailhub.ports.accounts import Account
 from mailhub.ports.message import Placed
-from mailhub.store.carrying import carry, locked
+from mailhub.store.carrying import carry, locked, shown
 from mailhub.store.mailbox import SharedMailbox
 from mailhub.store.rows import Row
 from mailhub.store.sharing import Sharing
@@ -44,15 +44,14 @@ class Crossing:
 
     async def abroad(
         self, source: SharedMailbox, uids: Sequence[int], target: str, move: bool
-    ) -> Placed | None:
-        """Copy or move own messages to another account's mailbox; None if `target` is our own.
+    ) -> Placed | str:
+        """Copy or move own messages to another account's mailbox; if it is our own, its name.
 
         Raises:
             StoreRefused: NONEXISTENT, NO_PERMISSION, OVER_QUOTA, SERVER_BUG.
         """
         if not self._spots.is_foreign(target):
-            self._spots.at(target).need("i")
-            return None
+            return self._spots.at(target).need("i").name
         return await self._carry(source, None, uids, target, move=move)
 
     async def _copy(self, visit: Visit, uids: Sequence[int], target: str, move: bool) -> Placed:
@@ -92,7 +91,7 @@ class Crossing:
             spot.store.leave(other)
         pairs = zip(placed.sources, placed.uids, strict=True)
         await self.see(spot, [new for old, new in pairs if old in were_seen])
-        return placed
+        return shown(placed, spot.rights)
 
     async def see(self, spot: Spot, uids: Sequence[int]) -> None:
         r"""Set the account's own ``\Seen`` in another's mailbox."""

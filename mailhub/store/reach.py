@@ -23,6 +23,7 @@ from mailhub.ports.message import Appending, Placed, Upload
 from mailhub.ports.store import Affair, Listed, Notice, Status, StoreFault, StoreRefused, Usage
 from mailhub.store import annotating, controlling, maildir, urlkeys
 from mailhub.store.account import AccountStore
+from mailhub.store.carrying import shown
 from mailhub.store.crossing import Crossing, permitted
 from mailhub.store.name import INBOX, SEPARATOR, directory_of
 from mailhub.store.overhearing import Overhearing
@@ -206,7 +207,7 @@ class AccountReach:
                 if any(flag.lower() == "\\seen" for flag in it.flags)
             ]
             await self.crossing.see(spot, seen)
-        return placed
+        return shown(placed, spot.rights)
 
     def listen(self, told: Callable[[Notice], None]) -> None:
         """Call `told` with what happens to own mailboxes, and to annotations."""

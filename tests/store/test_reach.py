@@ -317,6 +317,38 @@ class TestOpen:
         run(his.release())
 
 
+class TestDropBox:
+    def test_no_uids(self, hub: Hub) -> None:
+        """Who may put messages into a mailbox, and not open it, hears no UIDs (RFC 4315 §3)."""
+        run(hub.ann.set_acl("Sent", "bob@hub.example", "li"))
+        target = f"{ANNS}/Sent"
+        upload = run(hub.bob.upload(len(TEXT), target))
+        run(upload.write(TEXT))
+        assert run(hub.bob.append(target, [Appending(upload, ("\\Seen",))])).uids == ()
+        for _ in range(2):
+            hub.append(hub.bob, "INBOX")
+        inbox = run(hub.bob.open("INBOX"))
+        for placed in (run(inbox.copy([ONE], target)), run(inbox.move([TWO], target))):
+            assert (placed.sources, placed.uids) == ((), ())
+        assert list(inbox.uids) == [1]
+        run(hub.ann.set_acl("Sent", "bob@hub.example", "lri"))
+        assert run(inbox.copy([ONE], target)).uids == (4,)
+
+    def test_own(self, hub: Hub) -> None:
+        """Whoever has taken the right to read from himself hears none either."""
+        hub.append(hub.ann, "INBOX")
+        run(hub.ann.set_acl("Sent", "ann@hub.example", "li"))
+        inbox = run(hub.ann.open("INBOX"))
+        assert run(inbox.copy([ONE], "Sent")).uids == ()
+
+    def test_composed(self, hub: Hub) -> None:
+        """A copy's target is found by its name in either form."""
+        run(hub.ann.create("Gr\u00fcn"))
+        hub.append(hub.ann, "INBOX")
+        inbox = run(hub.ann.open("INBOX"))
+        assert run(inbox.copy([ONE], "Gru\u0308n")).uids == (1,)
+
+
 class TestQuota:
     def test_owner_pays(self, hub: Hub) -> None:
         """What is put into a shared mailbox counts for its owner."""
