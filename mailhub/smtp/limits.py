@@ -92,5 +92,8 @@ class Site:
         """Whether this peer's line ends are mended."""
         if not self.normalise:
             return False
-        peer = ipaddress.ip_address(address)
+        try:
+            peer = ipaddress.ip_address(address)
+        except ValueError:
+            return False  # a Unix socket: it has no network
         return any(peer in network for network in self.normalise)

@@ -27,3 +27,4 @@ def test_normalises() -> None:
     assert site.normalises("192.0.2.1")
     assert site.normalises("2001:db8::1")
     assert not site.normalises("192.0.2.100")
+    assert not site.normalises("")
