@@ -51,6 +51,10 @@ def _entity(content: bytes, part: Part, *, message: bool) -> bytes:
     header = content[part.start : part.body]
     if not header.isascii():
         raise Impossible("the header is not ASCII")
+    fields = part.fields if message and part.fields is not None else None
+    if fields is not None and b"mime-version" not in fields:
+        # Without it no label counts, whatever readers make of that       (RFC 2045 §4)
+        header = b"%bMIME-Version: 1.0\r\n\r\n" % _fields(header)
     if part.children:
         return _labelled(header, b"7bit") + _around(content, part)
     if part.type.lower() in (b"multipart", b"message"):
@@ -58,8 +62,8 @@ def _entity(content: bytes, part: Part, *, message: bool) -> bytes:
     if part.encoding.lower() not in _PLAIN:
         raise Impossible("what is encoded already is not ASCII")
     body = content[part.body : part.end]
-    if message and part.fields is not None and b"content-type" not in part.fields:
-        header = _typed(header, body, mime=b"mime-version" not in part.fields)
+    if fields is not None and b"content-type" not in fields:
+        header = _typed(header, body)
     if part.type.lower() == b"text" and b"\0" not in body:
         return _labelled(header, b"quoted-printable") + _quoted(body)
     return _labelled(header, b"base64") + _base64(body)
@@ -91,16 +95,14 @@ def _fields(header: bytes) -> bytes:
     return header.removesuffix(b"\r\n") if ended else header
 
 
-def _typed(header: bytes, body: bytes, *, mime: bool) -> bytes:
+def _typed(header: bytes, body: bytes) -> bytes:
     """The header of a message that says nothing of its text."""
     try:
         body.decode()
         charset = b"utf-8"
     except UnicodeDecodeError:
         charset = b"unknown-8bit"  # RFC 1428 §3
-    version = b"MIME-Version: 1.0\r\n" if mime else b""
-    kind = b"Content-Type: text/plain; charset=" + charset
-    return b"%b%b%b\r\n\r\n" % (_fields(header), version, kind)
+    return b"%bContent-Type: text/plain; charset=%b\r\n\r\n" % (_fields(header), charset)
 
 
 def _quoted(body: bytes) -> bytes:

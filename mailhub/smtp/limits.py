@@ -95,5 +95,5 @@ class Site:
         try:
             peer = ipaddress.ip_address(address)
         except ValueError:
-            return False  # a Unix socket: it has no network
+            return False  # no IP address: it is in no network
         return any(peer in network for network in self.normalise)

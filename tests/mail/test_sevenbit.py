@@ -57,6 +57,14 @@ def test_text() -> None:
     assert body(made) == HELLO
 
 
+def test_version() -> None:
+    """A label without MIME-Version would not count (RFC 2045 §4): it is added, once."""
+    typed = TYPED.partition(b"\r\n")[2]
+    whole = multipart("mixed", typed + b"\r\n" + HELLO)
+    for content in (typed + b"\r\n" + HELLO, whole.partition(b"\r\n")[2], whole):
+        assert read(seven_bit(content)).get_all("mime-version") == ["1.0"]
+
+
 @pytest.mark.parametrize(("octets", "charset"), [(HELLO, "utf-8"), (b"\xff\r\n", "unknown-8bit")])
 def test_nothing_said(octets: bytes, charset: str) -> None:
     """A message that says nothing of itself gets the fields that say what it is now."""
