@@ -41,7 +41,7 @@ async def mailbox_entries(sharing: Sharing, spot: Spot, account: Account) -> Map
 
     def job() -> dict[str, bytes]:
         found: dict[str, bytes] = {}
-        for file in _places(files, spot, account):
+        for file in _places(files, spot, account, make=False):
             found.update(metadata.visible(files, file, account.path.key))
         uses = spot.store.profiles.get().uses.get(directory, ()) if spot.own else ()
         return {**found, SPECIAL_USE: " ".join(uses).encode()} if uses else found
@@ -70,7 +70,7 @@ async def change_mailbox(
     limit = sharing.ground.limits.annotations
 
     def job() -> None:
-        shared_file, private_file = _places(files, spot, account)
+        shared_file, private_file = _places(files, spot, account, make=True)
         if special and not maildir.exists(files, _maildir(spot)):
             raise StoreRefused(StoreFault.CANNOT, "Special uses are for mailboxes")
         shared = {name: value for name, value in rest.items() if name.startswith(SHARED)}
@@ -86,7 +86,7 @@ async def change_mailbox(
     await _ordered(sharing, job)
 
 
-def _places(files: Files, spot: Spot, account: Account) -> tuple[bytes, bytes]:
+def _places(files: Files, spot: Spot, account: Account, *, make: bool) -> tuple[bytes, bytes]:
     """The file of shared annotations and that of private ones.
 
     A visitor's are in one of its own, so that many visitors do not make each other's long.
@@ -97,7 +97,9 @@ def _places(files: Files, spot: Spot, account: Account) -> tuple[bytes, bytes]:
     """
     path = _maildir(spot) + b"/" + FILE
     if not maildir.exists(files, _maildir(spot)):
-        level = levels.place(files, spot.store.path, directory_of(spot.name)) if spot.own else None
+        level = None
+        if spot.own:
+            level = levels.place(files, spot.store.path, directory_of(spot.name), make=make)
         if level is None:
             raise no_such_mailbox()
         return level, level

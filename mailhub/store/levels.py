@@ -12,28 +12,32 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
 from mailhub.store import maildir, metadata
 from mailhub.store.durable import read_file, remove, replace
 from mailhub.store.files import Files
+from mailhub.store.name import mailbox_of
 
 DIRECTORY: Final = b"mailhub-levels"
 """Its name in the account's maildir."""
 
 
-def place(files: Files, account: bytes, directory: bytes) -> bytes | None:
-    """The file of a level's annotations, in a directory that is there; None if it is no level.
+def place(files: Files, account: bytes, directory: bytes, *, make: bool) -> bytes | None:
+    """The file of a level's annotations, whether there are any or not; None if it is no level.
+
+    To write it have the directory that it lies in made.
 
     Raises:
         OSError: The disk said no.
     """
-    if not _is_level(directory, maildir.directories(files, account)):
+    below = (name for name in files.listdir(account) if name.startswith(directory + b"."))
+    if not any(mailbox_of(it) and maildir.exists(files, account + b"/" + it) for it in below):
         return None
-    with suppress(FileExistsError):
-        files.mkdir(account + b"/" + DIRECTORY, maildir.DIRECTORY_MODE)
+    if make:
+        with suppress(FileExistsError):
+            files.mkdir(account + b"/" + DIRECTORY, maildir.DIRECTORY_MODE)
     return _file(account, directory)
 
 
@@ -52,7 +56,7 @@ def settle(files: Files, account: bytes) -> None:
             if octets is not None:
                 replace(files, b"/".join((account, directory, metadata.FILE)), octets)
             remove(files, file)
-        elif not _is_level(directory, mailboxes):
+        elif not any(other.startswith(directory + b".") for other in mailboxes):
             remove(files, file)
 
 
@@ -79,7 +83,3 @@ def _kept(files: Files, account: bytes) -> list[bytes]:
 
 def _file(account: bytes, directory: bytes) -> bytes:
     return b"/".join((account, DIRECTORY, directory + b","))
-
-
-def _is_level(directory: bytes, mailboxes: Iterable[bytes]) -> bool:
-    return any(other.startswith(directory + b".") for other in mailboxes)

@@ -29,6 +29,14 @@ def kept(hub: Hub) -> list[bytes]:
     return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
 
 
+def test_asked(tmp_path: FilePath) -> None:
+    """Asking leaves nothing behind."""
+    hub = Hub(tmp_path)
+    run(hub.ann.create("A/B"))
+    assert run(hub.ann.metadata("A")) == {}
+    assert levels.DIRECTORY not in os.listdir(hub.ann._own.path)
+
+
 def test_there(hub: Hub) -> None:
     """A level has annotations of its own, and is no mailbox for that."""
     assert run(hub.ann.metadata("A/B")) == NOTE
