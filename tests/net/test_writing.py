@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import StringTransport
 
+from mailhub.net import writing
 from mailhub.net.writing import write
 
 
@@ -45,6 +48,20 @@ class TestWrite:
         wire = Wire(4)
         write(wire, b"250 Ok\r\n")
         assert (wire.taken, wire.queued) == (b"250 ", [b"Ok\r\n"])
+
+    def test_this_twisted_is_known(self) -> None:
+        """Else everything goes through the transport: names in its `FileDescriptor` are others."""
+        assert writing.KNOWN
+
+    def test_a_twisted_that_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Then nothing is written past it, and nothing of its own is asked for."""
+        monkeypatch.setattr(FileDescriptor, "__init__", lambda self, reactor: None)
+        assert not writing._as_we_know_them()
+        monkeypatch.setattr(writing, "KNOWN", False)
+        wire = Wire(100)
+        del wire._tempDataBuffer
+        write(wire, b"250 Ok\r\n")
+        assert (wire.taken, wire.queued) == (b"", [b"250 Ok\r\n"])
 
     def test_behind_what_waits(self) -> None:
         """What was written before leaves before."""
