@@ -1,6 +1,6 @@
 """IMAP commands of mailhub and Dovecot in turn, one by one: for machines that others use too.
 
-    python -m bench.abreast [--rounds 15]
+    python -m bench.abreast [--rounds 15] [--only STORE]
 
 Both servers run at once on the same 5,000 messages. Each command is given to the one and to
 the other, again and again, and the quickest of each counts, and likewise the CPU time of
@@ -98,6 +98,7 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", default="", help="commands that have this in their names")
     options = parser.parse_args()
     peers: list[Peer] = [Mailhub(), Classic()]
     try:
@@ -112,6 +113,8 @@ def main() -> None:
         print("| µs a message | mailhub | Dovecot | mailhub is |", end="")
         print(" CPU: mailhub | Dovecot | mailhub is |\n|---|---|---|---|---|---|---|")
         for trial in trials(reading.offered(sides[0][1])):
+            if options.only not in trial.name:
+                continue
             rounds = options.rounds if "BODY" not in trial.name else max(options.rounds // 3, 1)
             print(row(trial.name, *measure(trial, sides, rounds)), flush=True)
     finally:

@@ -26,7 +26,7 @@ from mailhub.imap.downgrade import downgraded
 from mailhub.imap.extract import Known, cut, large, small, study
 from mailhub.imap.item import Fact, Item, Kind, Octets
 from mailhub.imap.response import PIECE, RECENT, FlagLists, No, pieces, tellable
-from mailhub.imap.section import UnknownEncoding, section
+from mailhub.imap.section import Section, UnknownEncoding, section
 from mailhub.imap.state import Selected
 from mailhub.mail.date import format_internal
 from mailhub.mail.flag import SEEN
@@ -44,6 +44,8 @@ LARGE: Final = 262_144
 """Octets of a message from which its header section is read in pieces."""
 CONTENT_ROWS: Final = 16
 """Messages that are read in the first step, small ones at a time."""
+CONTENT_MOST: Final = 256
+"""Messages that are read in any step: some milliseconds of a thread."""
 _RENDERINGS: Final = {
     Fact.ENVELOPE: Rendering.ENVELOPE,
     Fact.BODY: Rendering.BODY,
@@ -206,6 +208,7 @@ class Fetching:
             and may_set("\\Seen", selected.mailbox.rights)
         )
         self._opens = not all(map(_within_header, self._octets))
+        self._entire = bool(self._octets) and all(map(_entire, self._octets))
         self._excerpts = all(item.section.kind == "HEADER.FIELDS" for item in self._octets)
         self._identified = not _IDENTITIES.keys().isdisjoint(self._facts)
         self._waits = (
@@ -233,12 +236,15 @@ class Fetching:
             await self._add_renderings(rows, table)
             if self._identified:
                 await self._add_identities(rows, table)
-            if self._opens or (not self._excerpts and max(rows.sizes) > LARGE):
+            if self._entire and max(rows.sizes) <= PIECE and sum(rows.sizes) <= 2 * STEP:
+                await self._add_entire(rows, table)
+            elif self._opens or (not self._excerpts and max(rows.sizes) > LARGE):
                 async for piece in gathered(self._messages(rows, table)):
                     yield piece
                 batches.rows = self._next_rows(len(rows.uids), sum(rows.sizes))
                 continue
-            await self._add_headers(rows, table)
+            else:
+                await self._add_headers(rows, table)
             self.missed |= table.missed
             lines = table.lines()
             for piece in pieces(lines):
@@ -252,7 +258,7 @@ class Fetching:
 
     def _next_rows(self, rows: int, octets: int) -> int:
         """As many rows as come to `STEP` octets, if the next are like the last."""
-        most = FACT_ROWS if self._excerpts and not self._opens else HEADER_ROWS
+        most = CONTENT_MOST if self._opens else FACT_ROWS if self._excerpts else HEADER_ROWS
         return max(1, min(most, rows * STEP // (octets + 1)))
 
     async def _mark_seen(self, rows: Rows) -> frozenset[int]:
@@ -338,6 +344,15 @@ class Fetching:
                 column = [None if found is None else cut(found, item.partial) for found in column]
             table.add_literals(item.label, column)
 
+    async def _add_entire(self, rows: Rows, table: Table) -> None:
+        """The columns of small messages that are wanted as they are."""
+        found = await self._selected.mailbox.whole(uids_of(rows))
+        for item in self._octets:
+            column = found
+            if item.partial:
+                column = [None if each is None else cut(each, item.partial) for each in found]
+            table.add_literals(item.label, column)
+
     async def _messages(self, rows: Rows, table: Table) -> AsyncGenerator[bytes, None]:
         """Rows with items that only the message itself can give."""
         whole = await self._whole(rows)
@@ -415,6 +430,11 @@ async def gathered(small: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, 
 def uids_of(rows: Rows) -> Sequence[Uid]:
     """The UIDs of rows, as such."""
     return rows.uids  # type: ignore[return-value]  # they are such
+
+
+def _entire(item: Octets) -> bool:
+    """Whether an item is of a message's octets as they are."""
+    return item.kind is Kind.BODY and item.section == Section()
 
 
 def _downgraded(column: Sequence[bytes | None]) -> Sequence[bytes | None]:
