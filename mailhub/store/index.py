@@ -86,7 +86,7 @@ class Index:
         self.departures = 0
         with self.transaction() as transaction:
             dropped = transaction.texts.compact()
-        self._compacted += dropped
+            self._compacted += dropped  # before anybody else has the database
         return dropped
 
     def sync(self) -> None:

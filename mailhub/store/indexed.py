@@ -5,7 +5,8 @@ Invariants:
 1. The index is taught, and asked, in steps: each holds the mailbox for some ten
    milliseconds of a thread, never the event loop.
 2. `_learnt` is a UID up to which all messages have their digests, while `_stamp` is
-   the index's: UIDs grow, so only later ones can lack theirs.
+   the index's: UIDs grow, so only later ones can lack theirs. The index has it noted, too,
+   so that nothing is asked for again after a start.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 ROWS: Final = 50_000
 """Digests looked through in one step."""
+NOTED: Final = 256
+"""UIDs that are learnt between two notes of it: so many are asked for after a start."""
 SHARDS: Final = 2
 """Shards searched in one step."""
 MEMOS: Final = 4
@@ -66,7 +69,7 @@ class IndexedMailbox(MailboxState):
     def __init__(self, box: Box) -> None:
         self.memo = Memo()
         self.arrived = 0.0
-        self._learnt = 0
+        self._learnt = self._noted = 0
         self._stamp = (-1, -1)
         super().__init__(box)
 
@@ -115,12 +118,21 @@ class IndexedMailbox(MailboxState):
         return self.unlearnt
 
     def _learn(self) -> None:
-        if self._stamp != self.box.index.stamp:
-            self._learnt, self._stamp = 0, self.box.index.stamp
+        box, mailbox = self.box, self.box.kept.id
+        if self._stamp != box.index.stamp:
+            self._stamp = box.index.stamp
+            with box.transaction(write=False) as transaction:
+                self._learnt = self._noted = transaction.texts.learnt(mailbox)
         start = bisect_right(self.uids, self._learnt)
         uids = self.uids[start : start + learning.SCANNED]
         if uids:
-            self._learnt = learning.learn(self.box, uids)
+            self._learnt = learning.learn(box, uids)
+        # A file that was not there may come back: then it is asked for after the next start.
+        if self._learnt >= self._noted + NOTED and not box.doubted:
+            with suppress(OSError), box.transaction() as transaction:
+                if self._stamp == box.index.stamp:
+                    transaction.texts.note_learnt(mailbox, self._learnt)
+                    self._noted = self._learnt
 
     async def digests(self, uids: Sequence[int]) -> Sequence[Digest | None]:
         """What `mail.digest` makes of messages; None for those that are gone.

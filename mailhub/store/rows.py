@@ -25,7 +25,7 @@ from mailhub.store.excerpts import Excerpts
 from mailhub.store.summaries import Summaries, side_by_side
 from mailhub.store.texts import Texts
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Of the tables; a database of another one is no error, but a lost cache."""
 TABLES: Final = (
     """
@@ -252,6 +252,7 @@ class Transaction:
     def clear(self, mailbox: int) -> None:
         """Drop a mailbox's messages."""
         self._remove([_span(mailbox)])
+        self.texts.note_learnt(mailbox, 0)
         self.conversations.clear(mailbox)
 
     # ---- Messages -------------------------------------------------------------------------

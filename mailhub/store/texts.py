@@ -15,7 +15,8 @@ Invariants:
 1. A digest's key is its message's (`rows`), and it is there no longer than that; so are
    its fields.
 2. A document is written once, before any digest that names it.
-3. Document 0 stands for a message that is in no shard: too long, or SQLite is built
+3. Up to the UID in `learnt` each message of a mailbox has a digest.
+4. Document 0 stands for a message that is in no shard: too long, or SQLite is built
    without trigrams. It has to be read.
 """
 
@@ -58,6 +59,7 @@ CREATE TABLE field(
     blind TEXT
 );
 CREATE TABLE shard(id INTEGER PRIMARY KEY, documents INTEGER NOT NULL);
+CREATE TABLE learnt(mailbox INTEGER PRIMARY KEY, uid INTEGER NOT NULL);
 """
 
 SHARD_BITS: Final = 14
@@ -126,6 +128,17 @@ class Texts:
             (first, last, limit),
         )
         return [key for (key,) in cursor]
+
+    def learnt(self, mailbox: int) -> int:
+        """A UID up to which all messages of a mailbox have digests."""
+        row = self._database.execute(
+            "SELECT uid FROM learnt WHERE mailbox = ?", (mailbox,)
+        ).fetchone()
+        return row[0] if row else 0
+
+    def note_learnt(self, mailbox: int, uid: int) -> None:
+        """Remember such a UID; 0 for none."""
+        self._database.execute("INSERT OR REPLACE INTO learnt VALUES (?, ?)", (mailbox, uid))
 
     def put(self, digests: Sequence[tuple[int, Digest]], *, documents: bool = True) -> None:
         """Keep what was made of messages, by their keys; with documents of those, if wanted.
@@ -214,6 +227,7 @@ class Texts:
                 self._database.execute("DELETE FROM digest WHERE document BETWEEN ? AND ?", span)
                 self._database.execute(f"DROP TABLE text_{shard}")
                 self._database.execute("DELETE FROM shard WHERE id = ?", (shard,))
+                self._database.execute("DELETE FROM learnt")
                 return True
         return False
 
@@ -221,7 +235,7 @@ class Texts:
         """Drop all digests and documents."""
         for shard in self.shards():
             self._database.execute(f"DROP TABLE text_{shard}")
-        for table in ("shard", *_TABLES):
+        for table in ("shard", "learnt", *_TABLES):
             self._database.execute(f"DELETE FROM {table}")  # noqa: S608 -- constants
 
     def shards(self) -> list[int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,13 +15,14 @@ from mailhub.mail.collation import fold
 from mailhub.mail.digest import digest
 from mailhub.ports.finding import Conversation, Place, SentOn, Sorting, SortKey, Sought
 from mailhub.ports.message import FlagAction
-from mailhub.store import texts
+from mailhub.store import learning, texts
 from mailhub.store.indexed import Memo
 from mailhub.store.limits import Limits
 from mailhub.store.mailbox import SharedMailbox
+from mailhub.store.rows import Transaction
 from tests.imap.fakes import holds
 from tests.rig import run
-from tests.store.world import Hub
+from tests.store.world import TEXT, Hub
 
 WORDS = ["Äpfel", "apple", 'a"b', "ab", "{x}", "NEAR", "x*", "größe", "日本語", "\r\n", "a", "(b"]
 MESSAGE = st.builds(
@@ -177,6 +180,47 @@ class TestFollowing:
         assert again.unlearnt == 1
         learn(again)
         assert find(again, Sought(Place.BODY, "WORDS")) == [1]
+
+    def test_nothing_is_asked_for_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After a start the index knows what it has learnt, unless it has lost some of it."""
+        monkeypatch.setattr("mailhub.store.indexed.NOTED", 1)
+        hub = Hub(tmp_path)
+        hub.append(TEXT, TEXT)
+        learn(hub.open())
+        hub.restart()
+        mailbox = hub.open()
+        asked: list[object] = []
+        with monkeypatch.context() as patch:
+            patch.setattr("mailhub.store.learning.learn", lambda *_: asked.append(1))
+            learn(mailbox)
+        assert asked == []
+        with closing(sqlite3.connect(hub.maildir / "mailhub-index")) as database, database:
+            Transaction(database).texts.forget()  # as another process rebuilds it
+            Transaction(database).rebuilt()
+        hub.append(TEXT)
+        mailbox = hub.open()
+        learn(mailbox)
+        assert find(mailbox, Sought(Place.HEAD, fold("one"))) == [1, 2, 3]
+
+    def test_noted_for_what_there_is(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is dropped amid learning is not noted as learnt."""
+        monkeypatch.setattr("mailhub.store.indexed.NOTED", 1)
+        hub = Hub(tmp_path)
+        hub.append(TEXT)
+        mailbox, index = hub.open(), hub.open().box.index
+        inner = learning.learn
+
+        def dropped(*arguments: Any) -> int:
+            index._compacted += 1
+            return inner(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("mailhub.store.learning.learn", dropped)
+            run(mailbox.learn())
+        with mailbox.box.transaction(write=False) as transaction:
+            assert transaction.texts.learnt(mailbox.box.kept.id) == 0
 
     def test_compaction(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A shard of which little is left is dropped, and that little indexed anew."""
