@@ -366,7 +366,8 @@ RELAY: Final = Section(
             DURATION,
             "relay.pool.singly",
             "How long a host that announces PIPELINING, and then loses its way among several"
-            " commands at once, gets one at a time.",
+            " commands at once, gets one at a time; or one that announces CHUNKING, and knows"
+            " no BDAT.",
         ),
         Key(
             "grace",

@@ -11,8 +11,9 @@ where the RFCs leave room:
 - A refusal of ours, because a host lacks SMTPUTF8 or the like, also leads to
   the next host: another may have it.
 - A 5yz greeting is temporary for the message (`smtp.wire.Unwelcome`).
-- A host that loses its way among several commands is called again at once, and
-  gets one at a time for a day (`Pool.astray`): nothing that it said is believed.
+- A host that loses its way among several commands, or does not know BDAT although it
+  announces CHUNKING, is called again at once, and gets one at a time for a day and
+  no chunks (`Pool.astray`): nothing that it said is believed.
 - A message that may have been accepted (in doubt) is not tried elsewhere now;
   the queue decides whether it risks a duplicate.
 """

@@ -84,7 +84,8 @@ class ClientSession:
         `name` is ours, for EHLO: a domain or an address literal (RFC 5321
         §4.1.1.1). `by` says whose demand `tls` is. With `login` we must log in. A
         server that refuses EHLO may be spoken to with HELO if `helo` says so. Without
-        `together` it gets one command at a time, although it announces PIPELINING.
+        `together` it gets one command at a time, and no chunks where DATA will do, whatever it
+        announces.
         `record` is told each line of the dialogue, without secrets and content.
         `seconds` is a clock by which the line is measured; without one it is taken for short.
         """
@@ -159,6 +160,7 @@ class ClientSession:
         self._handing.round_trip = self._seconds() - began
         if reply.positive:
             features = parse_features(reply.lines)
+            self._handing.together = self._together
             if not self._together:
                 features = replace(features, pipelining=False)
             self._handing.features = features

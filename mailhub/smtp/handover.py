@@ -159,6 +159,7 @@ class Handing:
         verified: The connection is encrypted, and the certificate was good; likewise.
         messages: Transactions begun so far.
         round_trip: Seconds that the server took for a reply, or about; likewise.
+        together: It is trusted with several commands at once, and with chunks; likewise.
     """
 
     def __init__(
@@ -173,6 +174,7 @@ class Handing:
         self.verified = False
         self.messages = 0
         self.round_trip = 0.0
+        self.together = True
         self._dialogue = dialogue
         self._transfer = Transfer(dialogue, timeouts, limits.chunk)
         self._timeouts = timeouts
@@ -266,7 +268,7 @@ class Handing:
             # Silence behind some answers may be for a command that was lost among the others.
             silent = isinstance(fault, TimedOut) and fault.stage in ("rcpt", "data")
             lost = silent or isinstance(fault, Incomprehensible)
-            fault.together = lost and self.features.pipelining
+            fault.together = fault.together or (lost and self.features.pipelining)
             result.fault = self._fault = fault
         except BaseException:
             self._fault = Broken(Reply(451, "3.2", ("Cut short",)), "content")
@@ -422,6 +424,7 @@ class Handing:
             elif answered is None:
                 ahead = self._limits.ahead if self.features.pipelining else 0
                 reply = await self._transfer.chunks(job.content, job.beginning, ahead, behind)
+                self._check_known(reply)
             elif answered.code == 354:
                 return await self._transfer.data(job.content, job.beginning, behind)
             else:
@@ -434,6 +437,17 @@ class Handing:
         self._counts = self._counts or reply.positive
         self._heard = self._seconds()
         return reply
+
+    def _check_known(self, reply: Reply) -> None:
+        """See whether the server knows BDAT, which it announced.
+
+        Raises:
+            Incomprehensible: It does not, and takes the content for commands.
+        """
+        if not self._counts and reply.code in (500, 502):
+            fault = self._dialogue.nonsense(reply, "content")
+            fault.together = self.together
+            raise fault
 
     def _behind(self) -> bytes:
         """What is said right behind the end of a content."""
@@ -552,7 +566,8 @@ class Handing:
     def _by_bdat(self, need: announce.Needs) -> bool:
         if not self.features.chunking:
             return False
-        return self._far or need.body is Body.BINARY or need.size > self._limits.bdat
+        large = need.size > self._limits.bdat and self.together
+        return self._far or large or need.body is Body.BINARY
 
 
 def _settle(result: Handover, batch: Sequence[int], heard: Sequence[Reply]) -> list[int]:

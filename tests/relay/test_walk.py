@@ -31,7 +31,7 @@ from tests.relay.sending import (
     told,
 )
 from tests.relay.walking import BLOCKED, HOP, ONE, RELAY, TWO, World
-from tests.smtp.model import DROP, SILENCE, Model, Octets
+from tests.smtp.model import DROP, SILENCE, Model, Octets, Unknowing
 
 
 class TestGroup:
@@ -366,6 +366,16 @@ class TestFar:
             for n, [it] in enumerate(results)
         )
 
+    def test_spread(self, world: World) -> None:
+        """They follow where fewest do, so that all connections carry as much."""
+        world.provider["connections"] = 2
+        self.deliveries(world, 2)
+        world.network.pass_time(1)
+        results = self.deliveries(world, 8)
+        world.network.pass_time(0.101)
+        assert [told(outcome) for [outcome] in results] == [["250 2.0.0"]] * 8
+        assert [len(model.taken) for model in world.host.models] == [5, 5]
+
     def test_many(self, world: World) -> None:
         """However many there are, each arrives once."""
         results = self.deliveries(world, 12)
@@ -401,6 +411,15 @@ class TestFar:
         assert not any(it.in_doubt for [outcome] in results for it in outcome.attempts)
         assert len(world.host.models) == 2
         assert sum(len(model.taken) for model in world.host.models) == 1 + len(sent)
+
+    def test_unknown(self, world: World) -> None:
+        """A host that knows no BDAT, whatever it announces, gets the message by DATA at once."""
+        world.host = Host(Unknowing)
+        world.network.hosts[ONE, 25] = world.host
+        results = self.deliveries(world, 1)
+        world.network.pass_time(3)
+        assert [told(outcome) for [outcome] in results] == [["250 2.0.0"]]
+        assert len(world.host.models) == 2
 
     def test_one_after_the_other(self, world: World) -> None:
         """An operator who wants no doubts has one message under way at a time."""

@@ -185,6 +185,16 @@ class Model:
         return ""
 
 
+class Unknowing(Model):
+    """Takes what follows BDAT for commands."""
+
+    def _command(self, line: str) -> None:
+        if line.startswith("BDAT"):
+            self.say("502 5.5.1 Not implemented")
+        else:
+            super()._command(line)
+
+
 class FakeWire:
     """Implements `smtp.wire.Wire` towards a model.
 

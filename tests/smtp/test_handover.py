@@ -16,7 +16,7 @@ from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Handover, Job
 from mailhub.smtp.transfer import PIECE
 from mailhub.smtp.wire import Incomprehensible, Unreadable
 from tests.rig import run
-from tests.smtp.model import DROP, EVERYTHING, SILENCE, FakeWire, Message, Model, Octets
+from tests.smtp.model import DROP, EVERYTHING, SILENCE, FakeWire, Message, Model, Octets, Unknowing
 
 SMALL = b"Subject: hello\r\n\r\nHello.\r\n"
 BOB = Path("bob", "example.com")
@@ -799,6 +799,23 @@ class TestUnderWay:
             assert codes(run(session.hand_over(job))) == [250]
             assert not any(map(session.sent, jobs))
         assert "BDAT" not in " ".join(server.commands)
+
+    @pytest.mark.parametrize("size", [10, 10_000])
+    def test_unknown(self, size: int) -> None:
+        """A server that announces CHUNKING and knows no BDAT has refused nobody's mail."""
+        limits = ClientLimits(bdat=1000)
+        session, _ = self.session(Unknowing(CHUNKS), limits=limits)
+        job = run(session.prepare(envelope(), Octets(b"x" * size + b"\r\n")))
+        handover = run(session.hand_over(job))
+        assert codes(handover) == [None]
+        assert isinstance(handover.fault, Incomprehensible)
+        assert handover.fault.together
+        assert not handover.fault.in_doubt
+        server = Unknowing(CHUNKS)
+        session, _ = self.session(server, limits=limits, together=False)
+        job = run(session.prepare(envelope(), Octets(b"x" * size + b"\r\n")))
+        assert codes(run(session.hand_over(job))) == [250]
+        assert "DATA" in server.commands
 
     def test_after_silence(self) -> None:
         """A server that may have gone is not sent a whole message: that would be in doubt."""
