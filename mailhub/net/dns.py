@@ -29,7 +29,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.reversename
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from mailhub.mail.address import is_ip_address
@@ -163,11 +163,9 @@ class DnsResolver:
     # ---- Questions -------------------------------------------------------------------------
 
     async def _both(self, *work: Coroutine[Any, Any, _Found]) -> list[_Found]:
-        """Ask several things at once."""
-        results = await DeferredList(
-            [Deferred.fromCoroutine(each) for each in work], consumeErrors=True
-        )
-        return [found for good, found in results if good]
+        """Ask several things at once; whoever is called off meanwhile is told nothing."""
+        asked = [Deferred.fromCoroutine(each) for each in work]
+        return [await each for each in asked]
 
     async def _find(self, name: str, kind: dns.rdatatype.RdataType) -> _Found:
         key = (name.lower().rstrip("."), kind)
