@@ -40,6 +40,8 @@ class Cause(Enum):
     """No connection could be made, or it was lost, or nobody answered on it."""
     BUSY = "busy"
     """A host says that it cannot just now: overloaded, disk full, going down."""
+    LATE = "late"
+    """It could not be delivered by the time that its sender had set (RFC 2852)."""
     SUPPRESSED = "suppressed"
     """The recipient is on a suppression list, ours or that of a service we relay through."""
     LOCAL = "local"

@@ -244,8 +244,8 @@ def _human(
         if not numbers:
             continue
         lines += [*_opening(action, source), ""]
-        for number in numbers:
-            lines += _account(item, number, source)
+        for same in _alike(item, numbers, source):
+            lines += _account(item, same, source)
         lines.append("")
     if Action.DELAYED in actions.values() and retry_until is not None:
         lines += [say("again", date=format_date(retry_until)), ""]
@@ -263,10 +263,19 @@ def _opening(action: Action, source: Source) -> list[str]:
     return wrap(source.words.say("double"), WIDTH)
 
 
-def _account(item: Item, number: int, source: Source) -> list[str]:
-    """One recipient's lines: who, what that means for a person, whose words, and these whole."""
-    say = source.words.say
-    lines = [f"  <{_path(item, number).shown}>"]
+def _alike(item: Item, numbers: Sequence[int], source: Source) -> Iterable[list[int]]:
+    """Recipients of whom the same is to be said, together: in the order of the first of each."""
+    groups: dict[object, list[int]] = {}
+    for number in numbers:
+        same = source.causes.get(number), _words(item.fates[number])
+        groups.setdefault(same, []).append(number)
+    return groups.values()
+
+
+def _account(item: Item, numbers: Sequence[int], source: Source) -> list[str]:
+    """Some recipients' lines: who, what that means for a person, whose words, and these whole."""
+    say, number = source.words.say, numbers[0]
+    lines = [f"  <{_path(item, number).shown}>" for number in numbers]
     cause = source.causes.get(number)
     if cause is not None and source.instead is None:  # it is advice for senders
         advice = source.words.causes[cause]

@@ -24,6 +24,7 @@ from mailhub.mail.reply import Reply
 from mailhub.net.content import Octets
 from mailhub.net.journal import Journal
 from mailhub.net.scribe import Recorder
+from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
 from mailhub.policy.verdict import Verdict
 from mailhub.ports.message import Content
@@ -128,7 +129,7 @@ class Attempting(Generic[H]):
             if going and not is_late(item, self._now()):
                 came, attempts = await self._answers(job.hop, item, going, content)
             else:
-                came = [Answer(LATE)] * len(going)
+                came = [Answer(LATE, cause=Cause.LATE)] * len(going)
             answers.update(zip(going, came, strict=True))
             numbers = tuple(item.number(place) for place in going)
             tried = tuple(Attempted(numbers, each) for each in bounded(attempts))

@@ -466,6 +466,23 @@ class TestWords:
         assert lines.index("    mx.far.example said:") > at
         assert all(len(line) <= 76 for line in lines if "arrived" not in line)
 
+    def test_alike(self) -> None:
+        """What is to be said of several is said once, below all of them."""
+        fate, other = Failed(NO, 5.0, "mx.far.example"), Failed(LATER, 5.0, expired=True)
+        item = replace(make.item(BOB, CAROL, DAVE), fates=(fate, other, fate))
+        causes = {0: Cause.UNKNOWN_USER, 1: Cause.BUSY, 2: Cause.UNKNOWN_USER}
+        notice = compose(
+            item, dict.fromkeys(range(3), Action.FAILED), MESSAGE, replace(SOURCE, causes=causes)
+        )
+        lines = parts(notice)[0].get_content().splitlines()
+        at = lines.index(f"  <{BOB}>")
+        assert lines[at + 1] == f"  <{DAVE}>"
+        assert lines.index(f"  <{CAROL}>") > at + 1
+        assert sum("no mailbox of that name" in line for line in lines) == 1
+        assert [it["Final-Recipient"] for it in fields(parts(notice)[1])[1:]] == [
+            f"rfc822; {path}" for path in (BOB, CAROL, DAVE)
+        ]
+
     def test_vietnamese(self) -> None:
         """In another language, subject and all; what programs read stays as it is."""
         subject, text = self.told(shipped()["vi"], Cause.MAILBOX_FULL)

@@ -11,7 +11,7 @@ from twisted.logger import LogEvent, formatEvent
 
 from mailhub.mail.address import NULL
 from mailhub.mail.address import Path as Address
-from mailhub.mail.envelope import Notify, Recipient
+from mailhub.mail.envelope import DeliverBy, Notify, Recipient
 from mailhub.net.content import Octets
 from mailhub.policy.limits import RunnerLimits
 from mailhub.policy.retry import HOUR, MINUTE
@@ -136,6 +136,21 @@ class TestReports:
         assert notice.places == (HERE,)
         assert [i.queue_id for i in rig.spool.find(Select())] == [notice.queue_id]
         assert rig.fates(item) is None
+
+    def test_too_late(self, rig: Rig) -> None:
+        """What its sender wanted by a certain time is attempted no more behind that (RFC 2852)."""
+        rig.outbound.says = lambda _, path: LATER
+        item = make.item(BOB)
+        by = DeliverBy(30, returned=True)
+        rig.accept(replace(item, envelope=replace(item.envelope, by=by)))
+        rig.pass_time()
+        rig.pass_time(MINUTE)
+        [notice] = rig.announced
+        octets = rig.spool.content(notice.queue_id)
+        assert isinstance(octets, bytes)
+        assert b"within the time that you, or your program, had set." in b" ".join(octets.split())
+        assert b"Status: 5.4.7\r\n" in octets
+        assert len(rig.outbound.asked) == 1
 
     def test_a_bounce_to_a_remote_sender(self, rig: Rig) -> None:
         """A notice is relayed like any item, and a failure of its own is told to nobody."""
