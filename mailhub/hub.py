@@ -36,6 +36,8 @@ from mailhub.reception import Receptions
 from mailhub.store.lock import InUse, StateLock
 from mailhub.surroundings import Surroundings
 
+STOPPING: Final = "the hub is stopping; try again in a moment"
+"""What is said to an order that would be forgotten."""
 FAREWELL_PATIENCE: Final = 5.0
 """Seconds that conversations are given to end when the hub stops."""
 
@@ -75,6 +77,8 @@ class Hub(MultiService):
         self._lock = lock or StateLock(settings.hub.state)
         self._certificates: CertificateMap | None = None
         self._receptions: Receptions | None = None
+        self._control: ControlService | None = None
+        self._stopping = False
         self._turnstile = Turnstile(
             settings.listen.connections, settings.listen.connections_per_address
         )
@@ -119,6 +123,7 @@ class Hub(MultiService):
         try:
             os.makedirs(self.settings.hub.state, 0o700, exist_ok=True)
             self._lock.take()
+            self._stopping = False
             if self._certificates is None and self.settings.tls.offered:
                 self._certificates = self._map((self._self_signed(self.settings),))
             self.parts = self._within_earshot()
@@ -156,7 +161,7 @@ class Hub(MultiService):
         except BaseException:
             control.stopService()
             raise
-        control.setServiceParent(self)
+        self._control = control
         return parts
 
     def _self_signed(self, settings: Settings) -> CertificateFiles:
@@ -188,6 +193,8 @@ class Hub(MultiService):
 
     def _provider(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """The command line asks for providers, or gives an order."""
+        if "order" in request and (self.parts is None or self._stopping):
+            return {"problem": STOPPING}
         return {} if self.parts is None else self.parts.desk.request(request)
 
     def reload(self) -> bool:
@@ -225,12 +232,17 @@ class Hub(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        # The command line is heard to the end. It would change what is remembered of providers
+        # on the disk if nobody listened, and we would write over that.
+        self._stopping = True
         await _waited(super().stopService())
         if self._receptions is not None:
             await self._receptions.stop(FAREWELL_PATIENCE)
         parts, self.parts = self.parts, None
         if parts is not None:
             await parts.stop()
+        if self._control is not None:
+            await self._control.stopService()
         self._lock.release()
 
 

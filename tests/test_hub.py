@@ -23,7 +23,7 @@ from mailhub.config.endpoint import Endpoint
 from mailhub.config.load import ConfigError, filled
 from mailhub.config.settings import Settings
 from mailhub.config.values import CertificateFiles
-from mailhub.hub import CannotStart, Hub
+from mailhub.hub import STOPPING, CannotStart, Hub
 from mailhub.mail.address import NULL, parse_address
 from mailhub.net.tls import CertificateMap
 from mailhub.policy.route import Exchange, Smarthost
@@ -364,6 +364,32 @@ class TestReload:
         world.start()
         assert heard == [1]
         assert len(world.reactor.unixServers) == 1
+
+    def test_heard_until_all_is_written(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An order amid a stop is refused, and neither taken nor written where nobody looks."""
+        world.start()
+        [(_, factory, *_)] = world.reactor.unixServers
+        order = {"order": {"what": "suspend", "provider": "far.example"}}
+        assert factory.actions["provider"](order)["problem"] != STOPPING
+        assert world.hub.parts is not None
+        answers: list[Any] = []
+        stop = world.hub.parts.stop
+
+        async def stopping() -> None:
+            answers.append(factory.actions["provider"](order))
+            await stop()
+            assert open_, "the socket outlives what is written"
+            answers.append(factory.actions["provider"](order))
+
+        port = world.hub._control._port  # type: ignore[union-attr]
+        open_ = [port]
+        monkeypatch.setattr(port, "stopListening", open_.clear)
+        monkeypatch.setattr(world.hub.parts, "stop", stopping)
+        world.stop()
+        assert answers == [{"problem": STOPPING}] * 2
+        assert not open_
 
     def test_not_heard_after_a_start_in_vain(
         self, world: World, monkeypatch: pytest.MonkeyPatch

@@ -16,16 +16,18 @@ from mailhub.sim.disk import Operation
 from mailhub.sim.manners import Manners, Stage
 from mailhub.sim.providers import Providers
 from mailhub.sim.world import World
-from tests.sim.cycle import Letter, Pair, disk_of
+from tests.sim.cycle import ROUTE, Letter, Pair, disk_of
 from tests.sim.operator import Operator
 from tests.sim.user import User
 
 FIRST_KINDS: Final = ("send", "send", "send", "power", "kill", "cut", "reset", "disk", "look")
-KINDS: Final = (
+SECOND_KINDS: Final = (
     *FIRST_KINDS,
     *("send", "submit", "submit", "cancel", "drop", "hold", "release", "edit"),
     *("clock", "sleep", "double"),
 )
+KINDS: Final = (*SECOND_KINDS, "reroute")
+"""The first and the second are kept for the seeds that were found with them."""
 _DOWN: Final = 900.0
 """Seconds that a hub is down, or a cable cut, at most."""
 HOUR: Final = 3600.0
@@ -65,7 +67,7 @@ class Havoc:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.pair = Pair(world)
+        self.pair = Pair(world, ROUTE)
         self._number = 0
         self._operators = [Operator(self.pair.judge, hub) for hub in self.pair.hubs]
         far = Manners(
@@ -75,7 +77,9 @@ class Havoc:
             lost_replies=0.2,
             drops=((Stage.CONTENT, 0.1), (Stage.REPLY, 0.1), (Stage.RCPT, 0.1)),
         )
-        Providers(world, self.pair.judge).add(far)
+        providers = Providers(world, self.pair.judge)
+        providers.add(far)
+        providers.add(Manners("Relay", domains=("relay.example",), exchanges=("mx.relay.example",)))
 
     def do(self, deed: Deed) -> None:
         """Let a deed happen, and time pass."""
@@ -123,6 +127,11 @@ class Havoc:
 
     def _edit(self, deed: Deed) -> None:
         self._operators[deed.which].edit(self._waiting(deed), _FAR, "bea@far.example")
+
+    def _reroute(self, deed: Deed) -> None:
+        """To the relay, or back to where it was going."""
+        route = "relay" if deed.lot * 10 % 1 < 0.7 else ""
+        self._operators[deed.which].reroute(self._waiting(deed), route)
 
     # ---- What goes wrong -------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from mailhub.sim.judge import id_of
 from mailhub.sim.world import World
 from mailhub.store.filing import MaildirFiler
 from tests.sim.cycle import Pair
-from tests.sim.havoc import EXPIRY, FIRST_KINDS, HOUR, Deed, deeds, havoc, shrunk
+from tests.sim.havoc import EXPIRY, FIRST_KINDS, HOUR, SECOND_KINDS, Deed, deeds, havoc, shrunk
 
 SEEDS = tuple(str(number) for number in range(16))
 SECONDS = float(os.environ.get("MAILHUB_HAVOC", "300"))
@@ -68,7 +68,7 @@ def test_what_fails_is_told_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_moved_and_in_both() -> None:
     """Seed strict 30 long: a message that was moved to ``cur`` was back in ``new`` as well."""
-    assert havoc("strict 30 long", deeds("strict 30 long", 30)) == []
+    assert havoc("strict 30 long", deeds("strict 30 long", 30, SECOND_KINDS)) == []
 
 
 def test_a_run_is_the_same_again() -> None:
