@@ -46,7 +46,7 @@ soak: $(VENV)/dev.stamp  ## the long tests, among them KILLS=300 times SIGKILL u
 	@MAILHUB_KILLS=$(KILLS) $(BIN)/python -m pytest -m "soak or crash" $(PYTEST_ARGS)
 
 proof: $(VENV)/dev.stamp  ## a crash at each call to the disk, and at each word on the wire
-	@$(BIN)/python -m pytest -m soak tests/sim/test_proof.py $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(SPREAD) -m soak tests/sim/test_proof.py $(PYTEST_ARGS)
 
 fuzz: $(VENV)/dev.stamp  ## what is parsed, by atheris, FUZZ_SECONDS=60 for each of FUZZ=...
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \

@@ -41,7 +41,7 @@ from mailhub.store.box import Box, Delta, Replaced, Vanished
 from mailhub.store.content import LargeContent, ReadAhead, ReadCache, WholeContent
 from mailhub.store.index import IndexLost
 from mailhub.store.indexed import IndexedMailbox
-from mailhub.store.name import own_unique, parse_base
+from mailhub.store.name import own_uniques
 from mailhub.store.placing import Append, Incoming, as_refused
 from mailhub.store.quota import Sum
 from mailhub.store.rows import Columns
@@ -121,6 +121,7 @@ class SharedMailbox(IndexedMailbox):
         self._limits = box.ground.limits
         self._ahead = ReadAhead()
         self._appends: list[Append] = []
+        self._young: set[Uid] = set()  # flagged while the spool may have answered for them
 
     @property
     def rights(self) -> Rights:
@@ -335,14 +336,18 @@ class SharedMailbox(IndexedMailbox):
                 done = await self.work(job)
             changed += [Uid(uid) for uid, _, _ in done.delta.changed]
             modified += [Uid(uid) for uid in done.modified]
+        if (unsettled := self.account.unsettled) and unsettled.any(self.account.account):
+            self._young.update(changed)
         return Stored(tuple(changed), tuple(modified))
 
     async def durable(self) -> None:
-        """Return when all flags are durable that were changed before.
+        """Return when all flags are durable that were changed before, and their messages are.
 
         Raises:
             StoreRefused: SERVER_BUG: they may not be.
         """
+        await self._settle(young := sorted(self._young))
+        self._young.difference_update(young)
         try:
             await self.account.synced()
         except OSError as error:
@@ -388,12 +393,11 @@ class SharedMailbox(IndexedMailbox):
     async def _settle(self, uids: Sequence[int]) -> None:
         """Wait until the spool answers for none of these: see `relay.settling`."""
         unsettled = self.account.unsettled
-        if unsettled is None or not unsettled.any(self.account.account):
+        if not uids or unsettled is None or not unsettled.any(self.account.account):
             return
 
         def job(told: Told) -> set[str]:  # noqa: ARG001 -- nothing to tell
-            stems = (parse_base(row.name).stem for row in self.box.rows(uids))
-            return {unique.decode() for stem in stems if (unique := own_unique(stem)) is not None}
+            return own_uniques(row.name for row in self.box.rows(uids))
 
         async with self.lock:
             uniques = await self.work(job)

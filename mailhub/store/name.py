@@ -20,6 +20,7 @@ Invariants:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -87,6 +88,12 @@ def own_unique(stem: bytes) -> bytes | None:
     """The unique part (as it is spelt) of a stem that we made; None for another's."""
     found = _OWN.match(stem)
     return found[2] if found else None
+
+
+def own_uniques(names: Iterable[bytes]) -> set[str]:
+    """The unique parts of those of these names that we made."""
+    found = (own_unique(parse_base(name).stem) for name in names)
+    return {unique.decode() for unique in found if unique is not None}
 
 
 def spelt_unique(unique: str) -> bytes:

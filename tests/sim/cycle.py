@@ -192,6 +192,27 @@ class Reading:
         return self.user.undone
 
 
+class Marking(Reading):
+    """Somebody flags messages, and moves, copies and removes them before their names follow."""
+
+    def begin(self) -> None:
+        self._pair.send(self._pair.hubs[0], (("third", "ann@other.example", ("ann@one.example",)),))
+        user = self.user
+        user.begin(
+            lambda: user.append("own", "Sent"),
+            lambda: user.flag("first", "INBOX", "\\Flagged"),
+            lambda: user.flag("own", "Sent", "$Label1"),
+            lambda: user.move("first", "INBOX", "Archive"),
+            lambda: user.flag("first", "Archive", "\\Answered"),
+            lambda: user.copy("own", "Sent", "Drafts"),
+            lambda: user.expunge("own", "Sent"),
+            lambda: user.unflag("first", "Archive", "\\Flagged"),
+            lambda: user.flag("own", "Drafts", "\\Flagged"),
+            lambda: user.move("first", "Archive", "INBOX"),
+            lambda: user.move("own", "Drafts", "Archive"),
+        )
+
+
 ROUTE = "[route relay]\nhost = mx.relay.example:25\nspare = yes\ntls = opportunistic\n"
 _HELD = 200.0
 _FAR = ("expunged", "taken back", "dropped", "held", "edited", "rerouted", "left alone")
@@ -240,9 +261,10 @@ class Recalling:
 STORIES: dict[str, Callable[[Pair], Story]] = {
     "mail": Mail,
     "reading": Reading,
+    "marking": Marking,
     "recalling": Recalling,
 }
-HARMED = {"mail": (0, 1), "reading": (0,), "recalling": (0,)}
+HARMED = {"mail": (0, 1), "reading": (0,), "marking": (0,), "recalling": (0,)}
 """The hubs in which something can go wrong, by story."""
 
 

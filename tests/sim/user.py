@@ -31,6 +31,7 @@ class User:
         self._address = address
         self._may: dict[str, list[Places]] = {}  # where a message may be, as far as is known
         self._flags: dict[str, list[frozenset[str]]] = {}  # flags that it may have
+        self._touched: dict[str, set[str]] = {}  # flags that were ever changed
         self._talk: Talk
 
     def begin(self, *steps: Callable[[], Awaitable[None]]) -> None:
@@ -82,10 +83,19 @@ class User:
             raise
 
     async def flag(self, name: str, mailbox: str, flag: str) -> None:
+        await self._store(name, mailbox, "+", flag)
+
+    async def unflag(self, name: str, mailbox: str, flag: str) -> None:
+        await self._store(name, mailbox, "-", flag)
+
+    async def _store(self, name: str, mailbox: str, sign: str, flag: str) -> None:
         uid = await self._find(name, mailbox)
-        self._flags[name] = [frozenset(), frozenset({flag})]
-        await self._talk.command(f"UID STORE {uid} +FLAGS ({flag})")
-        self._flags[name] = [frozenset({flag})]
+        self._touched.setdefault(name, set()).add(flag)
+        [before] = self._flags.get(name, [frozenset()])
+        after = before | {flag} if sign == "+" else before - {flag}
+        self._flags[name] = [before, after]
+        await self._talk.command(f"UID STORE {uid} {sign}FLAGS ({flag})")
+        self._flags[name] = [after]
         self.undone -= 1
 
     async def cancel(self, name: str) -> None:
@@ -164,13 +174,13 @@ class User:
         return found
 
     def _missing(self, name: str, allowed: list[frozenset[str]]) -> list[str]:
-        """Flags that are nowhere to be seen."""
+        """Flags that no copy of a message has; what was answered with OK outlives the machine."""
         seen = [
-            shelf.flags[uid]
+            shelf.flags[uid] & self._touched[name]
             for shelf in self._judge.shelves[self._address].values()
             for uid, octets in shelf.messages.items()
             if message_id_of(octets) == id_of(name)
         ]
-        if any(flags >= each for flags in seen for each in allowed):
-            return []
+        if not seen or any(flags in allowed for flags in seen):
+            return []  # (whether it may be nowhere is another question)
         return [f"{name} has {seen}, and not {allowed}"]

@@ -533,6 +533,22 @@ class Asked:
         self.settled += sorted(uniques)
 
 
+def test_flags_of_what_is_not_durable(tmp_path: Path) -> None:
+    """Flags last as long as their message: the sync that it waits for is made before OK."""
+    hub = Hub(tmp_path)
+    asked = hub.stores.unsettled = Asked()
+    hub.deliver("q0", "q1", "q2")
+    box = hub.open()
+    uids = list(box.uids)[:2]
+    run(box.store(uids, FlagAction.ADD, ["\\Flagged"]))
+    run(box.expunge(uids[:1]))
+    asked.settled.clear()
+    run(box.durable())
+    run(box.durable())
+    assert asked.settled == ["q1"]
+    hub.stores.close()
+
+
 @pytest.mark.parametrize("what", ["expunge", "copy", "move"])
 def test_settled_first(tmp_path: Path, what: str) -> None:
     """What the spool answers for is settled before it leaves, or is copied; nothing else is."""
