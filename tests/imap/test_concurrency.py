@@ -537,6 +537,7 @@ class Commands(World):
         if how == "rebuilt":
             self.remake()
         if how == "lost":
+            self.hub.follow()  # what no name says yet would be lost with the index
             self.hub.lose_index()
         else:
             self.hub.restart()
