@@ -28,6 +28,7 @@ from mailhub.imap.search import Searching
 from mailhub.imap.sequence import SequenceSet, intersection, merged
 from mailhub.imap.state import Selected, State
 from mailhub.ports.message import Change, Ranges
+from mailhub.ports.store import StoreRefused
 
 
 def check_tag(box: Selected, tag: bytes) -> None:
@@ -67,10 +68,9 @@ def _uids(box: Selected, numbers: Ranges) -> Ranges:
     )
 
 
-def refused(tag: bytes) -> bytes:
-    """One context too many: the search itself is carried out (RFC 5267 §4.3.1)."""
-    code = f"NOUPDATE {quoted(tag).decode()}"
-    return status(b"*", "NO", "Too many contexts", code)
+def refused(tag: bytes, why: str) -> bytes:
+    """There will be no updates, whatever else was asked for (RFC 5267 §4.3.1)."""
+    return status(b"*", "NO", why, f"NOUPDATE {quoted(tag).decode()}")
 
 
 class SearchContext:
@@ -229,8 +229,12 @@ async def told(state: State, *, expunges: bool, flags: bool = True) -> AsyncGene
                     yield piece
         for piece in box.tell(expunges=expunges, flags=flags):
             yield piece
-        for context in list(box.contexts.values()):
-            async for piece in context.changed(box, state):
-                yield piece
+        for tag, context in list(box.contexts.items()):
+            try:
+                async for piece in context.changed(box, state):
+                    yield piece
+            except StoreRefused:
+                del box.contexts[tag]
+                yield refused(tag, "What has changed cannot be searched")
         if not (expunges and box.view.parting):
             return

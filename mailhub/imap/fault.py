@@ -7,8 +7,14 @@ from mailhub.ports.store import StoreFault, StoreRefused
 
 
 def worded(why: StoreRefused) -> No:
-    """A refusal with its response code, which is the fault's value (RFC 5530 §3)."""
-    return No(why.text, why.fault.value)
+    """A refusal with its response code, which is the fault's value (RFC 5530 §3).
+
+    Of a fault of the disk a client is told what it was, and no names of files.
+    """
+    text = why.text
+    if isinstance(why.__cause__, OSError):
+        text = f"Cannot store: {why.__cause__.strerror or 'the disk said no'}"
+    return No(text, why.fault.value)
 
 
 def to_target(why: StoreRefused) -> No:

@@ -248,7 +248,7 @@ async def _returned(
     box, tag = state.box, state.tag
     if "UPDATE" in returning:
         if len(box.contexts) >= state.limits.contexts:
-            yield refused(tag)
+            yield refused(tag, "Too many contexts")
         else:
             uids = array("I")
             cursor = box.mailbox.cursor

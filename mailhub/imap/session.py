@@ -19,7 +19,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from mailhub.imap import (
@@ -199,8 +199,9 @@ class Session:
                     yield piece
             notifying = self._state.notifying
             if notifying is not None and self._ongoing is None and not self.closed:
-                async for piece in notifying.news():
-                    yield piece
+                with suppress(StoreRefused):  # what cannot be had is not told
+                    async for piece in notifying.news():
+                        yield piece
         except Bye as bye:
             self.closed = True
             yield status(b"*", "BYE", bye.text, bye.code)

@@ -176,5 +176,7 @@ async def _ordered(sharing: Sharing, job: Callable[[], None]) -> None:
     try:
         async with sharing.annotating:
             await wholly(sharing.stores.disk, job, lambda: None)
+    except FileNotFoundError:  # the mailbox was deleted meanwhile
+        raise no_such_mailbox() from None
     except OSError as error:
         raise as_refused(error) from error

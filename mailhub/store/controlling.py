@@ -65,6 +65,8 @@ async def change(sharing: Sharing, spot: Spot, identifier: str, letters: str | N
         async with sharing.annotating:
             await wholly(sharing.stores.disk, job, after)
         await sharing.relist([spot.store])
+    except FileNotFoundError:  # it was deleted meanwhile
+        raise no_such_mailbox() from None
     except OSError as error:
         raise as_refused(error) from error
 

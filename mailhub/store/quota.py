@@ -101,7 +101,7 @@ def measure(files: Files, account: bytes) -> Sum:
     for directory in maildir.directories(files, account):
         for place in (b"new", b"cur"):
             path = b"/".join((account, directory, place) if directory else (account, place))
-            for name in maildir.names(files, path):
+            for name in _names(files, path):
                 size = parse_base(base_of(name)).size
                 if size is None:
                     try:
@@ -111,6 +111,14 @@ def measure(files: Files, account: bytes) -> Sum:
                 total += size
                 messages += 1
     return Sum(total, messages)
+
+
+def _names(files: Files, path: bytes) -> list[bytes]:
+    """The names in a directory; none if its mailbox is being deleted."""
+    try:
+        return maildir.names(files, path)
+    except FileNotFoundError:
+        return []
 
 
 def _renew(files: Files, account: bytes, quota: Quota) -> Sum:

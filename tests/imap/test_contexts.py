@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mailhub.imap.settings import Limits
 from mailhub.mail.digest import digest
 from mailhub.ports.message import FlagAction, Uid
+from mailhub.ports.store import StoreFault, StoreRefused
 from tests.imap.fakes import FakeStore
 from tests.imap.given import Talk
 from tests.imap.test_searches import letter, talk
@@ -157,6 +158,26 @@ class TestSearch:
         for line in heard:
             client.hear(line)
         assert client.numbers == [12, 13]
+
+    def test_faults(self) -> None:
+        """Where what has changed cannot be searched any more, that is said, and all else told."""
+        session = talk(letter(1, "a"))
+        inbox = session.store.inbox
+        session.say("b UID SEARCH RETURN (UPDATE) TEXT body")
+        session.say("c UID SEARCH RETURN (UPDATE) ALL")
+        inbox.deliver(letter(2, "b"))
+
+        def during() -> None:
+            if session.session._tag == b"d":
+                raise StoreRefused(StoreFault.SERVER_BUG, "Cannot store: broken")
+
+        inbox.indexed = False
+        inbox.during = during
+        session.session.feed(b"d STATUS INBOX (MESSAGES)\r\n")
+        heard = session.heard()
+        assert '* NO [NOUPDATE "b"] What has changed cannot be searched' in heard
+        assert '* ESEARCH (TAG "c") UID ADDTO (0 12)' in heard
+        assert heard[-1] == "d OK Status completed"
 
     def test_forgetful(self) -> None:
         """A mailbox that has forgotten what changed is searched whole."""
