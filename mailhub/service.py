@@ -9,16 +9,19 @@ from __future__ import annotations
 import gc
 import os
 import random
+import resource
 import secrets
 import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
 from twisted.application.service import MultiService
+from twisted.internet.selectreactor import SelectReactor
 from twisted.logger import FileLogObserver, ILogObserver
 from twisted.python import usage
 from twisted.python.components import Componentized
@@ -117,12 +120,31 @@ def _hub(path: str, settings: Settings, world: Surroundings) -> Hub:
     hub = Hub(settings, world, lambda: load(path))
     world.reactor.callWhenRunning(reload_on_hangup, hub, world.reactor)
     world.reactor.callWhenRunning(settle)
+    if not isinstance(world.reactor, SelectReactor):  # select() knows no number past 1023
+        world.reactor.callWhenRunning(open_more)
     return hub
 
 
 def reload_on_hangup(hub: Hub, reactor: Any) -> None:
     """Let SIGHUP reload the configuration (SIGUSR1 is twistd's: it rotates the log)."""
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(hub.reload))
+
+
+DESCRIPTORS: Final = 65_536
+"""As many as the unit for systemd asks for (`etc/mailhub.service`)."""
+
+
+def open_more() -> None:
+    """Let as many files and sockets be open as the machine allows us, up to `DESCRIPTORS`.
+
+    A shell's soft limit is 1024, for the sake of programs that use select(). Our default
+    `connections` would run into it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # not allowed here: then it stays as it is
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 YOUNG: Final = 20_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -174,6 +175,36 @@ def test_the_real_world_differs_from_start_to_start() -> None:
     assert world.nonce() != world.nonce()
     assert 0 <= world.number(18) < 1 << 18
     assert world.boot_id
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "then"),
+    [
+        (1024, 4096, 4096),
+        (1024, 1 << 20, service.DESCRIPTORS),
+        (1024, resource.RLIM_INFINITY, service.DESCRIPTORS),
+        (1 << 20, 1 << 20, 1 << 20),  # more than enough is left alone
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+    ],
+)
+def test_open_more(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, then: int) -> None:
+    """A shell's soft limit is for programs that use select()."""
+    limits = [(soft, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
+    service.open_more()
+    assert limits[-1] == (then, hard)
+
+
+def test_open_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where that is forbidden, the hub starts with what it has."""
+
+    def refused(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 20))
+    monkeypatch.setattr(resource, "setrlimit", refused)
+    service.open_more()
 
 
 def test_settled() -> None:
