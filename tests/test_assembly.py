@@ -234,3 +234,29 @@ class TestParts:
         world.stop()
         with pytest.raises(OSError, match="closed"):
             outcome(world, parts.journal.commit())
+
+
+# ---- Names of files --------------------------------------------------------------------------
+
+
+def endings(world: World) -> list[str]:
+    """What the names of Alice's messages say of flags."""
+    return sorted(path.name.partition(":2,")[2] for path in world.state.glob("mail/**/cur/*"))
+
+
+def test_names_follow_flags(world: World) -> None:
+    """Within a moment; at once when the mailbox is closed; and before the hub has stopped."""
+    world.start()
+    deliver(world, "one")
+    peer = world.call(143)
+    peer.say(f'a LOGIN {ALICE} "{PASSWORD}"\r\nb SELECT INBOX\r\n')
+    assert "c OK" in peer.say("c STORE 1 +FLAGS (\\Flagged)\r\n")
+    assert endings(world) == [""]
+    world.reactor.advance(world.settings.store.names_after)
+    assert endings(world) == ["F"]
+    peer.say("d STORE 1 +FLAGS (\\Seen)\r\ne UNSELECT\r\n")
+    assert endings(world) == ["FS"]
+    peer.say("f SELECT INBOX\r\ng STORE 1 +FLAGS (\\Draft)\r\n")
+    assert endings(world) == ["FS"]
+    world.stop()
+    assert endings(world) == ["DFS"]
