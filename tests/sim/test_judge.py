@@ -37,8 +37,10 @@ from mailhub.sim.providers import Providers
 from mailhub.sim.world import World
 from mailhub.smtp import session
 from mailhub.smtp.handover import CLIENT_LIMITS
+from mailhub.store.account import AccountStore
 from mailhub.store.box import Box
 from mailhub.store.filing import MaildirFiler
+from mailhub.store.mailbox import SharedMailbox
 from tests.sim.cycle import Letter, Pair, cycle
 from tests.sim.harms import power
 from tests.sim.test_pace import LIMITS, letters
@@ -491,3 +493,19 @@ def test_one_that_is_gone() -> None:
     """What is not there is lost."""
     found = tampered(lambda path, _: path.unlink())
     assert "alone to ann@one.example: lost" in found
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(AccountStore, "synced"), (SharedMailbox, "_settle"), (MaildirFiler, "settle")],
+    ids=["the log of flags", "the message of flags", "what is appended"],
+)
+def test_a_store_that_is_not_durable(monkeypatch: Patch, part: type, name: str) -> None:
+    """OK is said to STORE before a sync that it needs."""
+
+    async def nothing(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(part, name, nothing)
+    # Somewhere behind OK, and before the next sync, the power fails.
+    assert any(cycle("marking", 0, call, power("nothing")).wrong for call in range(46, 130, 11))
