@@ -14,7 +14,7 @@ from typing import Any, Final
 from mailhub.mail.address import NULL, Path, parse_path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.reply import Refusal, Reply
-from mailhub.smtp.handover import Handover
+from mailhub.smtp.job import Handover
 from mailhub.smtp.stuffing import mended
 from mailhub.smtp.transfer import PIECE
 

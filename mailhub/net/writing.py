@@ -8,7 +8,6 @@ Twisted that has others everything goes through the transport: that costs time, 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, Final
 
 from twisted.internet.abstract import FileDescriptor
@@ -36,8 +35,11 @@ def write(transport: Any, octets: bytes) -> None:
     tell no more: two system calls for each write, and a turn of the loop.
     """
     if octets and _at_once(transport):
-        with suppress(OSError):  # the kernel has no room, or the reactor will learn the same
-            octets = octets[transport.socket.send(octets) :]
+        try:
+            taken = transport.socket.send(octets)
+        except OSError:
+            taken = 0  # the kernel has no room, or the reactor will learn the same
+        octets = octets[taken:]
     if octets:
         transport.write(octets)
 

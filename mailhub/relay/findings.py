@@ -18,7 +18,7 @@ from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.protector import Protector
 from mailhub.relay.traffic import Gate
 from mailhub.smtp.announce import unwatched
-from mailhub.smtp.handover import Handover
+from mailhub.smtp.job import Handover
 from mailhub.smtp.wire import Broken, Untrusted, Unwelcome
 
 

@@ -46,7 +46,8 @@ from mailhub.policy.route import TlsDemand
 from mailhub.relay.reach import Astray
 from mailhub.sasl.client import Credentials, chooser
 from mailhub.smtp.client import ClientSession
-from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Job
+from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits
+from mailhub.smtp.job import Job
 from mailhub.smtp.record import Record
 from mailhub.smtp.wire import TIMEOUTS, Broken, TimedOut, Timeouts
 

@@ -42,7 +42,7 @@ from mailhub.relay.pool import GIVEN_UP, Link, Peer, Seat
 from mailhub.relay.progress import Excuse, Progress
 from mailhub.relay.race import race
 from mailhub.relay.traffic import Gate, PutOff, Turn
-from mailhub.smtp.handover import Handover
+from mailhub.smtp.job import Handover
 from mailhub.smtp.wire import (
     Broken,
     Incomprehensible,

@@ -29,15 +29,8 @@ from mailhub.policy.route import TlsDemand
 from mailhub.ports.message import Content
 from mailhub.smtp.dialogue import Dialogue, why
 from mailhub.smtp.features import NOTHING, Features, parse_features
-from mailhub.smtp.handover import (
-    CLIENT_LIMITS,
-    ClientLimits,
-    Handing,
-    Handover,
-    Job,
-    May,
-    always,
-)
+from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Handing
+from mailhub.smtp.job import Handover, Job, May, always
 from mailhub.smtp.suiting import bare, misled, suited
 from mailhub.smtp.wire import (
     TIMEOUTS,

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from mailhub.mail.envelope import Body, Envelope
@@ -36,6 +35,7 @@ from mailhub.smtp import announce
 from mailhub.smtp.dialogue import Dialogue
 from mailhub.smtp.features import NOTHING, Features
 from mailhub.smtp.instep import about_another, fits
+from mailhub.smtp.job import Handover, Job, May, always, conclude, settle
 from mailhub.smtp.transfer import Transfer, bdat, nothing
 from mailhub.smtp.wire import Broken, Incomprehensible, TimedOut, Timeouts
 
@@ -70,15 +70,6 @@ class ClientLimits:
 
 CLIENT_LIMITS: Final = ClientLimits()
 
-May = Callable[[], bool]
-"""Asked right before each transaction whether it may begin."""
-
-
-def always() -> bool:
-    """It may."""
-    return True
-
-
 _Command = tuple[str, bytes, float]
 """The stage, the command's line, and how long to wait for the reply."""
 
@@ -112,43 +103,6 @@ class _Ahead:
         """All that is sent."""
         content = self.job.beginning if self.whole else b""
         return b"".join((b"RSET\r\n" if self.reset else b"", self.said, content))
-
-
-@dataclass(slots=True)
-class Handover:
-    """What became of one envelope on one connection.
-
-    Attributes:
-        replies: For each recipient; None where the connection broke first.
-        ours: The recipients whose reply is ours: this server cannot take the
-            message, and another may.
-        fault: What broke the connection, if anything did.
-        accepted: What RCPT was answered with, for those that were accepted.
-        final: The reply to DATA or to the content, if it came to that.
-    """
-
-    replies: list[Reply | None]
-    ours: set[int] = field(default_factory=set)
-    fault: Broken | None = None
-    accepted: dict[int, Reply] = field(default_factory=dict)
-    final: Reply | None = None
-
-    @property
-    def open(self) -> list[int]:
-        """The recipients without a reply."""
-        return [number for number, reply in enumerate(self.replies) if reply is None]
-
-
-@value(frozen=True, slots=True)
-class Job:
-    """A message that is ready to be handed on: nothing was said of it yet."""
-
-    envelope: Envelope
-    content: Content
-    beginning: bytes
-    need: announce.Needs
-    result: Handover
-    may: May = always
 
 
 class Handing:
@@ -227,8 +181,9 @@ class Handing:
     @property
     def _far(self) -> bool:
         """Whether messages go by BDAT, so that several can be under way."""
-        able = self.features.chunking and self.features.pipelining
-        return able and self.round_trip >= FAR and self._limits.under_way > 1
+        if self.round_trip < FAR or self._limits.under_way <= 1:
+            return False
+        return self.features.chunking and self.features.pipelining
 
     def follow(self, job: Job) -> None:
         """Announce this message as soon as may be: it is handed over behind those that follow."""
@@ -237,10 +192,11 @@ class Handing:
 
     def forget(self, job: Job) -> bool:
         """Announce it no more; false if that was done already."""
-        places = [n for n, it in enumerate(self._following) if it is job]
-        for place in places:
-            del self._following[place]
-        return bool(places)
+        for place, it in enumerate(self._following):
+            if it is job:
+                del self._following[place]
+                return True
+        return False
 
     @property
     def announced(self) -> bool:
@@ -294,8 +250,9 @@ class Handing:
 
     def _may_be_whole(self, job: Job, batch: Sequence[int]) -> bool:
         """Whether a message may be sent in one piece: all of it, to all that are left."""
-        alone = len(batch) == len(job.result.open) and len(job.beginning) == job.need.size
-        return self._far and self._counts and alone
+        if not (self._far and self._counts):
+            return False
+        return len(batch) == len(job.result.open) and len(job.beginning) == job.need.size
 
     def _its_turn(self, job: Job) -> _Ahead | None:
         """What was announced of a message, if anything was; its replies are the next to come.
@@ -303,7 +260,10 @@ class Handing:
         Raises:
             Broken: They will not come, or nobody would know them.
         """
-        ahead = next((it for it in self._ahead if it.job is job), None)
+        ahead = None
+        for it in self._ahead:
+            if it.job is job:
+                ahead = it
         if self._fault is not None or (ahead is not None and ahead is not self._ahead[0]):
             raise self._bereft(ahead)
         if ahead is not None:
@@ -371,7 +331,7 @@ class Handing:
             raise
         finally:
             # Even if the connection broke: what was said before it did, was said.
-            accepted = _settle(job.result, batch, heard)
+            accepted = settle(job.result, batch, heard)
         answered = heard[len(batch) + 1] if len(heard) > len(batch) + 1 else None
         if not accepted:
             await (self._unwanted() if whole else self._without_recipients(answered))
@@ -381,9 +341,9 @@ class Handing:
             final = await self._content(job, answered, last=last, whole=whole)
         except Broken as fault:
             if fault.heard and fault.reply.code != 421:
-                _conclude(job.result, accepted, fault.reply)
+                conclude(job.result, accepted, fault.reply)
             raise
-        _conclude(job.result, accepted, final)
+        conclude(job.result, accepted, final)
         if final.positive:
             self._dialogue.stage = "done"
 
@@ -568,33 +528,3 @@ class Handing:
             return False
         large = need.size > self._limits.bdat and self.together
         return self._far or large or need.body is Body.BINARY
-
-
-def _settle(result: Handover, batch: Sequence[int], heard: Sequence[Reply]) -> list[int]:
-    """Note the replies to MAIL and RCPT; return the recipients that were accepted."""
-    if heard and not heard[0].positive:
-        for number in batch:
-            result.replies[number] = heard[0]
-        return []
-    accepted: list[int] = []
-    for number, reply in zip(batch, heard[1:], strict=False):
-        if reply.positive:
-            accepted.append(number)
-            result.accepted[number] = reply
-        elif not (accepted and _too_many(reply)):
-            result.replies[number] = reply
-    return accepted
-
-
-def _conclude(result: Handover, accepted: Sequence[int], final: Reply) -> None:
-    result.final = final
-    for number in accepted:
-        result.replies[number] = final
-
-
-def _too_many(reply: Reply) -> bool:
-    """Whether a recipient is only to wait for the next transaction (RFC 5321 §4.5.3.1.10).
-
-    552 is what RFC 821 said; a mailbox that is full says 4.2.2 or 5.2.2.
-    """
-    return reply.code in (452, 552) and reply.detail in ("", "5.3")

@@ -36,19 +36,20 @@ class Record:
     """Takes lines down, until somebody takes them away."""
 
     def __init__(self, limits: RecordLimits = RECORD_LIMITS) -> None:
-        self._limits = limits
+        self._width = limits.width
+        self._most = limits.head
         self._head: list[str] = []
         self._tail: deque[str] = deque(maxlen=limits.tail)
         self._missing = 0
 
     def __call__(self, line: str) -> None:
         """Take a line down."""
-        if len(line) > self._limits.width:
-            line = line[: self._limits.width - 1] + "…"
-        if len(self._head) < self._limits.head:
+        if len(line) > self._width:
+            line = line[: self._width - 1] + "…"
+        if len(self._head) < self._most:
             self._head.append(line)
             return
-        self._missing += len(self._tail) == self._limits.tail
+        self._missing += len(self._tail) == self._tail.maxlen
         self._tail.append(line)
 
     def take(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from mailhub.mail.sevenbit import Impossible, seven_bit
 from mailhub.mail.value import replace
 from mailhub.ports.message import Content
 from mailhub.smtp.features import Features
-from mailhub.smtp.handover import Handover
+from mailhub.smtp.job import Handover
 from mailhub.smtp.transfer import PIECE
 
 LIMIT: Final = 8 * 1024 * 1024

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailhub.mail.reply import Reply
 from mailhub.net.contract import ContractMail, SpooledContent
-from mailhub.smtp.handover import Handover
+from mailhub.smtp.job import Handover
 from mailhub.smtp.transfer import PIECE
 from mailhub.smtp.wire import Broken
 from tests.rig import run

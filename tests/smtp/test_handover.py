@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mailhub.mail.address import Path
 from mailhub.mail.envelope import Body, Envelope, Notify, Recipient, Return
 from mailhub.smtp.client import ClientSession
-from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits, Handover, Job
+from mailhub.smtp.handover import CLIENT_LIMITS, ClientLimits
+from mailhub.smtp.job import Handover, Job
 from mailhub.smtp.transfer import PIECE
 from mailhub.smtp.wire import Incomprehensible, Unreadable
 from tests.rig import run

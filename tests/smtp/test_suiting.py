@@ -10,7 +10,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Body, Envelope, Notify, Recipient
 from mailhub.smtp.client import ClientSession
 from mailhub.smtp.features import NOTHING, parse_features
-from mailhub.smtp.handover import Handover
+from mailhub.smtp.job import Handover
 from mailhub.smtp.suiting import LIMIT, Encoded, bare, suited
 from tests.rig import run
 from tests.smtp.model import EVERYTHING, FakeWire, Model, Octets
