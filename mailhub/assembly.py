@@ -274,6 +274,7 @@ class Parts:
             suppressor=self.suppressing.suppressor,
             register=self.register,
             verifier=self.outbound.verifier,
+            turn=lambda: deferLater(world.reactor, 0),
         )
         self.mail = QueueDesk(
             self.reaches,

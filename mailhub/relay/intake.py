@@ -27,12 +27,13 @@ from mailhub.policy.backup import backing
 from mailhub.policy.limits import IntakeLimits
 from mailhub.policy.queueclass import Classes, Facts, possible
 from mailhub.policy.returnpath import shaped
+from mailhub.policy.verdict import Verdict
 from mailhub.ports.accounts import Account, Directory
 from mailhub.ports.conversation import Client
 from mailhub.ports.intake import Draft
 from mailhub.ports.outgoing import QueueId
 from mailhub.relay import maillog
-from mailhub.relay.addressees import INBOX, addressees
+from mailhub.relay.addressees import INBOX, Addressees
 from mailhub.relay.agents import Announce
 from mailhub.relay.allowances import Allowances
 from mailhub.relay.draft import HubDraft
@@ -68,6 +69,8 @@ async def at_once() -> None:
 _NOBODY: Final = Nobody()
 _CLASSES: Final = Classes()
 _UNREAD: Final = Header(b"")
+MEMBERS: Final = 2000
+"""Members of aliases that are looked at in one turn of the loop, about."""
 NAMED_VERDICTS: Final = 10
 """Recipients of a message whose verdicts its journey tells."""
 
@@ -90,6 +93,7 @@ class HubIntake:
         suppressor: Asked at RCPT whether an address is on a suppression list.
         register: Is told of what is refused.
         verifier: Knows who exists in domains that we back up.
+        turn: Waits for the loop's next turn.
     """
 
     def __init__(
@@ -113,8 +117,10 @@ class HubIntake:
         suppressor: Suppressor | None = None,
         register: Register | None = None,
         verifier: Verifier | None = None,
+        turn: Callable[[], Awaitable[object]] = at_once,
     ) -> None:
         self._verifier = verifier
+        self._turn = turn
         self.journal = journal
         self.register = register
         self.classes = classes
@@ -196,28 +202,35 @@ class HubIntake:
 
     async def draft(self, client: Client, envelope: Envelope) -> Draft:
         """DATA or the first BDAT: be ready for content."""
-        found = [
-            (recipient, await self._expansion(client, recipient.path))
-            for recipient in envelope.recipients
-        ]
-        for recipient, expansion in found:
-            for member, no in expansion.refused:
-                maillog.left_out(recipient.path, member, no)
-        separator = self.rules.aliases.separator
-        verdicts = [sender_verdict(client, envelope.reverse_path, self.rules)]
-        verdicts += [
-            recipient_verdict(client, recipient.path, expansion, self.rules)
-            for recipient, expansion in found[:NAMED_VERDICTS]
-        ]
-        to = addressees(
-            found,
-            separator,
-            lambda account, detail: self._posting(account, detail, client.account),
-        )
+        to, verdicts = await self._addressees(client, envelope)
         draft = HubDraft(self, client, envelope, to, verdicts)
         if self._returns is None:
             return draft
         return self._returns.listening(draft, client, envelope)
+
+    async def _addressees(
+        self, client: Client, envelope: Envelope
+    ) -> tuple[Addressees, list[Verdict]]:
+        """Who gets it, and what the journey tells of why it was taken."""
+        to, separator, members = Addressees(), self.rules.aliases.separator, 0
+        verdicts = [sender_verdict(client, envelope.reverse_path, self.rules)]
+        for recipient in envelope.recipients:
+            expansion = await self._expansion(client, recipient.path)
+            for member, no in expansion.refused:
+                maillog.left_out(recipient.path, member, no)
+            if len(verdicts) <= NAMED_VERDICTS:
+                verdicts.append(recipient_verdict(client, recipient.path, expansion, self.rules))
+            to.add(
+                recipient,
+                expansion,
+                separator,
+                lambda account, detail: self._posting(account, detail, client.account),
+            )
+            members += len(expansion.accounts) + len(expansion.others)
+            if members >= MEMBERS:  # a large list may be named by each of its subaddresses
+                members = 0
+                await self._turn()
+        return to, verdicts
 
     async def _all_full(self, expansion: Expansion, size: int) -> bool:
         try:

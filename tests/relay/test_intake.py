@@ -32,7 +32,7 @@ from mailhub.queue.look import Reading
 from mailhub.relay.addressees import members
 from mailhub.relay.allowances import Allowances
 from mailhub.relay.faults import refusal
-from mailhub.relay.intake import HubIntake
+from mailhub.relay.intake import MEMBERS, HubIntake
 from mailhub.relay.report import Reporter
 from tests.policy.test_access import DIRECTORY, STRANGER, USER
 from tests.policy.test_alias import FakeDirectory, at
@@ -294,6 +294,21 @@ class TestAliases:
         assert house.take([HEADER], Recipient(at("both"))).code == 250
         assert [recipient.path for recipient in house.item.envelope.recipients] == [at("bob")]
         assert any("refused <gone@hub.example>, whom <both@hub.example>" in it for it in logged)
+
+    def test_many_members(self) -> None:
+        """A large list that is named again and again is looked at in turns, and gets mail once."""
+        outside = [f"m{number}@elsewhere.example" for number in range(MEMBERS // 2)]
+        directory = FakeDirectory({"bob": True}, {"all": outside})
+        turns: list[None] = []
+
+        async def turn() -> None:
+            turns.append(None)
+
+        house = House(directory, turn=turn)
+        tagged = [Recipient(at(f"all+{number}")) for number in range(4)]
+        assert house.take([HEADER], Recipient(at("all")), *tagged).code == 250
+        assert len(turns) == 2
+        assert len(house.item.envelope.recipients) == len(outside)
 
 
 class TestFaults:
