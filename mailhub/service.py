@@ -167,6 +167,7 @@ def real_world() -> Surroundings:
     from twisted.internet import reactor as the_reactor  # noqa: PLC0415, TID251  # the one place
 
     reactor: Any = the_reactor
+    make_steady(reactor)
     return Surroundings(
         reactor=reactor,
         now=time.time,
@@ -176,6 +177,20 @@ def real_world() -> Surroundings:
         threads=lambda number, name: ThreadedDisk(reactor, number, name, clock=time.perf_counter),
         both_families=both_families(),
     )
+
+
+def make_steady(reactor: Any) -> None:
+    """Have timers run by a clock that nobody can set.
+
+    Twisted's is the date: set back by a day, nothing that waits would go on for a day, and no
+    jump be noticed, as there would be one clock for waiting and for dates.
+    """
+    if reactor.seconds is time.monotonic:
+        return
+    behind = time.monotonic() - reactor.seconds()
+    reactor.seconds = time.monotonic
+    for call in reactor.getDelayedCalls():
+        call.seconds, call.time = time.monotonic, call.time + behind
 
 
 def both_families() -> bool:

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -166,6 +167,18 @@ def test_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "socket", lambda *_: Probe())
     assert not service.both_families()
+
+
+def test_a_steady_clock() -> None:
+    """Timers run by a clock that nobody can set, those that were there before as well, and once."""
+    clock, fired = Clock(), list[int]()
+    clock.advance(1_000_000_000.0)
+    call = clock.callLater(50.0, fired.append, 1)
+    for _ in range(2):
+        service.make_steady(clock)
+        assert clock.seconds is time.monotonic
+        assert call.getTime() - time.monotonic() == pytest.approx(50.0, abs=5)
+    assert service.real_world().reactor.seconds is time.monotonic
 
 
 def test_the_real_world_differs_from_start_to_start() -> None:
