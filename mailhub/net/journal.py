@@ -51,6 +51,7 @@ from twisted.python.failure import Failure
 
 from mailhub.net.content import FileContent, LargeContent, Octets
 from mailhub.net.disk import Lock
+from mailhub.net.shield import under_way
 from mailhub.policy.limits import JournalLimits
 from mailhub.ports.disk import Disk
 from mailhub.ports.message import Content
@@ -189,7 +190,7 @@ class Journal:
         self._waiting.append(unit)
         if not self._writing:
             self._writing = True
-            Deferred.fromCoroutine(self._write())
+            under_way(self._write())
         failure = await unit.done
         if failure is not None:
             failure.raiseException()
@@ -258,7 +259,7 @@ class Journal:
         while self._waiting or finished:
             async with self._exclusive:
                 batch = self._take()
-                committing = Deferred.fromCoroutine(self._durable(batch)) if batch else None
+                committing = under_way(self._durable(batch)) if batch else None
                 for unit, failure in finished:
                     unit.done.callback(failure)
                 finished = await committing if committing is not None else []

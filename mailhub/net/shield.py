@@ -13,8 +13,8 @@ from mailhub.net.errand import Errand
 T = TypeVar("T")
 
 
-async def shielded(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which runs to its end even if whoever waits is cancelled."""
+def under_way(work: Coroutine[Any, Any, T]) -> Deferred[T]:
+    """Begin `work`, which runs to its end whatever becomes of those who wait for its result."""
     arrival: Deferred[T] = Deferred()
 
     def arrived(_: Errand[T], result: T | Failure) -> None:
@@ -22,4 +22,9 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
             arrival.callback(result)  # a Failure makes it an errback
 
     Errand(work, arrived).begin()
-    return await arrival
+    return arrival
+
+
+async def shielded(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which runs to its end even if whoever waits is cancelled."""
+    return await under_way(work)

@@ -26,6 +26,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mailhub.net.journal import Journal
+from mailhub.net.shield import under_way
 from mailhub.policy.limits import LocalLimits
 from mailhub.ports.accounts import Account, AccountId
 from mailhub.ports.filing import Filer, Promise
@@ -89,7 +90,7 @@ class SpoolLedger:
             Promised(QueueId(it.unique), it.account.id, it.mailbox, it.flags, it.date, it.content)
             for it in promises
         ]
-        return Deferred.fromCoroutine(self._journal.commit(*changes))
+        return under_way(self._journal.commit(*changes))
 
     def keep(self, promises: Sequence[Promise]) -> None:
         """Sync their files with the next batch, then let the promises go."""
@@ -104,14 +105,14 @@ class SpoolLedger:
     def forget(self, promises: Sequence[Promise]) -> None:
         """Nobody was told: let the promises go. Writes are carried out in their order."""
         self._forget_since(promises)
-        gone = Deferred.fromCoroutine(self._journal.commit(_kept(promises)))
+        gone = under_way(self._journal.commit(_kept(promises)))
         gone.addErrback(lambda failure: self._log.failure("promises not forgotten", failure))
 
     # ---- Syncing ---------------------------------------------------------------------------
 
     def _sync_soon(self) -> None:
         if not self._syncing:
-            syncing = Deferred.fromCoroutine(self._sync())
+            syncing = under_way(self._sync())
             syncing.addErrback(
                 lambda failure: self._log.failure("syncing appended mail failed", failure)
             )

@@ -43,6 +43,7 @@ from mailhub.mail.envelope import Notify
 from mailhub.mail.reply import Reply
 from mailhub.net.content import FileContent, Octets
 from mailhub.net.scribe import Nobody, Recorder
+from mailhub.net.shield import under_way
 from mailhub.policy.limits import LocalLimits
 from mailhub.ports.accounts import Account, AccountId
 from mailhub.ports.filing import Filer, Filing
@@ -286,7 +287,7 @@ class LocalDelivery:
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         """See to it that work ends, and that its failure is told."""
         self._under_way += 1
-        done = Deferred.fromCoroutine(work)
+        done = under_way(work)
         done.addErrback(lambda failure: self._log.failure("local delivery failed", failure))
         done.addBoth(self._ended)
 
