@@ -115,7 +115,6 @@ class Dialogue:
         self._coming: Transaction | None = None  # as asked
         self._going: Transaction | None = None  # as answered
         self._begun: deque[Transaction] = deque()
-        self._content = b""
 
     # ---- The client ------------------------------------------------------------------------
 
@@ -133,7 +132,8 @@ class Dialogue:
                     return
             elif self._wanted:
                 taken = self._client[: self._wanted]
-                self._content += taken
+                if self._coming is not None:
+                    self._coming.content += taken
                 self._client = self._client[len(taken) :]
                 self._wanted -= len(taken)
             elif b"\r\n" in self._client:
@@ -148,7 +148,9 @@ class Dialogue:
         end = whole.find(_END)
         if end < 0:
             return False
-        self._content = whole[2 : end + 2].replace(b"\r\n.", b"\r\n").removeprefix(b".")
+        if self._coming is not None:
+            content = whole[2 : end + 2].replace(b"\r\n.", b"\r\n").removeprefix(b".")
+            self._coming.content = content
         self._client = whole[end + len(_END) :]
         self._wanted = 0
         self._waiting.append(_Asked("."))
@@ -253,14 +255,13 @@ class Dialogue:
         elif verb == "RCPT" and going is not None:
             (going.accepted if done else going.refused).append(asked.path)
         elif verb == "DATA" and reply.code == 354:
-            self._wanted, self._content = None, b""
+            self._wanted = None
         elif verb in (".", "LAST") and going is not None:
-            going.content, self._content = self._content, b""
             going.code = reply.code
             self._going = None
             self._tell(".", going)
         elif verb in ("RSET", "EHLO", "HELO"):
-            self._going, self._content = None, b""
+            self._going = None
         elif verb == "AUTH":
             self._login(asked, reply)
         elif verb == "STARTTLS" and done:

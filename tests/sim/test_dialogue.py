@@ -119,3 +119,14 @@ def test_encrypted() -> None:
         *OPENING, ("C", "STARTTLS\n"), ("S", "220 2.0.0 Go\n"), ("C", "\x16\x03"), ("S", "\x16\n")
     )
     assert dialogue.faults == []
+
+
+def test_several_messages_under_way() -> None:
+    """Each message keeps its content, though others follow it before its reply comes."""
+    _, [first, second] = told(
+        *OPENING,
+        ("C", "MAIL FROM:<a@here>\nRCPT TO:<b@mx>\nBDAT 3 LAST\n1\n"),
+        ("C", "MAIL FROM:<a@here>\nRCPT TO:<c@mx>\nBDAT 3 LAST\n2\n"),
+        ("S", "250 2.1.0 Ok\n250 2.1.5 Ok\n250 2.0.0 Ok\n" * 2),
+    )
+    assert (first.content, second.content) == (b"1\r\n", b"2\r\n")

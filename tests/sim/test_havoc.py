@@ -71,6 +71,20 @@ def test_moved_and_in_both() -> None:
     assert havoc("strict 30 long", deeds("strict 30 long", 30, SECOND_KINDS)) == []
 
 
+def test_several_under_way_to_a_machine_that_sleeps() -> None:
+    """Seed p2 15 long: the judge took the content of two messages under way for the first's."""
+    these = [
+        Deed("send", 0, 0.41568552247847923, 276.089656674682),
+        Deed("send", 0, 0.3087554956005806, 1.3456621766054888),
+        Deed("double", 0, 0.11927118167782647, 0.9890161984980747),
+        Deed("send", 1, 0.2533691662334224, 0.28282268676089134),
+        Deed("send", 1, 0.026116675171778736, 0.35516473618525524),
+        Deed("send", 1, 0.4097023999734861, 0.1576823577021854),
+        Deed("sleep", 0, 0.2152423566947772, 0.011248015059034543),
+    ]
+    assert havoc("p2 15 long", these) == []
+
+
 def test_a_run_is_the_same_again() -> None:
     """A seed is all that is needed to see a run again."""
     assert deeds("1") == deeds("1") != deeds("2")
