@@ -197,3 +197,5 @@ def _populate(made: Prepared) -> None:
             return
         accounts.add_domain(DOMAIN)
         accounts.add_account(path, made.secret)
+        # Mail for it, such as bounces, goes to the inbox of that address, as to all others.
+        accounts.enable_domain(DOMAIN, enabled=False)

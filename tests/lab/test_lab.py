@@ -135,6 +135,13 @@ def test_login(lab: Lab) -> None:
     assert lab.inbox("login@inbox.test").wait(subject="In").text == "Hello\n"
 
 
+def test_bounces_to_the_login(lab: Lab, hand_in: Hand) -> None:
+    """What comes back to the address that programs log in as is in its inbox, as everybody's."""
+    inbox = lab.inbox(lab.login)
+    hand_in(lab.login, "login@unknown.test")
+    assert "login@unknown.test" in inbox.wait(subject="Not delivered").subject
+
+
 def test_imap_and_pop3(lab: Lab, hand_in: Hand) -> None:
     """Inboxes are ordinary ones; a client stays connected when the clock is moved."""
     inbox = lab.inbox("reader@inbox.test")
