@@ -23,11 +23,11 @@ from mailhub.config.settings import Settings
 from mailhub.imap.structure import summary
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal, Reply
+from mailhub.net.afterwards import Afterwards
 from mailhub.net.journal import Journal
 from mailhub.net.portal import AccountChecker, AccountRealm, PortalLogins
 from mailhub.net.recurring import Recurring
 from mailhub.net.scribe import Scribe
-from mailhub.net.soon import Soon
 from mailhub.outbound import Outbound
 from mailhub.policy.cause import Cause
 from mailhub.policy.retry import Schedule
@@ -127,8 +127,8 @@ class Parts:
         )
         self.reaches = SharedReaches(self.sharing)
         self._looking = Recurring("looking at maildirs", self.sharing.look, reactor)
-        self._following = Soon("naming files", self.stores.following.follow, reactor)
-        self.stores.following.wanted = self._following.within
+        self._following = Afterwards("naming files", self.stores.following.follow, reactor)
+        self.stores.following.wanted = self._following.ask
         self._learning = Recurring("indexing", self.stores.learn, reactor)
         self.checker = AccountChecker(
             self.accounts, self.hashing, reactor, world.entropy, settings.auth
@@ -415,7 +415,7 @@ class Parts:
     async def stop(self) -> None:
         """Finish what is under way, write it down, and let go of everything."""
         self._looking.stop()
-        self._following.stop()
+        await self._following.stop()
         self._learning.stop()
         await self.runner.stop()
         await self.outbound.stop()

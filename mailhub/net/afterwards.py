@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+
+from mailhub.net.recurring import tried
 
 
 class Afterwards:
@@ -23,8 +24,6 @@ class Afterwards:
     Args:
         what: What failed, for the log, if it raises.
     """
-
-    _log = Logger()
 
     def __init__(
         self, what: str, work: Callable[[], Awaitable[object]], clock: IReactorTime
@@ -61,14 +60,8 @@ class Afterwards:
 
     def _begin(self) -> None:
         self._timer = None
-        self._under_way = Deferred.fromCoroutine(self._done())
+        self._under_way = Deferred.fromCoroutine(tried(self._what, self._work))
         self._under_way.addCallback(self._ended)
-
-    async def _done(self) -> None:
-        try:
-            await self._work()
-        except Exception:  # whoever asks again has it done again
-            self._log.failure("{what} failed", what=self._what)
 
     def _ended(self, _: None) -> None:
         self._under_way = None

@@ -13,6 +13,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+_log = Logger()
+
+
+async def tried(what: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Do it; a failure is told to the log, with its trace where it is no fault of the disk's."""
+    try:
+        await work()
+    except OSError as error:
+        _log.error("{what} failed: {why}", what=what, why=error)
+    except Exception:  # whoever wants it again has it done again
+        _log.failure("{what} failed", what=what)
+
 
 class Recurring:
     """One such work; never twice at the same time.
@@ -21,12 +33,8 @@ class Recurring:
         what: What failed, for the log, if it fails.
     """
 
-    _log = Logger()
-
     def __init__(self, what: str, work: Callable[[], Awaitable[object]], clock: Any) -> None:
-        self._what = what
-        self._work = work
-        self._call = LoopingCall(lambda: Deferred.fromCoroutine(self._once()))
+        self._call = LoopingCall(lambda: Deferred.fromCoroutine(tried(what, work)))
         self._call.clock = clock
 
     def start(self, every: float) -> None:
@@ -37,11 +45,3 @@ class Recurring:
         """Do it no more; what is under way goes on."""
         if self._call.running:
             self._call.stop()
-
-    async def _once(self) -> None:
-        try:
-            await self._work()
-        except OSError as error:
-            self._log.error("{what} failed: {why}", what=self._what, why=error)
-        except Exception:
-            self._log.failure("{what} failed", what=self._what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
@@ -15,14 +16,14 @@ class Work:
     def __init__(self) -> None:
         self.clock = Clock()
         self.begun = 0
-        self.fails = False
+        self.fault: Exception | None = None
         self.waits: Deferred[None] | None = None
         self.afterwards = Afterwards("counting", self.count, self.clock)
 
     async def count(self) -> None:
         self.begun += 1
-        if self.fails:
-            raise KeyError
+        if self.fault is not None:
+            raise self.fault
         if self.waits is not None:
             await self.waits
 
@@ -68,16 +69,17 @@ def test_asked_meanwhile() -> None:
     assert work.begun == 2
 
 
-def test_failure() -> None:
-    """A failure is told, and nothing is stuck."""
+@pytest.mark.parametrize("fault", [OSError("the disk is full"), KeyError("x")])
+def test_failure(fault: Exception) -> None:
+    """A failure is told, with its trace where it is a bug, and nothing is stuck."""
     work = Work()
-    work.fails = True
+    work.fault = fault
     with capturedLogs() as logged:
         work.afterwards.ask(1)
         work.clock.advance(1)
-    assert "log_failure" in logged[0]
+    assert ("log_failure" in logged[0]) == isinstance(fault, KeyError)
     work.afterwards.ask(1)
-    work.fails = False
+    work.fault = None
     work.clock.advance(1)
     assert work.begun == 2
 
