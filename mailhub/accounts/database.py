@@ -363,7 +363,7 @@ class Accounts(Groups):
 
     def _must_lead_somewhere(self, target: Path, trail: tuple[Path, ...]) -> None:
         try:
-            expansion = _now(expand_all((target,), self, self.rules, trail))
+            expansion = at_once(expand_all((target,), self, self.rules, trail))
         except AliasLoop as loop:
             raise _loop(loop) from None
         except Refusal as refusal:
@@ -425,8 +425,8 @@ def _loop(loop: AliasLoop) -> AccountsError:
     return AccountsError("alias loop: " + " -> ".join(shown(path) for path in loop.trail))
 
 
-def _now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine over this directory, which waits for nothing."""
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing: of policies over this directory."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

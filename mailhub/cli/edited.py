@@ -7,8 +7,9 @@ from contextlib import closing
 
 import click
 
+from mailhub.accounts.database import at_once
 from mailhub.accounts.record import address
-from mailhub.cli.place import Place, at_once
+from mailhub.cli.place import Place
 from mailhub.mail.address import Path
 from mailhub.mail.reply import Refusal
 from mailhub.policy.alias import expand

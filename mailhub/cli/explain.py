@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from mailhub.accounts.database import at_once
 from mailhub.accounts.record import address
-from mailhub.cli.place import Place, at_once
+from mailhub.cli.place import Place
 from mailhub.cli.provider import stands
 from mailhub.cli.show import json_option, print_json
 from mailhub.mail.address import NULL, Path

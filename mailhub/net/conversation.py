@@ -11,7 +11,6 @@ peer and the trace to the log.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
@@ -35,6 +34,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailhub.accounts.throttle import canonical
 from mailhub.net.deflate import Broken, Deflate
 from mailhub.net.tls import facts
 from mailhub.net.writing import write
@@ -545,14 +545,3 @@ def client_of(peer: object) -> Client:
     if not isinstance(host, str):
         return Client("127.0.0.1", 0)
     return Client(canonical(host), getattr(peer, "port", 0))
-
-
-def canonical(host: str) -> str:
-    """An IP address in canonical text form: IPv4 mapped into IPv6 is IPv4."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(address)

@@ -12,7 +12,7 @@ from mailhub.mail.address import Path
 from mailhub.mail.envelope import Envelope, Recipient
 from mailhub.mail.header import Header
 from mailhub.mail.reply import Refusal
-from mailhub.net.journal import Journal
+from mailhub.net.journal import Journal, at_once
 from mailhub.net.scribe import Nobody, Recorder
 from mailhub.policy.access import (
     Rules,
@@ -60,10 +60,6 @@ def inbox(owner: Account, detail: str, sender: Account | None) -> str:  # noqa: 
 async def boundless(account: Account, size: int) -> bool:  # noqa: ARG001
     """Nobody's mailbox is full: quotas are kept by the store alone."""
     return False
-
-
-async def at_once() -> None:
-    """No waiting before a commit."""
 
 
 _NOBODY: Final = Nobody()

@@ -3,7 +3,8 @@
 A message is ``<stem>,S=<octets>,U=<uid>:2,<flags>``. The stem
 ``<seconds>.<unique>.<host>`` stays with the message wherever it goes; ``S=`` is
 RFC822.SIZE, ``D=`` when it came into this mailbox if not when its stem says, and with
-``U=`` the name says all that must survive the index.
+``U=`` the name says all that must survive the index; of flags that have just changed, a
+little later (`store.naming`).
 Until a message has its UID the name is a plain maildir name.
 
 A mailbox is the account's maildir itself (INBOX) or the directory ``.A.B`` in
@@ -25,6 +26,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from mailhub.imap import mutf7
+from mailhub.imap.name import canonical
 from mailhub.mail.flag import KEYWORD_LIMIT, KEYWORD_SHIFT, MAILDIR_LETTERS
 from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store.limits import Limits
@@ -197,12 +199,6 @@ def flags_now(before: bytes, now: bytes, flags: int, known: int) -> int:
 
 
 # ---- Mailboxes -----------------------------------------------------------------------------
-
-
-def canonical(name: str) -> str:
-    """INBOX has no case (RFC 3501 §5.1), also as the first level of a longer name."""
-    first, slash, rest = name.partition(SEPARATOR)
-    return f"{INBOX}{slash}{rest}" if first.upper() == INBOX else name
 
 
 def checked(name: str, limits: Limits) -> str:

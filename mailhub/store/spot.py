@@ -12,13 +12,14 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from mailhub.imap.name import canonical
 from mailhub.mail.address import Path
 from mailhub.mail.rights import Rights
 from mailhub.ports.accounts import Account
 from mailhub.ports.store import StoreFault, StoreRefused
 from mailhub.store import maildir
 from mailhub.store.account import AccountStore
-from mailhub.store.name import INBOX, SEPARATOR, canonical, checked, directory_of, parents
+from mailhub.store.name import INBOX, SEPARATOR, checked, directory_of, parents
 from mailhub.store.placing import as_refused
 from mailhub.store.sharing import Sharing, shown_name
 

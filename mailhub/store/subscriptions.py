@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from mailhub.imap.name import canonical
 from mailhub.store.durable import read_file, replace, write_file
 from mailhub.store.files import Files
-from mailhub.store.name import INBOX, canonical, directory_of, mailbox_of
+from mailhub.store.name import INBOX, directory_of, mailbox_of
 
 FILE: Final = b"subscriptions"
 """Its name, in the account's maildir."""

@@ -26,7 +26,6 @@ from mailhub.net.conversation import (
     Conversation,
     Farewells,
     Terms,
-    canonical,
     client_of,
 )
 from mailhub.net.reception import ConversationFactory
@@ -638,8 +637,3 @@ class TestAddresses:
         assert client_of(IPv4Address("TCP", "192.0.2.1", 7)) == Client("192.0.2.1", 7)
         assert client_of(IPv6Address("TCP", "::ffff:192.0.2.1", 7)) == Client("192.0.2.1", 7)
         assert client_of(UNIXAddress(b"/x")) == Client("127.0.0.1", 0)
-
-    def test_canonical(self) -> None:
-        """One address has one text."""
-        assert canonical("2001:DB8:0::1%eth0") == "2001:db8::1"
-        assert canonical("name") == "name"

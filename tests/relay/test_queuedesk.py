@@ -77,6 +77,17 @@ def refuse(world: World) -> None:
     world.reactor.pump([0.0, 0.3, 0.3, 0.0])
 
 
+def released(world: World, queue_id: QueueId) -> None:
+    """A message that could not be taken back is on no hold: it is attempted at once."""
+    assert world.hub.parts is not None
+    item = world.hub.parts.journal.load(queue_id)
+    assert item is not None
+    assert item.remote == (0,)
+    world.reactor.pump([0.1, 0.1])
+    assert world.reactor.tcpClients, "it is attempted at once"
+    refuse(world)
+
+
 def imap(world: World, mailbox: str = "Queue") -> Peer:
     peer = world.call(143)
     peer.say()
@@ -227,12 +238,7 @@ class TestChanged:
         [alice] = parts.accounts.accounts()
         monkeypatch.setattr(parts.stores.store_of(alice), "append", _full)
         assert "m NO [OVERQUOTA]" in peer.say("m MOVE 1 Drafts\r\n")
-        item = parts.journal.load(queue_id)
-        assert item is not None
-        assert item.remote == (0,)
-        world.reactor.pump([0.1, 0.1])
-        assert world.reactor.tcpClients, "it is attempted at once"
-        refuse(world)
+        released(world, queue_id)
 
     def test_nothing_is_left(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where one of several cannot be taken back none is, and no upload is left behind."""
@@ -272,12 +278,7 @@ class TestChanged:
         monkeypatch.setattr(parts.journal, "amend", full)
         assert "m NO" in peer.say("m MOVE 1 Drafts\r\n")
         assert "* 0 EXISTS" in peer.say("s SELECT Drafts\r\n")
-        item = parts.journal.load(queue_id)
-        assert item is not None
-        assert item.remote == (0,)
-        world.reactor.pump([0.1, 0.1])
-        assert world.reactor.tcpClients, "it is attempted at once"
-        refuse(world)
+        released(world, queue_id)
 
     def test_what_was_sent(self, world: World) -> None:
         """What was delivered is no draft any more; Trash takes its letter."""
